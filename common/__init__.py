@@ -1,0 +1,1 @@
+"""Everything the scripts share: geometry, data, metrics, the engine and the files it writes."""

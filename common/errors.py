@@ -1,0 +1,44 @@
+"""What a user can cause, told in one sentence: the exception for it, and the frame that every script runs in."""
+
+import os
+import sys
+from collections.abc import Callable
+
+
+class UserError(Exception):
+    """Something the user can mend. Its text is one sentence: what is wrong, in which file, what to do."""
+
+
+def listing(names, limit=12) -> str:
+    """Names in one line for an error or a warning, the tail counted instead of printed."""
+    names = [str(name) for name in names]
+    shown = ', '.join(names[:limit])
+    return shown if len(names) <= limit else f'{shown} and {len(names) - limit} more'
+
+
+def run_script(main: Callable[[], None]) -> None:
+    """Run a script's main function; end with one sentence and status 2 for whatever the user caused.
+
+    A traceback that gets past this frame is a bug of the program.
+    """
+    script = os.path.basename(sys.argv[0])
+    try:
+        main()
+    except UserError as error:
+        _stop(f'{script}: {error}', 2)
+    except BrokenPipeError:  # the reader of our output has gone (`| head`): nothing is left to say
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        if error.filename is None and error.errno is None:
+            raise
+        where = f' ({error.filename})' if error.filename else ''
+        _stop(f'{script}: {error.strerror or error}{where}.', 2)
+    except KeyboardInterrupt:
+        _stop(f'{script}: stopped.', 130)
+
+
+def _stop(sentence: str, status: int) -> None:
+    sys.stdout.flush()
+    print(sentence, file=sys.stderr)
+    sys.exit(status)

@@ -1,0 +1,55 @@
+"""Writing so that nothing is lost: a file is written beside its place, flushed to disk, then renamed."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO
+
+from common.errors import UserError
+
+
+@contextmanager
+def atomic_write(path: str, mode: str = 'wb') -> Iterator[IO]:
+    """Open a file that takes the place of `path` when the block ends well, and vanishes when it does not.
+
+    Readers see the old file or the whole new one, never a part.
+
+    Raises:
+        UserError: the folder cannot be written, or the disk is full.
+    """
+    folder = os.path.dirname(os.path.abspath(path))
+    beside = None
+    try:
+        os.makedirs(folder, exist_ok=True)
+        descriptor, beside = tempfile.mkstemp(dir=folder, prefix=f'.{os.path.basename(path)}.')
+        with os.fdopen(descriptor, mode, encoding=None if 'b' in mode else 'utf-8') as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(beside, 0o666 & ~_umask())  # mkstemp makes files that only their owner can read
+        os.replace(beside, path)
+        beside = None
+        _sync_folder(folder)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UserError(f'{path} cannot be written: {reason}; free some space or choose another folder.') from error
+    finally:
+        if beside is not None and os.path.exists(beside):
+            os.unlink(beside)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _sync_folder(folder: str) -> None:
+    """Make the rename itself durable, where the system lets a folder be opened."""
+    if hasattr(os, 'O_DIRECTORY'):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
