@@ -16,7 +16,7 @@ import math
 import pickle
 import re
 import struct
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -53,12 +53,12 @@ def load(file: io.BytesIO, persistent_load=None, tensors=None) -> Any:
     except RecursionError as error:
         raise pickle.UnpicklingError('its values are nested too deep') from error
     except (EOFError, ValueError, TypeError, IndexError, KeyError, AttributeError, OverflowError, UnicodeError,
-            MemoryError, AssertionError, pickle.UnpicklingError) as error:
+            MemoryError, AssertionError, RuntimeError, pickle.UnpicklingError) as error:
         raise pickle.UnpicklingError(f'it is damaged or cut short ({type(error).__name__}: {error})') from error
 
 
 class _Unpickler(pickle._Unpickler):  # type: ignore[name-defined]
-    dispatch = dict(pickle._Unpickler.dispatch)  # type: ignore[attr-defined]
+    dispatch: ClassVar[dict[int, Any]] = dict(pickle._Unpickler.dispatch)  # type: ignore[attr-defined]
 
     def __init__(self, file, persistent_load, tensors):
         super().__init__(file, encoding='latin1')

@@ -1,0 +1,197 @@
+"""The flags that scripts share, what they mean to the rest of the program, and which of them were typed."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import math
+import re
+from typing import Any
+
+import torch
+
+from common import trainer
+from common.data_utils import DataOptions, warn
+from common.errors import UserError
+from models import ModelConfig, default_config
+
+_UNTYPED = object()
+
+
+def positive_int(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f'{text} is not at least 1')
+    return value
+
+
+def positive_float(text: str) -> float:
+    value = float(text)
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f'{text} is not a positive number')
+    return value
+
+
+def probability(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < 1:
+        raise argparse.ArgumentTypeError(f'{text} is not in [0, 1)')
+    return value
+
+
+def device_name(text: str) -> str:
+    if not re.fullmatch(r'auto|cpu|cuda(:\d+)?|mps', text):
+        raise argparse.ArgumentTypeError(f'{text} is none of auto, cpu, cuda, cuda:N, mps')
+    return text
+
+
+def file_name_part(text: str) -> str:
+    """A dataset or keypoints name: it becomes part of a file's name, so it may not lead out of the data folder."""
+    if not re.fullmatch(r'[A-Za-z0-9][\w.-]*', text):
+        raise argparse.ArgumentTypeError(f'{text!r} is not a name of letters, digits, _, . and -')
+    return text
+
+
+def resolve_device(name: str) -> torch.device:
+    """The device that a user means.
+
+    Raises:
+        UserError: this machine has no such device.
+    """
+    if name == 'auto':
+        name = 'cuda' if torch.cuda.is_available() else 'mps' if torch.backends.mps.is_available() else 'cpu'
+    device = torch.device(name)
+    if device.type == 'cuda':
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if (device.index or 0) >= count:
+            has = f'it has {count} of them, counted from 0' if count else 'PyTorch finds no CUDA GPU here'
+            raise UserError(f'--device {name}: this machine has no such GPU ({has}); use --device cpu.')
+        return torch.device('cuda', device.index or 0)
+    if device.type == 'mps' and not torch.backends.mps.is_available():
+        raise UserError('--device mps: this machine has no Apple GPU that PyTorch can use; use --device cpu.')
+    return device
+
+
+def add_data_flags(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    group = parser.add_argument_group('data')
+    group.add_argument('-d', '--dataset', type=file_name_part, default='h36m', metavar='NAME',
+                       help='dataset: data_3d_NAME.npz in the data folder, or demo, which is made at first use '
+                            '(default: h36m)')
+    group.add_argument('-k', '--keypoints', type=file_name_part, default='gt', metavar='NAME',
+                       help='2D keypoints: data_2d_DATASET_NAME.npz; gt is projected from the 3D where there is no '
+                            'such file (default: gt)')
+    group.add_argument('--data_dir', default='data', metavar='DIR', help='folder of the datasets (default: data)')
+    return group
+
+
+def add_run_flags(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    group = parser.add_argument_group('running')
+    group.add_argument('--device', type=device_name, default='auto', metavar='DEVICE',
+                       help='auto, cpu, cuda, cuda:N or mps (default: auto)')
+    group.add_argument('--num_workers', type=int, default=8, metavar='N',
+                       help='accepted for old commands and not used: the data lie on the device')
+    return group
+
+
+def trainer_parser(doc: str | None, epochs: int, snapshot: int) -> argparse.ArgumentParser:
+    """The flags of a script that trains, but for those of its network.
+
+    Args:
+        doc: the script's docstring.
+        epochs, snapshot: published defaults of its network.
+    """
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter,
+                                     allow_abbrev=False)
+    group = add_data_flags(parser)
+    group.add_argument('-a', '--actions', default='*', metavar='A,B',
+                       help='kinds of action to train and test on, separated by commas (default: *, all)')
+    group.add_argument('--downsample', type=positive_int, default=1, metavar='N',
+                       help='use every Nth frame (default: 1)')
+
+    group = parser.add_argument_group('what to do')
+    group.add_argument('--evaluate', metavar='FILE', help='score this checkpoint instead of training')
+    group.add_argument('-r', '--resume', metavar='FILE',
+                       help='go on from this checkpoint; flags left out are as the file has them')
+    group.add_argument('-c', '--checkpoint', default='checkpoint', metavar='DIR',
+                       help='folder in which each run makes its own (default: checkpoint)')
+    group.add_argument('--snapshot', type=positive_int, default=snapshot, metavar='N',
+                       help=f'keep the checkpoint of every Nth epoch (default: {snapshot})')
+    group.add_argument('--report', metavar='FILE.json', help='write the errors of the evaluation as JSON')
+    group.add_argument('--tensorboard', action='store_true', help='write TensorBoard scalars to the run\'s folder')
+
+    group = parser.add_argument_group('training')
+    group.add_argument('-e', '--epochs', type=positive_int, default=epochs, metavar='N',
+                       help=f'epochs in all (default: {epochs})')
+    group.add_argument('-b', '--batch_size', type=positive_int, default=64, metavar='N',
+                       help='poses a step (default: 64)')
+    group.add_argument('--lr', type=positive_float, default=1e-3, help='learning rate (default: 1e-3)')
+    group.add_argument('--lr_decay', type=positive_int, default=100_000, metavar='N',
+                       help='steps after which the learning rate is set anew (default: 100000)')
+    group.add_argument('--lr_gamma', type=positive_float, default=0.96, metavar='F',
+                       help='lr * F^(step / lr_decay) is what it is set to (default: 0.96)')
+    group.add_argument('--no_max', dest='max_norm', action='store_false',
+                       help='do not clip the norm of the gradient to 1')
+    group.add_argument('--seed', type=int, default=0, metavar='N', help='of every random choice (default: 0)')
+    add_run_flags(parser)
+    return parser
+
+
+def typed_flags(parser: argparse.ArgumentParser, argv: list[str] | None = None) -> dict[str, Any]:
+    """{flag: value} of the flags that stand on the command line: argparse leaves alone what a namespace already has."""
+    blank = argparse.Namespace(**{action.dest: _UNTYPED for action in parser._actions})
+    return {name: value for name, value in vars(parser.parse_args(argv, blank)).items() if value is not _UNTYPED}
+
+
+def data_options(args: argparse.Namespace) -> DataOptions:
+    actions = None if args.actions == '*' else tuple(filter(None, map(str.strip, args.actions.split(','))))
+    if actions == ():
+        raise UserError('--actions names no action.')
+    return DataOptions(args.dataset, args.keypoints, actions, args.downsample, args.data_dir)
+
+
+def run_trainer(architecture: str, parser: argparse.ArgumentParser, argv: list[str] | None = None) -> None:
+    """Do what the command line of a training script asks for.
+
+    Raises:
+        UserError: it cannot be done.
+    """
+    args = parser.parse_args(argv)
+    typed = typed_flags(parser, argv)
+    names = {field.name for field in dataclasses.fields(ModelConfig)}
+    network = {name: value for name, value in vars(args).items() if name in names}
+    typed_network = {name: value for name, value in typed.items() if name in names}
+    device = resolve_device(args.device)
+    output = trainer.Output(args.checkpoint, args.report, args.tensorboard)
+    if args.evaluate and args.resume:
+        raise UserError('--evaluate and --resume do not go together: the first scores a checkpoint, the second trains '
+                        'it further.')
+    if args.evaluate:
+        trainer.evaluate_checkpoint(args.evaluate, architecture, typed_network, data_options(args), device, args.report)
+        return
+    resume = None
+    if args.resume:
+        checkpoint = trainer.load(args.resume, architecture, typed_network)
+        resume = args.resume, checkpoint
+        _take_over(args, typed, checkpoint.recipe, args.resume)
+        dropout = {} if checkpoint.described else {'dropout': network.get('dropout', checkpoint.config.dropout)}
+        config = dataclasses.replace(checkpoint.config, **dropout)
+    else:
+        try:
+            config = dataclasses.replace(default_config(architecture), **network)
+        except ValueError as error:
+            raise UserError(f'{error}.') from error
+    recipe = trainer.Recipe(**{field.name: getattr(args, field.name) for field in dataclasses.fields(trainer.Recipe)})
+    trainer.Training(config, recipe, data_options(args), device, output, resume).run()
+
+
+def _take_over(args: argparse.Namespace, typed: dict[str, Any], recipe: dict[str, Any], path: str) -> None:
+    """Flags that were not typed become those the checkpoint was trained with; typed ones that differ are named."""
+    for name, value in recipe.items():
+        if name == 'actions':
+            value = '*' if value is None else ','.join(value)
+        if not hasattr(args, name) or type(getattr(args, name)) is not type(value):
+            raise UserError(f'{path} was trained with {name} = {value!r}, which this program does not know.')
+        if name not in typed:
+            setattr(args, name, value)
+        elif typed[name] != value and name not in ('epochs', 'snapshot'):
+            warn(f'--{name} {typed[name]} takes the place of {value}, with which {path} was trained.')

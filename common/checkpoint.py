@@ -1,0 +1,189 @@
+"""Checkpoints: the published layout, with what is needed to rebuild the network and to go on to the bit."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import pickle
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from common import torch_file
+from common.errors import UserError
+from common.files import atomic_write
+from common.skeleton import Skeleton
+from models import ModelConfig, build_model, infer_config
+
+BEST, LAST = 'ckpt_best.pth.tar', 'ckpt_last.pth.tar'
+
+
+def snapshot_name(epoch: int) -> str:
+    return f'ckpt_epoch_{epoch:04d}.pth.tar'
+
+
+@dataclass
+class Checkpoint:
+    """What a checkpoint file holds.
+
+    The first six are the published keys, under these names. The others are this project's; the published code ignores
+    them, and published files lack them.
+
+    Attributes:
+        epoch: epochs completed.
+        lr: learning rate of the last step.
+        step: steps taken.
+        state_dict: of the network.
+        optimizer: state dict of Adam; None where the file has none.
+        error: P1 of the test set after that epoch, mean over its poses, mm.
+        config: which network it is.
+        described: whether the file itself tells `config`; otherwise it was read off the tensors.
+        best_error: the lowest `error` of the run up to here.
+        recipe: hyper-parameters and data that the run was started with.
+        random: states of the random generators after that epoch.
+    """
+
+    epoch: int
+    lr: float
+    step: int
+    state_dict: dict[str, Tensor]
+    optimizer: dict[str, Any] | None
+    error: float
+    config: ModelConfig
+    described: bool = True
+    best_error: float = math.inf
+    recipe: dict[str, Any] = field(default_factory=dict)
+    random: dict[str, Any] = field(default_factory=dict)
+
+    def save(self, path: str) -> None:
+        """Write the file, in whole or not at all, in the container that PyTorch 1.1 reads."""
+        content = {name: getattr(self, name) for name in _PUBLISHED_KEYS + _OWN_KEYS}
+        content['config'] = self.config.as_dict()
+        with atomic_write(path) as file:
+            torch.save(content, file, _use_new_zipfile_serialization=False)
+
+
+_PUBLISHED_KEYS = ('epoch', 'lr', 'step', 'state_dict', 'optimizer', 'error')
+_OWN_KEYS = ('config', 'best_error', 'recipe', 'random')
+
+
+def load_checkpoint(path: str) -> Checkpoint:
+    """Read a checkpoint of this project or of the published code, without running anything in it.
+
+    Raises:
+        UserError: the file is missing, is damaged, is no checkpoint, or is of a network that is not known.
+    """
+    try:
+        content = torch_file.read(path)
+    except FileNotFoundError:
+        raise UserError(f'{path} is not there.') from None
+    except OSError as error:
+        raise UserError(f'{path} cannot be read: {error.strerror or error}.') from error
+    except pickle.UnpicklingError as error:
+        raise UserError(f'{path} is not a readable checkpoint: {error}.') from error
+    state = content.get('state_dict') if isinstance(content, dict) else None
+    if not isinstance(state, dict) or not all(type(name) is str and isinstance(value, Tensor)
+                                              for name, value in state.items()):
+        raise UserError(f'{path} is not a checkpoint: it has no state_dict of tensors.')
+    try:
+        return _checked(content, state)
+    except (ValueError, TypeError) as error:
+        raise UserError(f'{path} is not a usable checkpoint: {error}.') from error
+
+
+def _checked(content, state):
+    described = 'config' in content
+    config = ModelConfig(**_of_type(content, 'config', dict)) if described else infer_config(state)
+    if not all(value.isfinite().all() for value in state.values() if value.is_floating_point()):
+        raise ValueError('its weights are not all finite numbers')
+    error = float(_of_type(content, 'error', int | float, math.inf))
+    return Checkpoint(
+        epoch=_of_type(content, 'epoch', int, 0), lr=float(_of_type(content, 'lr', int | float, 0.0)),
+        step=_of_type(content, 'step', int, 0), state_dict=state,
+        optimizer=_of_type(content, 'optimizer', dict | None, None), error=error, config=config, described=described,
+        best_error=float(_of_type(content, 'best_error', int | float, error)),
+        recipe=_of_type(content, 'recipe', dict, {}), random=_of_type(content, 'random', dict, {}))
+
+
+def _of_type(content, key, kind, *default):
+    if key not in content and default:
+        return default[0]
+    value = content[key]
+    if not isinstance(value, kind):
+        raise ValueError(f'its {key} is a {type(value).__name__}')
+    return value
+
+
+def restore_model(checkpoint: Checkpoint, path: str, skeleton: Skeleton, dropout: float | None = None) -> nn.Module:
+    """Build the network that a checkpoint describes and give it the checkpoint's weights.
+
+    Args:
+        dropout: for files that do not tell it (their tensors cannot).
+    Raises:
+        UserError: the weights do not fit the network or the skeleton.
+    """
+    config = checkpoint.config
+    if dropout is not None and not checkpoint.described:
+        config = dataclasses.replace(config, dropout=dropout)
+    with torch.device('meta'):  # nothing is allocated before the shapes are known to agree
+        expected = build_model(config, skeleton).state_dict()
+    found = {name: value.shape for name, value in checkpoint.state_dict.items()}
+    for name in expected.keys() | found.keys():
+        if name not in found or name not in expected or found[name] != expected[name].shape:
+            has = tuple(found[name]) if name in found else 'nothing'
+            needs = tuple(expected[name].shape) if name in expected else 'nothing'
+            raise UserError(f'{path} does not fit a {config.describe()} on {len(skeleton)} joints: for {name} it has '
+                            f'{has} where the network has {needs}.')
+    model = build_model(config, skeleton)
+    model.load_state_dict(checkpoint.state_dict)
+    return model
+
+
+def check_flags(checkpoint: Checkpoint, path: str, flags: dict[str, Any]) -> None:
+    """Refuse flags given on the command line that contradict the file.
+
+    Args:
+        flags: {name of a ModelConfig attribute: the value given}.
+    Raises:
+        UserError: it names the flag and what the file holds.
+    """
+    held = checkpoint.config.as_dict()
+    for name, value in flags.items():
+        known = checkpoint.described or name != 'dropout'
+        if known and held[name] != value:
+            flag = f'--{name}' if isinstance(value, bool) else f'--{name} {value}'
+            raise UserError(f'{flag} contradicts {path}, which holds a {checkpoint.config.describe()} with {name} '
+                            f'{held[name]}; leave the flag out.')
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, checkpoint: Checkpoint, path: str) -> None:
+    """Give Adam the moments and the learning rate of a checkpoint; its own options stay as they are.
+
+    Parameters are matched by order, as PyTorch does; published files call them by Python 2 addresses.
+
+    Raises:
+        UserError: the file's optimizer is not of this network.
+    """
+    if checkpoint.optimizer is None:
+        return
+    parameters = [parameter for group in optimizer.param_groups for parameter in group['params']]
+    try:
+        names = [name for group in checkpoint.optimizer['param_groups'] for name in group['params']]
+        saved = checkpoint.optimizer['state']
+        if len(names) != len(parameters):
+            raise ValueError(f'it has {len(names)} parameters instead of {len(parameters)}')
+        state = {index: _adam_state(saved[name], parameter)
+                 for index, (name, parameter) in enumerate(zip(names, parameters, strict=True)) if name in saved}
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(f'{path} holds an optimizer that does not fit its network: {error}.') from error
+    groups = optimizer.state_dict()['param_groups']
+    optimizer.load_state_dict({'state': state, 'param_groups': [{**group, 'lr': checkpoint.lr} for group in groups]})
+
+
+def _adam_state(saved, parameter):
+    for name in ('exp_avg', 'exp_avg_sq'):
+        if saved[name].shape != parameter.shape:
+            raise ValueError(f'{name} is {tuple(saved[name].shape)} instead of {tuple(parameter.shape)}')
+    return {'step': torch.tensor(float(saved['step'])), 'exp_avg': saved['exp_avg'], 'exp_avg_sq': saved['exp_avg_sq']}

@@ -1,0 +1,234 @@
+"""Reading datasets and keypoints from their files, checking them, and pairing 2D with 3D."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from common import h36m_dataset
+from common.camera import normalize_screen, project, world_to_camera
+from common.errors import UserError, listing
+from common.mocap_dataset import MocapDataset, kind_of
+from common.npz import read_npz
+
+# Human poses in metres are never this large; in millimetres they always are.
+MAX_POSE_SIZE = 10.0
+
+Keypoints = dict[str, dict[str, list[np.ndarray]]]
+
+
+@dataclass(frozen=True)
+class DataOptions:
+    """Which data to use: as the flags of the same names."""
+
+    dataset: str = 'h36m'
+    keypoints: str = 'gt'
+    actions: tuple[str, ...] | None = None
+    downsample: int = 1
+    data_dir: str = 'data'
+
+
+@dataclass
+class Poses:
+    """Paired poses of many sequences and cameras, as tensors.
+
+    Attributes:
+        keypoints: (N, J, 2) float32, normalised image coordinates.
+        positions: (N, J, 3) float32, camera coordinates relative to the hip, metres.
+        kinds: (N,) int64, index into `kind_names`.
+        kind_names: the kinds of action, in the order of tables.
+    """
+
+    keypoints: Tensor
+    positions: Tensor
+    kinds: Tensor
+    kind_names: list[str]
+
+    def __len__(self) -> int:
+        return len(self.keypoints)
+
+    def to(self, device: torch.device) -> Poses:
+        return Poses(self.keypoints.to(device), self.positions.to(device), self.kinds.to(device), self.kind_names)
+
+
+def warn(sentence: str) -> None:
+    """Tell the user something that does not stop the program."""
+    print(f'Warning: {sentence}', file=sys.stderr)
+
+
+def load_dataset(name: str, data_dir: str) -> MocapDataset:
+    """Read `data_3d_<name>.npz`; the demo dataset is made if it is not there yet.
+
+    Raises:
+        UserError: the file is missing, is damaged, or does not hold what it should.
+    """
+    path = os.path.join(data_dir, f'data_3d_{name}.npz')
+    if not os.path.exists(path):
+        if name != 'demo':
+            raise UserError(f'{path} is not there: data/README.md tells how to make it, --data_dir where to look; '
+                            f'or try --dataset demo, which needs no files.')
+        from data.prepare_data_demo import prepare
+        print(f'Making the demo dataset {path} ...')
+        prepare(path)
+
+    content = read_npz(path, ('positions_3d',))['positions_3d']
+    h36m = h36m_dataset
+    skeleton, cameras = h36m.skeleton(), h36m.cameras()
+    positions: dict[str, dict[str, np.ndarray]] = {}
+    for subject, actions in _two_levels(path, 'positions_3d', content):
+        for action, sequence in actions.items():
+            if subject in cameras and (name, subject, action) != ('h36m', *h36m.CORRUPTED):
+                positions.setdefault(subject, {})[action] = _checked_positions(path, subject, action, sequence)
+    others = [subject for subject in content if subject not in cameras]
+    if not positions:
+        raise UserError(f'{path} has no subject of the splits {listing(h36m.TRAIN_SUBJECTS + h36m.TEST_SUBJECTS)}; '
+                        f'it has {listing(others) or "none"}.')
+    if others:
+        warn(f'{path}: no camera is known for {listing(others)}, left out.')
+    return MocapDataset(name, skeleton, cameras, positions,
+                        tuple(subject for subject in h36m.TRAIN_SUBJECTS if subject in positions),
+                        tuple(subject for subject in h36m.TEST_SUBJECTS if subject in positions),
+                        action_order=h36m.ACTIONS, synthetic=name == 'demo')
+
+
+def load_keypoints(dataset: MocapDataset, keypoints: str, data_dir: str) -> Keypoints:
+    """Read `data_2d_<dataset>_<keypoints>.npz`, normalised; ground truth is projected where there is no such file.
+
+    Returns:
+        {subject: {action: [(T, J, 2) float32 for every camera]}} for the dataset's sequences, as far as there is 2D.
+    Raises:
+        UserError: the file is missing, is damaged, or does not hold what it should.
+    """
+    path = os.path.join(data_dir, f'data_2d_{dataset.name}_{keypoints}.npz')
+    if not os.path.exists(path):
+        if keypoints == 'gt':
+            return {subject: {action: [project(world_to_camera(sequence, camera), camera)
+                                       for camera in dataset.cameras[subject]]
+                              for action, sequence in actions.items()}
+                    for subject, actions in dataset.positions.items()}
+        raise UserError(f'{path} is not there: {data_dir} has of {dataset.name} the keypoints '
+                        f'{listing(_known_keypoints(dataset.name, data_dir))}; data/README.md tells how to make more.')
+    content = read_npz(path, ('positions_2d',))['positions_2d']
+    found: Keypoints = {}
+    for subject, actions in _two_levels(path, 'positions_2d', content):
+        for action, views in actions.items():
+            if action in dataset.positions.get(subject, ()):
+                found.setdefault(subject, {})[action] = _checked_views(path, dataset, subject, action, views)
+    return found
+
+
+def select_kinds(dataset: MocapDataset, actions: Iterable[str] | None) -> list[str]:
+    """The kinds of action that a user names (all: None), in the order of tables.
+
+    Raises:
+        UserError: the dataset has no such action.
+    """
+    if actions is None:
+        return dataset.kinds
+    unknown = [action for action in actions if action not in dataset.kinds]
+    if unknown:
+        raise UserError(f'{dataset.name} has no action {listing(unknown)}; it has {listing(dataset.kinds, 40)}.')
+    return [kind for kind in dataset.kinds if kind in set(actions)]
+
+
+def pair(dataset: MocapDataset, keypoints: Keypoints, subjects: Iterable[str], kinds: list[str],
+         downsample: int = 1) -> Poses:
+    """Pair the 2D of every camera with the 3D in that camera's coordinates, relative to the hip.
+
+    Sequences whose 2D and 3D differ in length are cut to the shorter, and counted in one warning.
+
+    Raises:
+        UserError: nothing is left to pair.
+    """
+    subjects = list(subjects)
+    inputs, targets, labels, cut, without = [], [], [], [], []
+    for subject, action in dataset.sequences(subjects, kinds):
+        world, views = dataset.positions[subject][action], keypoints.get(subject, {}).get(action)
+        if views is None:
+            without.append(f'{subject} {action}')
+            continue
+        for index, (view, camera) in enumerate(zip(views, dataset.cameras[subject], strict=True)):
+            frames = min(len(view), len(world))
+            if len(view) != len(world):
+                cut.append(f'{subject} {action} camera {index} ({len(view)} and {len(world)})')
+            in_camera = world_to_camera(world[:frames:downsample], camera)
+            inputs.append(view[:frames:downsample])
+            targets.append(in_camera - in_camera[:, :1])
+            labels.append(np.full(len(inputs[-1]), kinds.index(kind_of(action))))
+    if cut:
+        warn(f'{len(cut)} sequences have different numbers of 2D and 3D frames and are cut to the shorter: '
+             f'{listing(cut, 3)}.')
+    if without:
+        warn(f'{len(without)} sequences have no 2D and are left out: {listing(without, 3)}.')
+    if not sum(map(len, inputs)):
+        raise UserError(f'{dataset.name} has no frames of {listing(subjects) or "any subject of this split"} in '
+                        f'{listing(kinds) or "any action"}: nothing is left to work on.')
+    return Poses(torch.from_numpy(np.concatenate(inputs)), torch.from_numpy(np.concatenate(targets)),
+                 torch.from_numpy(np.concatenate(labels)), kinds)
+
+
+def _two_levels(path, entry, content):
+    """(subject, {action: ...}) of a published dict, after a check that it is one."""
+    if not isinstance(content, dict) or not all(isinstance(actions, dict) for actions in content.values()):
+        raise UserError(f'{path}: {entry} is not a dict of subjects and actions; data/README.md describes the layout.')
+    return content.items()
+
+
+def _checked_positions(path, subject, action, sequence):
+    """One sequence as (T, 16, 3) float32, refused where it cannot be poses in metres."""
+    where = f'{path}: {subject} {action}'
+    joints = len(h36m_dataset.SKELETON_32)
+    if not isinstance(sequence, np.ndarray) or sequence.ndim != 3 or sequence.shape[1:] != (joints, 3):
+        raise UserError(f'{where} must be an array (frames, {joints}, 3), not {_shape_of(sequence)}.')
+    kept = _finite_floats(where, sequence[:, h36m_dataset.KEPT_JOINTS])
+    if len(kept) and np.ptp(kept, axis=1).max() > MAX_POSE_SIZE:
+        raise UserError(f'{where} has poses {np.ptp(kept, axis=1).max():,.0f} m across: are they in millimetres? '
+                        f'Positions must be in metres.')
+    return kept
+
+
+def _checked_views(path, dataset, subject, action, views):
+    """The views of one sequence, 16 joints each, normalised."""
+    where, cameras, joints = f'{path}: {subject} {action}', dataset.cameras[subject], len(dataset.skeleton)
+    if not isinstance(views, list | tuple | np.ndarray) or len(views) != len(cameras):
+        raise UserError(f'{where} must have one array for each of {len(cameras)} cameras, not {_shape_of(views)}.')
+    checked = []
+    for index, (view, camera) in enumerate(zip(views, cameras, strict=True)):
+        at = f'{where} camera {index}'
+        if not isinstance(view, np.ndarray) or view.ndim != 3 or view.shape[1] not in (joints, joints + 1) \
+                or view.shape[2] not in (2, 3):
+            raise UserError(f'{at} must be an array (frames, {joints} or {joints + 1}, 2 or 3), not {_shape_of(view)}.')
+        if view.shape[1] == joints + 1:  # VideoPose3D's files have the Neck/Nose too
+            view = np.delete(view, h36m_dataset.NECK_IN_17, axis=1)
+        pixels = _finite_floats(at, view[..., :2])
+        if len(pixels) and np.abs(pixels).max() <= 2:
+            raise UserError(f'{at} lies within 2 pixels of the origin: is it normalised already? It must be in pixels.')
+        checked.append(normalize_screen(pixels, camera.width, camera.height))
+    return checked
+
+
+def _finite_floats(where, array):
+    if array.dtype.kind not in 'fiu':
+        raise UserError(f'{where} must hold numbers, not {array.dtype}.')
+    array = np.ascontiguousarray(array, np.float32)
+    if not np.isfinite(array).all():
+        frame = int(np.argwhere(~np.isfinite(array))[0, 0])
+        raise UserError(f'{where} holds a number that is not finite, first in frame {frame}.')
+    return array
+
+
+def _shape_of(value):
+    return f'{value.dtype} {value.shape}' if isinstance(value, np.ndarray) else type(value).__name__
+
+
+def _known_keypoints(dataset_name, data_dir):
+    prefix, suffix = f'data_2d_{dataset_name}_', '.npz'
+    found = {name[len(prefix):-len(suffix)] for name in os.listdir(data_dir)
+             if name.startswith(prefix) and name.endswith(suffix)}
+    return ['gt', *sorted(found - {'gt'})]

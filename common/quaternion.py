@@ -1,0 +1,28 @@
+"""Rotation of points by unit quaternions, written w first."""
+
+import numpy as np
+
+
+def rotate(quaternion: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Turn points by a unit quaternion: v + 2 w (u x v) + 2 u x (u x v) for q = (w, u).
+
+    Args:
+        quaternion: (4,), w first.
+        points: (..., 3).
+    Returns:
+        (..., 3) in the points' precision.
+    """
+    return points @ matrix(quaternion).T.astype(points.dtype)
+
+
+def inverse(quaternion: np.ndarray) -> np.ndarray:
+    """The opposite rotation of a unit quaternion (4,): its conjugate."""
+    return np.asarray(quaternion) * (1, -1, -1, -1)
+
+
+def matrix(quaternion: np.ndarray) -> np.ndarray:
+    """The rotation matrix (3, 3) of a unit quaternion (4,), as float64."""
+    w, x, y, z = np.asarray(quaternion, np.float64)
+    return np.array([[1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+                     [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+                     [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)]])

@@ -1,0 +1,90 @@
+"""SemGCN: the network of Zhao et al., CVPR 2019, figure 3.
+
+Deliberate differences from the published code, none of which changes a result:
+- poses are joint-major, (J, B, C), between the first and the last layer;
+- constants are buffers, made once;
+- a non-local block does not re-order the joints (see `graph_non_local`).
+"""
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from models.graph_non_local import GraphNonLocal
+from models.sem_ch_graph_conv import SemCHGraphConv
+from models.sem_graph_conv import SemGraphConv
+
+CONVOLUTIONS = {'sem': SemGraphConv, 'semch': SemCHGraphConv}
+
+
+class GraphConv(nn.Module):
+    """Graph convolution, batch norm over channels, ReLU, dropout: (J, B, C) -> (J, B, C')."""
+
+    def __init__(self, convolution: type[SemGraphConv], in_features: int, out_features: int, adjacency: Tensor,
+                 dropout: float) -> None:
+        super().__init__()
+        self.gconv = convolution(in_features, out_features, adjacency)
+        self.bn = nn.BatchNorm1d(out_features)
+        self.dropout = dropout
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.gconv(x)
+        x = F.relu(self.bn(x.view(-1, x.shape[2])).view_as(x))
+        return F.dropout(x, self.dropout, self.training) if self.dropout else x
+
+
+class ResGraphConv(nn.Module):
+    """Two graph convolution blocks and a short cut around them: (J, B, C) -> (J, B, C)."""
+
+    def __init__(self, convolution: type[SemGraphConv], channels: int, adjacency: Tensor, dropout: float) -> None:
+        super().__init__()
+        self.gconv1 = GraphConv(convolution, channels, channels, adjacency, dropout)
+        self.gconv2 = GraphConv(convolution, channels, channels, adjacency, dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.gconv2(self.gconv1(x))
+
+
+class SemGCN(nn.Module):
+    """Lift 2D poses to 3D on the graph of the skeleton.
+
+    Args:
+        adjacency: (J, J) of the skeleton, with self-loops.
+        hid_dim: channels of a joint inside.
+        num_layers: residual blocks.
+        conv: 'sem', one weighting of the edges a layer, or 'semch', one a channel.
+        groups: (P, size) joints pooled together by the non-local blocks, which follow the input block and every
+            residual block; None for the network without them.
+        dropout: probability, after each ReLU.
+    Shapes:
+        (B, J, 2) normalised image coordinates -> (B, J, 3) metres, relative to the hip up to a small offset.
+    """
+
+    loss_joints = slice(None)  # the training loss covers every joint
+
+    def __init__(self, adjacency: Tensor, hid_dim: int = 128, num_layers: int = 4, conv: str = 'sem',
+                 groups: Tensor | None = None, dropout: float = 0.0) -> None:
+        super().__init__()
+        convolution = CONVOLUTIONS[conv]
+        non_local = [] if groups is None else [groups]
+        self.gconv_input = nn.Sequential(GraphConv(convolution, 2, hid_dim, adjacency, dropout),
+                                         *(GraphNonLocal(hid_dim, pairs) for pairs in non_local))
+        layers: list[nn.Module] = []
+        for _ in range(num_layers):
+            layers.append(ResGraphConv(convolution, hid_dim, adjacency, dropout))
+            layers.extend(GraphNonLocal(hid_dim, pairs) for pairs in non_local)
+        self.gconv_layers = nn.Sequential(*layers)
+        self.gconv_output = convolution(hid_dim, 3, adjacency)
+
+    def forward(self, keypoints: Tensor) -> Tensor:
+        x = keypoints.transpose(0, 1)                                                  # (J, B, 2)
+        x = self.gconv_output(self.gconv_layers(self.gconv_input(x)))                  # (J, B, 3)
+        return x.transpose(0, 1)
+
+
+def config_of(state: dict[str, Tensor]) -> dict:
+    """Read the network's shape off the tensors of a checkpoint that does not tell it."""
+    blocks = {name.split('.')[1] for name in state if name.startswith('gconv_layers.') and '.gconv1.' in name}
+    weight, e = state['gconv_input.0.gconv.W'], state['gconv_input.0.gconv.e']
+    return {'architecture': 'gcn', 'conv': 'sem' if len(e) == 1 else 'semch', 'hid_dim': weight.shape[2],
+            'num_layers': len(blocks), 'non_local': any('.nonlocal.' in name for name in state)}
+
