@@ -225,9 +225,9 @@ class Training:
         checkpoints.restore_optimizer(self.optimizer, checkpoint, path)
         self.epoch, self.step, self.best = checkpoint.epoch, checkpoint.step, checkpoint.best_error
         self._restore_random(path, checkpoint.random)
-        folder = os.path.dirname(os.path.abspath(path))
+        folder = os.path.dirname(path) or os.curdir
         own = os.path.exists(os.path.join(folder, 'log.txt'))  # a published file may lie among others: leave its folder
-        self.folder = os.path.relpath(folder) if own else make_run_folder(self.output.checkpoint)
+        self.folder = folder if own else make_run_folder(self.output.checkpoint)
 
     def _restore_random(self, path: str, states: dict[str, Tensor]) -> None:
         if not states:

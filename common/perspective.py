@@ -1,0 +1,119 @@
+"""Where things lie in a picture: the panels' boxes, the window onto the 2D image, and the eye that sees the 3D views.
+
+A view's direction and limits are fixed for a clip, so that nothing jumps. Projecting it here is one matrix product a
+frame, where mplot3d lays its axes out anew; the angles mean what they mean in matplotlib's `view_init`.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+ELEVATION = 15.0  # degrees, as published
+TILE = 0.25  # metres, of the floor
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle of the picture, pixels."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+    @property
+    def right(self) -> int:
+        return self.left + self.width
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """Of the picture's rows and columns."""
+        return slice(self.top, self.top + self.height), slice(self.left, self.right)
+
+
+class Window:
+    """How a box shows a part of the image.
+
+    Args:
+        box: where in the picture.
+        corner, size: (2,) the shown part, pixels of the image.
+    """
+
+    def __init__(self, box: Box, corner: np.ndarray, size: np.ndarray) -> None:
+        self.scale = np.array([box.width, box.height]) / size
+        self.offset = np.array([box.left, box.top]) - corner * self.scale
+
+    def __call__(self, keypoints: np.ndarray) -> np.ndarray:
+        """(..., 2) pixels of the image to pixels of the picture."""
+        return keypoints * self.scale + self.offset
+
+
+def around(keypoints: np.ndarray, image_size: tuple[int, int], margin: float = 0.1) -> tuple[np.ndarray, np.ndarray]:
+    """Corner and size of the square that holds the keypoints (..., 2) of all frames, with a margin on every side."""
+    points = keypoints[np.isfinite(keypoints).all(-1)]
+    if not len(points):
+        return np.zeros(2), np.array(image_size, float)
+    lowest, highest = points.min(0), points.max(0)
+    side = max((highest - lowest).max() * (1 + 2 * margin), min(image_size) / 20)
+    return (lowest + highest - side) / 2, np.array([side, side])
+
+
+class Eye:
+    """Sees positions in perspective from an azimuth and `ELEVATION`, toward the middle of them.
+
+    Args:
+        positions: (N, 3) all that has to be seen, metres, z up; may hold NaN.
+        azimuth: degrees.
+    Attributes:
+        floor: half the side of the square of floor that they need, metres.
+        lowest, highest: (2,) corners of what is seen, the floor included.
+    """
+
+    def __init__(self, positions: np.ndarray, azimuth: float) -> None:
+        turn, lift = math.radians(azimuth), math.radians(ELEVATION)
+        right = (-math.sin(turn), math.cos(turn), 0)
+        up = (-math.sin(lift) * math.cos(turn), -math.sin(lift) * math.sin(turn), math.cos(lift))
+        toward = (math.cos(lift) * math.cos(turn), math.cos(lift) * math.sin(turn), math.sin(lift))
+        self.axes = np.array([right, up, toward])
+        seen = positions[np.isfinite(positions).all(-1)]
+        if not len(seen):
+            seen = np.array([[0, 0, 1.7]])
+        top, reach = float(seen[:, 2].max()), float(np.abs(seen[:, :2]).max())
+        self.floor = TILE * math.ceil(max(reach, 2 * TILE) / TILE)
+        self.target = np.array([0, 0, top / 2])
+        self.distance = 3.5 * max(self.floor, top)
+        corners = self.floor * np.array([[-1, -1, 0], [-1, 1, 0], [1, 1, 0], [1, -1, 0]])
+        shown = self(np.concatenate([seen, corners]))[0]
+        self.lowest, self.highest = shown.min(0), shown.max(0)
+
+    def __call__(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(..., 3) metres to (..., 2) rightward and upward as seen, and (...) how near the eye."""
+        seen = (positions - self.target) @ self.axes.T
+        return seen[..., :2] * (self.distance / (self.distance - seen[..., 2:])), seen[..., 2]
+
+
+class Stage:
+    """How a box shows what an eye sees: as large as it fits, to the same scale across and up."""
+
+    def __init__(self, box: Box, eye: Eye, margin: float = 0.03) -> None:
+        self.eye = eye
+        room = np.array([box.width, box.height]) * (1 - 2 * margin)
+        scale = float((room / (eye.highest - eye.lowest)).min())
+        self.scale = np.array([scale, -scale])
+        middle = np.array([box.left + box.width / 2, box.top + box.height / 2])
+        self.offset = middle - (eye.lowest + eye.highest) / 2 * self.scale
+
+    def __call__(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(..., 3) metres to (..., 2) pixels of the picture, and (...) how near the eye."""
+        seen, nearness = self.eye(positions)
+        return seen * self.scale + self.offset, nearness
+
+
+def floor_lines(half: float) -> np.ndarray:
+    """(N, 2, 3) the lines between the tiles of a square of floor around the origin, `half` a side from it."""
+    steps = np.linspace(-half, half, round(2 * half / TILE) + 1)
+    lines = [[(step, -half, 0), (step, half, 0)] for step in steps]
+    return np.array(lines + [[(-half, step, 0), (half, step, 0)] for step in steps])
