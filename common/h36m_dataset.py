@@ -33,7 +33,7 @@ def skeleton() -> Skeleton:
     """The 16 joints that the networks work on; both shoulders hang on the Thorax."""
     kept = SKELETON_32.keep(KEPT_JOINTS, new_parents={17: 13, 25: 13})
     pairs = ((2, 3), (5, 6), (1, 4), (0, 7), (8, 9), (14, 15), (11, 12), (10, 13))
-    return Skeleton(kept.names, kept.parents, kept.left, kept.right, groups=pairs)
+    return Skeleton(kept.names, kept.parents, kept.left, kept.right, pairs=pairs)
 
 
 @cache

@@ -14,14 +14,14 @@ class Skeleton:
         names: (J,) joint names; empty where a joint has none.
         parents: (J,) index of each joint's parent, -1 for the root.
         left, right: indices of the left and right joints, in matching order.
-        groups: joints that the non-local block pools together, each group of the same size.
+        pairs: joints that the non-local block pools together.
     """
 
     names: tuple[str, ...]
     parents: tuple[int, ...]
     left: tuple[int, ...] = ()
     right: tuple[int, ...] = ()
-    groups: tuple[tuple[int, ...], ...] = ()
+    pairs: tuple[tuple[int, int], ...] = ()
 
     def __len__(self) -> int:
         return len(self.parents)

@@ -137,7 +137,7 @@ class Training:
         self.evaluation: engine.Evaluation | None = None
         if resume is None:
             self.model = build_model(config, self.data.dataset.skeleton).to(device)
-            self.optimizer = torch.optim.Adam(self.model.parameters(), lr=recipe.lr)
+            self.optimizer = engine.make_optimizer(self.model, recipe.lr)
             self.folder = make_run_folder(output.checkpoint)
         else:
             self._restore(*resume)
@@ -221,7 +221,7 @@ class Training:
                             f'than {self.recipe.epochs} to go on.')
         self.model = checkpoints.restore_model(checkpoint, path, self.data.dataset.skeleton,
                                                self.config.dropout).to(self.device)
-        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=self.recipe.lr)
+        self.optimizer = engine.make_optimizer(self.model, self.recipe.lr)
         checkpoints.restore_optimizer(self.optimizer, checkpoint, path)
         self.epoch, self.step, self.best = checkpoint.epoch, checkpoint.step, checkpoint.best_error
         self._restore_random(path, checkpoint.random)

@@ -77,8 +77,8 @@ def build_model(config: ModelConfig, skeleton: Skeleton) -> nn.Module:
     """
     if config.architecture == 'linear':
         return LinearModel(len(skeleton), config.hid_dim, config.num_layers, config.dropout)
-    groups = torch.tensor(skeleton.groups) if config.non_local else None
-    return SemGCN(torch.from_numpy(adjacency(skeleton)), config.hid_dim, config.num_layers, config.conv, groups,
+    pairs = torch.tensor(skeleton.pairs) if config.non_local else None
+    return SemGCN(torch.from_numpy(adjacency(skeleton)), config.hid_dim, config.num_layers, config.conv, pairs,
                   config.dropout)
 
 

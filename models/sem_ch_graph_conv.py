@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from models.sem_graph_conv import SemGraphConv
+from models.sem_graph_conv import SemGraphConv, transform
 
 
 class SemCHGraphConv(SemGraphConv):
@@ -23,10 +23,15 @@ class SemCHGraphConv(SemGraphConv):
     def bias_bound(self) -> float:
         return 1 / math.sqrt(self.W.shape[1])
 
-    def forward(self, x: Tensor) -> Tensor:
-        joints, batch, channels = x.shape
-        weights = self.edge_weights()                                                  # (C', J, J)
-        own = weights.diagonal(dim1=1, dim2=2).T.unsqueeze(1)                          # (J, 1, C')
-        transformed = torch.matmul(x.reshape(1, joints * batch, channels), self.W).view(2, joints, batch, -1)
-        others = torch.einsum('cij,jbc->ibc', weights * (1 - self.eye), transformed[1])
-        return own * transformed[0] + others + self.bias
+    def mixing(self) -> Tensor:
+        """S of every output channel, (C', J, J)."""
+        return self.edge_weights()
+
+    @staticmethod
+    def product(x: Tensor, weight: Tensor, mixing: Tensor) -> Tensor:
+        """As `SemGraphConv.product`, channel o of [x W0; x W1] mixed by S_o; mixing is (C', J, J)."""
+        joints, batch, _ = x.shape
+        own, others = transform(x, weight).view(2, joints, batch, -1)                  # (J, B, C')
+        diagonal = mixing.diagonal(dim1=1, dim2=2)                                     # (C', J)
+        between = mixing - torch.diag_embed(diagonal)
+        return diagonal.T.unsqueeze(1) * own + torch.einsum('cij,jbc->ibc', between, others)

@@ -3,9 +3,12 @@
 Deliberate differences from the published code, none of which changes a result:
 - poses are joint-major, (J, B, C), between the first and the last layer;
 - constants are buffers, made once;
-- a non-local block does not re-order the joints (see `graph_non_local`).
+- joints are put in the order of the non-local pairs once, at the entrance, instead of in every block.
 """
 
+from __future__ import annotations
+
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -19,26 +22,25 @@ CONVOLUTIONS = {'sem': SemGraphConv, 'semch': SemCHGraphConv}
 class GraphConv(nn.Module):
     """Graph convolution, batch norm over channels, ReLU, dropout: (J, B, C) -> (J, B, C')."""
 
-    def __init__(self, convolution: type[SemGraphConv], in_features: int, out_features: int, adjacency: Tensor,
-                 dropout: float) -> None:
+    def __init__(self, gconv: SemGraphConv, dropout: float) -> None:
         super().__init__()
-        self.gconv = convolution(in_features, out_features, adjacency)
-        self.bn = nn.BatchNorm1d(out_features)
+        self.gconv = gconv
+        self.bn = nn.BatchNorm1d(len(gconv.bias))
         self.dropout = dropout
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.gconv(x)
-        x = F.relu(self.bn(x.view(-1, x.shape[2])).view_as(x))
+        x = F.relu(self.bn(x.view(-1, x.shape[2])).view_as(x), inplace=True)
         return F.dropout(x, self.dropout, self.training) if self.dropout else x
 
 
 class ResGraphConv(nn.Module):
     """Two graph convolution blocks and a short cut around them: (J, B, C) -> (J, B, C)."""
 
-    def __init__(self, convolution: type[SemGraphConv], channels: int, adjacency: Tensor, dropout: float) -> None:
+    def __init__(self, gconv1: SemGraphConv, gconv2: SemGraphConv, dropout: float) -> None:
         super().__init__()
-        self.gconv1 = GraphConv(convolution, channels, channels, adjacency, dropout)
-        self.gconv2 = GraphConv(convolution, channels, channels, adjacency, dropout)
+        self.gconv1 = GraphConv(gconv1, dropout)
+        self.gconv2 = GraphConv(gconv2, dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.gconv2(self.gconv1(x))
@@ -52,7 +54,7 @@ class SemGCN(nn.Module):
         hid_dim: channels of a joint inside.
         num_layers: residual blocks.
         conv: 'sem', one weighting of the edges a layer, or 'semch', one a channel.
-        groups: (P, size) joints pooled together by the non-local blocks, which follow the input block and every
+        pairs: (J / 2, 2) joints pooled together by the non-local blocks, which follow the input block and every
             residual block; None for the network without them.
         dropout: probability, after each ReLU.
     Shapes:
@@ -60,25 +62,35 @@ class SemGCN(nn.Module):
     """
 
     loss_joints = slice(None)  # the training loss covers every joint
+    order: Tensor
+    place: Tensor
 
     def __init__(self, adjacency: Tensor, hid_dim: int = 128, num_layers: int = 4, conv: str = 'sem',
-                 groups: Tensor | None = None, dropout: float = 0.0) -> None:
+                 pairs: Tensor | None = None, dropout: float = 0.0) -> None:
         super().__init__()
-        convolution = CONVOLUTIONS[conv]
-        non_local = [] if groups is None else [groups]
-        self.gconv_input = nn.Sequential(GraphConv(convolution, 2, hid_dim, adjacency, dropout),
-                                         *(GraphNonLocal(hid_dim, pairs) for pairs in non_local))
+        joints = torch.arange(len(adjacency)) if pairs is None else pairs.flatten()
+        if not torch.equal(joints.sort().values, torch.arange(len(adjacency))):
+            raise ValueError('the pairs of a non-local block must cover every joint once')
+        self.register_buffer('order', joints, persistent=False)
+        self.register_buffer('place', joints.argsort(), persistent=False)
+
+        def gconv(in_features: int, out_features: int) -> SemGraphConv:
+            return CONVOLUTIONS[conv](in_features, out_features, adjacency, joints)
+
+        def non_local() -> list[nn.Module]:
+            return [] if pairs is None else [GraphNonLocal(hid_dim)]
+
+        self.gconv_input = nn.Sequential(GraphConv(gconv(2, hid_dim), dropout), *non_local())
         layers: list[nn.Module] = []
         for _ in range(num_layers):
-            layers.append(ResGraphConv(convolution, hid_dim, adjacency, dropout))
-            layers.extend(GraphNonLocal(hid_dim, pairs) for pairs in non_local)
+            layers += [ResGraphConv(gconv(hid_dim, hid_dim), gconv(hid_dim, hid_dim), dropout), *non_local()]
         self.gconv_layers = nn.Sequential(*layers)
-        self.gconv_output = convolution(hid_dim, 3, adjacency)
+        self.gconv_output = gconv(hid_dim, 3)
 
     def forward(self, keypoints: Tensor) -> Tensor:
-        x = keypoints.transpose(0, 1)                                                  # (J, B, 2)
+        x = keypoints.transpose(0, 1)[self.order]                                      # (J, B, 2)
         x = self.gconv_output(self.gconv_layers(self.gconv_input(x)))                  # (J, B, 3)
-        return x.transpose(0, 1)
+        return x[self.place].transpose(0, 1)
 
 
 def config_of(state: dict[str, Tensor]) -> dict:

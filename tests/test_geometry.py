@@ -19,7 +19,7 @@ def test_skeleton_is_the_golden_one():
     assert list(h36m_dataset.KEPT_JOINTS) == expected['kept_32_to_16']
     assert list(kept.names) == expected['names_16'] and list(kept.parents) == expected['parents_16']
     assert list(kept.left) == expected['joints_left_16'] and list(kept.right) == expected['joints_right_16']
-    assert [list(group) for group in kept.groups] == expected['non_local_groups_16']
+    assert [list(pair) for pair in kept.pairs] == expected['non_local_groups_16']
     assert list(h36m_dataset.TRAIN_SUBJECTS) == expected['train_subjects']
     assert list(h36m_dataset.TEST_SUBJECTS) == expected['test_subjects']
     assert list(h36m_dataset.ACTIONS) == expected['actions']

@@ -1,0 +1,1 @@
+"""Measurements of this program against a straightforward one, on the machine at hand."""

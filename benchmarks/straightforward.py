@@ -1,0 +1,164 @@
+"""The same equations written the obvious way: what this program is measured against.
+
+Nothing here is slowed down on purpose. It is what one writes from the paper with PyTorch's usual tools: batch-major
+poses, a product with the adjacency for each of the two weights, batch norm between two transpositions, the non-local
+block on the concatenated (B, 2C, J, P) tensor, a Dataset that gives one pose at a time, a DataLoader that shuffles, and
+Adam as it comes. Names of parameters are the published ones, so that both take the same weights and can be compared.
+"""
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, Dataset
+
+from common.graph_utils import adjacency
+from models import ModelConfig
+from models.linear_model import LinearModel
+
+
+class SemGraphConv(nn.Module):
+    def __init__(self, in_features, out_features, mask):
+        super().__init__()
+        self.W = nn.Parameter(torch.empty(2, in_features, out_features))
+        self.e = nn.Parameter(torch.ones(1, int(mask.sum())))
+        self.bias = nn.Parameter(torch.zeros(out_features))
+        nn.init.xavier_uniform_(self.W, gain=1.414)
+        self.register_buffer('mask', mask, persistent=False)
+        self.register_buffer('eye', torch.eye(len(mask)), persistent=False)
+
+    def forward(self, x):
+        own, others = x @ self.W[0], x @ self.W[1]                                     # (B, J, C)
+        weights = torch.full_like(self.eye, -torch.inf)
+        weights[self.mask] = self.e.flatten()
+        weights = F.softmax(weights, dim=1)
+        return (weights * self.eye) @ own + (weights * (1 - self.eye)) @ others + self.bias
+
+
+class GraphConv(nn.Module):
+    def __init__(self, in_features, out_features, mask):
+        super().__init__()
+        self.gconv = SemGraphConv(in_features, out_features, mask)
+        self.bn = nn.BatchNorm1d(out_features)
+
+    def forward(self, x):
+        return F.relu(self.bn(self.gconv(x).transpose(1, 2)).transpose(1, 2))
+
+
+class ResGraphConv(nn.Module):
+    def __init__(self, channels, mask):
+        super().__init__()
+        self.gconv1, self.gconv2 = GraphConv(channels, channels, mask), GraphConv(channels, channels, mask)
+
+    def forward(self, x):
+        return x + self.gconv2(self.gconv1(x))
+
+
+class GraphNonLocal(nn.Module):
+    def __init__(self, channels, groups):
+        super().__init__()
+        inner = channels // 2
+        self.order = groups.flatten()
+        self.inverse = self.order.argsort()
+        self.add_module('nonlocal', nn.ModuleDict({
+            'g': nn.Sequential(nn.Conv1d(channels, inner, 1), nn.MaxPool1d(2)),
+            'theta': nn.Conv1d(channels, inner, 1),
+            'phi': nn.Sequential(nn.Conv1d(channels, inner, 1), nn.MaxPool1d(2)),
+            'concat_project': nn.Sequential(nn.Conv2d(2 * inner, 1, 1, bias=False), nn.ReLU()),
+            'W': nn.Sequential(nn.Conv1d(inner, channels, 1), nn.BatchNorm1d(channels)),
+        }))
+
+    def forward(self, x):
+        parts = getattr(self, 'nonlocal')
+        ordered = x[:, self.order].transpose(1, 2)                                     # (B, C, J)
+        g, theta, phi = parts['g'](ordered), parts['theta'](ordered), parts['phi'](ordered)
+        joints, groups = theta.shape[2], phi.shape[2]
+        pairs = torch.cat([theta.unsqueeze(3).expand(-1, -1, -1, groups),
+                           phi.unsqueeze(2).expand(-1, -1, joints, -1)], dim=1)         # (B, 2C, J, P)
+        f = parts['concat_project'](pairs).squeeze(1) / groups                         # (B, J, P)
+        gathered = torch.matmul(f, g.transpose(1, 2)).transpose(1, 2)                  # (B, C, J)
+        return (parts['W'](gathered) + ordered).transpose(1, 2)[:, self.inverse]
+
+
+class SemGCN(nn.Module):
+    loss_joints = slice(None)
+
+    def __init__(self, config, skeleton):
+        super().__init__()
+        mask = torch.from_numpy(adjacency(skeleton)) > 0
+        groups = torch.tensor(skeleton.pairs)
+        non_local = [GraphNonLocal] if config.non_local else []
+        self.gconv_input = nn.Sequential(GraphConv(2, config.hid_dim, mask),
+                                         *(block(config.hid_dim, groups) for block in non_local))
+        layers = []
+        for _ in range(config.num_layers):
+            layers.append(ResGraphConv(config.hid_dim, mask))
+            layers.extend(block(config.hid_dim, groups) for block in non_local)
+        self.gconv_layers = nn.Sequential(*layers)
+        self.gconv_output = SemGraphConv(config.hid_dim, 3, mask)
+
+    def forward(self, keypoints):
+        return self.gconv_output(self.gconv_layers(self.gconv_input(keypoints)))
+
+
+def build_model(config: ModelConfig, skeleton) -> nn.Module:
+    """The network of a config, written the obvious way; the linear one has no other way than the project's own."""
+    if config.architecture == 'linear':
+        return LinearModel(len(skeleton), config.hid_dim, config.num_layers, config.dropout)
+    return SemGCN(config, skeleton)
+
+
+class PoseDataset(Dataset):
+    """One pose at a time, as arrays."""
+
+    def __init__(self, keypoints: np.ndarray, positions: np.ndarray) -> None:
+        self.keypoints, self.positions = keypoints, positions
+
+    def __len__(self):
+        return len(self.keypoints)
+
+    def __getitem__(self, index):
+        return torch.from_numpy(self.keypoints[index]), torch.from_numpy(self.positions[index])
+
+
+def batches(poses, batch_size: int) -> DataLoader:
+    return DataLoader(PoseDataset(poses.keypoints.numpy(), poses.positions.numpy()), batch_size, shuffle=True)
+
+
+def train_step(model, optimizer, keypoints, positions):
+    """Forward, backward, clip, Adam."""
+    optimizer.zero_grad()
+    loss = F.mse_loss(model(keypoints)[:, model.loss_joints], positions[:, model.loss_joints])
+    loss.backward()
+    nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    optimizer.step()
+    return loss.item()
+
+
+@torch.no_grad()
+def evaluate(model, poses, batch_size: int = 64):
+    """Mean P1 and P2 (mm) over poses, batch by batch, the alignment by NumPy's batched SVD."""
+    model.eval()
+    p1, p2, count = 0.0, 0.0, len(poses)
+    for start in range(0, count, batch_size):
+        target = poses.positions[start:start + batch_size].numpy()
+        predicted = model(poses.keypoints[start:start + batch_size]).numpy()
+        predicted = predicted - predicted[:, :1]
+        p1 += np.linalg.norm(predicted - target, axis=2).mean(1).sum()
+        p2 += np.linalg.norm(aligned(predicted, target) - target, axis=2).mean(1).sum()
+    return p1 / count * 1000, p2 / count * 1000
+
+
+def aligned(predicted, target):
+    """Umeyama's similarity fit of each pose."""
+    mean_x, mean_y = target.mean(1, keepdims=True), predicted.mean(1, keepdims=True)
+    x, y = target - mean_x, predicted - mean_y
+    norm_x, norm_y = (np.sqrt((v ** 2).sum((1, 2), keepdims=True)) for v in (x, y))
+    u, s, vt = np.linalg.svd(np.matmul((x / norm_x).transpose(0, 2, 1), y / norm_y))
+    v = vt.transpose(0, 2, 1)
+    sign = np.sign(np.linalg.det(np.matmul(v, u.transpose(0, 2, 1))))
+    v[:, :, -1] *= sign[:, None]
+    s[:, -1] *= sign
+    rotation = np.matmul(v, u.transpose(0, 2, 1))
+    scale = s.sum(1)[:, None, None] * norm_x / norm_y
+    return scale * np.matmul(y, rotation) + mean_x
