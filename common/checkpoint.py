@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import math
 import pickle
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from common import torch_file
-from common.errors import UserError
+from common.errors import UserError, listing, printable
 from common.files import atomic_write
 from common.skeleton import Skeleton
 from models import ModelConfig, build_model, infer_config
@@ -43,6 +44,7 @@ class Checkpoint:
         best_error: the lowest `error` of the run up to here.
         recipe: hyper-parameters and data that the run was started with.
         random: states of the random generators after that epoch.
+        keypoints_range: where in the image and how large the training poses were, as `common.framing` measures it.
     """
 
     epoch: int
@@ -56,17 +58,20 @@ class Checkpoint:
     best_error: float = math.inf
     recipe: dict[str, Any] = field(default_factory=dict)
     random: dict[str, Any] = field(default_factory=dict)
+    keypoints_range: dict[str, Any] = field(default_factory=dict)
 
     def save(self, path: str) -> None:
         """Write the file, in whole or not at all, in the container that PyTorch 1.1 reads."""
         content = {name: getattr(self, name) for name in _PUBLISHED_KEYS + _OWN_KEYS}
         content['config'] = self.config.as_dict()
+        buffer = io.BytesIO()  # torch would tell a full disk as an error of its own, not the system's
+        torch.save(content, buffer, _use_new_zipfile_serialization=False)
         with atomic_write(path) as file:
-            torch.save(content, file, _use_new_zipfile_serialization=False)
+            file.write(buffer.getbuffer())
 
 
 _PUBLISHED_KEYS = ('epoch', 'lr', 'step', 'state_dict', 'optimizer', 'error')
-_OWN_KEYS = ('config', 'best_error', 'recipe', 'random')
+_OWN_KEYS = ('config', 'best_error', 'recipe', 'random', 'keypoints_range')
 
 
 def load_checkpoint(path: str) -> Checkpoint:
@@ -90,30 +95,52 @@ def load_checkpoint(path: str) -> Checkpoint:
     try:
         return _checked(content, state)
     except (ValueError, TypeError) as error:
-        raise UserError(f'{path} is not a usable checkpoint: {error}.') from error
+        raise UserError(f'{path} is not a usable checkpoint: {printable(error, 500)}.') from error
 
 
 def _checked(content, state):
     described = 'config' in content
-    config = ModelConfig(**_of_type(content, 'config', dict)) if described else infer_config(state)
-    if not all(value.isfinite().all() for value in state.values() if value.is_floating_point()):
+    config = _config(_of_type(content, 'config', dict)) if described else infer_config(state)
+    # as float32, which they become: a finite float64 need not be a finite float32
+    if not all(value.float().isfinite().all() for value in state.values() if value.is_floating_point()):
         raise ValueError('its weights are not all finite numbers')
-    error = float(_of_type(content, 'error', int | float, math.inf))
+    error = _number(content, 'error', math.inf)
     return Checkpoint(
-        epoch=_of_type(content, 'epoch', int, 0), lr=float(_of_type(content, 'lr', int | float, 0.0)),
-        step=_of_type(content, 'step', int, 0), state_dict=state,
-        optimizer=_of_type(content, 'optimizer', dict | None, None), error=error, config=config, described=described,
-        best_error=float(_of_type(content, 'best_error', int | float, error)),
-        recipe=_of_type(content, 'recipe', dict, {}), random=_of_type(content, 'random', dict, {}))
+        epoch=_counter(content, 'epoch'), lr=_number(content, 'lr', 0.0), step=_counter(content, 'step'),
+        state_dict=state, optimizer=_of_type(content, 'optimizer', dict | None, None), error=error, config=config,
+        described=described, best_error=_number(content, 'best_error', error),
+        recipe=_of_type(content, 'recipe', dict, {}), random=_of_type(content, 'random', dict, {}),
+        keypoints_range=_of_type(content, 'keypoints_range', dict, {}))
+
+
+def _config(held):
+    known = {attribute.name for attribute in dataclasses.fields(ModelConfig)}
+    if 'architecture' not in held or not held.keys() <= known:
+        raise ValueError(f'its config has {listing(held) or "nothing"} where {listing(known)} are known')
+    return ModelConfig(**held)
 
 
 def _of_type(content, key, kind, *default):
     if key not in content and default:
         return default[0]
     value = content[key]
-    if not isinstance(value, kind):
+    if not isinstance(value, kind) or isinstance(value, bool):
         raise ValueError(f'its {key} is a {type(value).__name__}')
     return value
+
+
+def _counter(content, key):
+    value = _of_type(content, key, int, 0)
+    if not 0 <= value < 1 << 53:
+        raise ValueError(f'its {key} is {value}')
+    return value
+
+
+def _number(content, key, default):
+    value = _of_type(content, key, int | float, default)
+    if not (value == math.inf or 0 <= value < 1e300):  # infinite: no error has been measured yet
+        raise ValueError(f'its {key} is {value}')
+    return float(value)
 
 
 def restore_model(checkpoint: Checkpoint, path: str, skeleton: Skeleton, dropout: float | None = None) -> nn.Module:
@@ -129,16 +156,21 @@ def restore_model(checkpoint: Checkpoint, path: str, skeleton: Skeleton, dropout
         config = dataclasses.replace(config, dropout=dropout)
     with torch.device('meta'):  # nothing is allocated before the shapes are known to agree
         expected = build_model(config, skeleton).state_dict()
-    found = {name: value.shape for name, value in checkpoint.state_dict.items()}
-    for name in expected.keys() | found.keys():
-        if name not in found or name not in expected or found[name] != expected[name].shape:
-            has = tuple(found[name]) if name in found else 'nothing'
-            needs = tuple(expected[name].shape) if name in expected else 'nothing'
-            raise UserError(f'{path} does not fit a {config.describe()} on {len(skeleton)} joints: for {name} it has '
-                            f'{has} where the network has {needs}.')
+    found = checkpoint.state_dict
+    for name in [*expected, *found]:
+        has, needs = _describe(found.get(name)), _describe(expected.get(name))
+        if has != needs:
+            raise UserError(f'{path} does not fit a {config.describe()} on {len(skeleton)} joints: for '
+                            f'{printable(name)} it has {has} where the network has {needs}.')
     model = build_model(config, skeleton)
     model.load_state_dict(checkpoint.state_dict)
     return model
+
+
+def _describe(tensor: Tensor | None) -> str:
+    if tensor is None:
+        return 'nothing'
+    return f'{tuple(tensor.shape)} {"numbers" if tensor.is_floating_point() else "integers"}'
 
 
 def check_flags(checkpoint: Checkpoint, path: str, flags: dict[str, Any]) -> None:
@@ -176,14 +208,19 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, checkpoint: Checkpoint, 
             raise ValueError(f'it has {len(names)} parameters instead of {len(parameters)}')
         state = {index: _adam_state(saved[name], parameter)
                  for index, (name, parameter) in enumerate(zip(names, parameters, strict=True)) if name in saved}
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UserError(f'{path} holds an optimizer that does not fit its network: {error}.') from error
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError) as error:
+        raise UserError(f'{path} holds an optimizer that does not fit its network: {printable(error)}.') from error
     groups = optimizer.state_dict()['param_groups']
     optimizer.load_state_dict({'state': state, 'param_groups': [{**group, 'lr': checkpoint.lr} for group in groups]})
 
 
 def _adam_state(saved, parameter):
+    state = {'step': torch.tensor(float(saved['step']))}
     for name in ('exp_avg', 'exp_avg_sq'):
         if saved[name].shape != parameter.shape:
             raise ValueError(f'{name} is {tuple(saved[name].shape)} instead of {tuple(parameter.shape)}')
-    return {'step': torch.tensor(float(saved['step'])), 'exp_avg': saved['exp_avg'], 'exp_avg_sq': saved['exp_avg_sq']}
+        # a copy: what a file describes may overlap itself or be the same tensor twice
+        state[name] = saved[name].to(parameter.dtype).clone(memory_format=torch.contiguous_format)
+    if not all(value.isfinite().all() for value in state.values()) or state['step'] < 0 or (state['exp_avg_sq'] < 0).any():
+        raise ValueError('its moments are not all numbers that Adam can have')
+    return state

@@ -1,5 +1,6 @@
 """What a user can cause, told in one sentence: the exception for it, and the frame that every script runs in."""
 
+import contextlib
 import os
 import sys
 from collections.abc import Callable
@@ -9,10 +10,17 @@ class UserError(Exception):
     """Something the user can mend. Its text is one sentence: what is wrong, in which file, what to do."""
 
 
+def printable(text, limit=200) -> str:
+    """Text from a file as it may stand in a sentence: on one line, without control characters, not endless."""
+    text = str(text)
+    shown = ''.join(c if c.isprintable() else ' ' if c.isspace() else '?' for c in text[:limit])
+    return shown if len(text) <= limit else f'{shown}...'
+
+
 def listing(names, limit=12) -> str:
     """Names in one line for an error or a warning, the tail counted instead of printed."""
-    names = [str(name) for name in names]
-    shown = ', '.join(names[:limit])
+    names = list(names)
+    shown = ', '.join(printable(name, 60) for name in names[:limit])
     return shown if len(names) <= limit else f'{shown} and {len(names) - limit} more'
 
 
@@ -24,6 +32,7 @@ def run_script(main: Callable[[], None]) -> None:
     script = os.path.basename(sys.argv[0])
     try:
         main()
+        sys.stdout.flush()  # here, where a full disk or a reader that has gone can still be told
     except UserError as error:
         _stop(f'{script}: {error}', 2)
     except BrokenPipeError:  # the reader of our output has gone (`| head`): nothing is left to say
@@ -39,6 +48,7 @@ def run_script(main: Callable[[], None]) -> None:
 
 
 def _stop(sentence: str, status: int) -> None:
-    sys.stdout.flush()
-    print(sentence, file=sys.stderr)
+    with contextlib.suppress(OSError):  # standard output may be what failed
+        sys.stdout.flush()
+    print(printable(sentence, 2000), file=sys.stderr)
     sys.exit(status)

@@ -18,14 +18,22 @@ def atomic_write(path: str, mode: str = 'wb') -> Iterator[IO]:
     Raises:
         UserError: the folder cannot be written, or the disk is full.
     """
+    with atomic_path(path) as beside, open(beside, mode, encoding=None if 'b' in mode else 'utf-8') as file:
+        yield file
+
+
+@contextmanager
+def atomic_path(path: str) -> Iterator[str]:
+    """Name an empty file, with `path`'s suffix, for a program that writes by name; the rest is as of `atomic_write`."""
     folder = os.path.dirname(os.path.abspath(path))
     beside = None
     try:
         os.makedirs(folder, exist_ok=True)
-        descriptor, beside = tempfile.mkstemp(dir=folder, prefix=f'.{os.path.basename(path)}.')
-        with os.fdopen(descriptor, mode, encoding=None if 'b' in mode else 'utf-8') as file:
-            yield file
-            file.flush()
+        name = os.path.basename(path)
+        descriptor, beside = tempfile.mkstemp(os.path.splitext(name)[1], f'.{name}.', folder)
+        os.close(descriptor)
+        yield beside
+        with open(beside, 'rb+') as file:
             os.fsync(file.fileno())
         os.chmod(beside, 0o666 & ~_umask())  # mkstemp makes files that only their owner can read
         os.replace(beside, path)

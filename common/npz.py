@@ -1,8 +1,11 @@
 """Reading and writing `.npz` and `.npy`: pickled dicts by the allow-list, sizes checked before allocation."""
 
-import math
+import io
 import os
 import pickle
+import struct
+import tokenize
+import warnings
 import zipfile
 import zlib
 from typing import Any
@@ -10,16 +13,17 @@ from typing import Any
 import numpy as np
 
 from common import safe_pickle
-from common.errors import UserError, listing
+from common.errors import UserError, listing, printable
 from common.files import atomic_write
+from common.plain_data import check_content, check_dtype, count
 
-# What a compressed member may grow to. Poses compress to about a third; deflate's limit is a thousandfold, so a member
-# that claims far more than poses ever would is a bomb or damage.
-MAX_MEMBER_BYTES = 8 << 30
+# What the entries of a file may grow to, together. Poses compress to about a third; deflate's limit is a thousandfold,
+# so a file that claims far more than poses ever would is a bomb or damage.
+MAX_BYTES = 8 << 30
 MAX_RATIO = 100
 RATIO_FREE_BYTES = 64 << 20
-_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, TypeError, SyntaxError, KeyError, OverflowError,
-            NotImplementedError, RuntimeError, RecursionError, pickle.UnpicklingError)
+_DAMAGED = (zipfile.BadZipFile, zlib.error, struct.error, tokenize.TokenError, EOFError, ValueError, TypeError,
+            SyntaxError, KeyError, IndexError, OverflowError, RuntimeError, MemoryError, pickle.UnpicklingError)
 
 
 def read_npz(path: str, wanted: tuple[str, ...] | None = None) -> dict[str, Any]:
@@ -39,7 +43,9 @@ def read_npz(path: str, wanted: tuple[str, ...] | None = None) -> dict[str, Any]
             missing = [name for name in wanted or () if name not in members]
             if missing:
                 raise UserError(f'{path} has no entry {listing(missing)}; it has {listing(members) or "none"}.')
-            return {name: _read_member(path, archive, members[name]) for name in wanted or members}
+            names = wanted or tuple(members)
+            _check_sizes(path, [members[name] for name in names])
+            return {name: _read_member(archive, members[name]) for name in names}
     except FileNotFoundError:
         raise UserError(f'{path} is not there.') from None
     except OSError as error:
@@ -71,34 +77,49 @@ def write_npz(path: str, **entries: Any) -> None:
         np.savez_compressed(file, **entries)
 
 
-def _read_member(path, archive, info):
-    ceiling = min(MAX_MEMBER_BYTES, max(RATIO_FREE_BYTES, MAX_RATIO * info.compress_size))
-    if info.file_size > ceiling:
-        raise UserError(f'{path} is refused: its entry {info.filename} claims to unpack to {info.file_size:,} bytes, '
-                        f'more than the {ceiling:,} that its size on disk makes believable.')
+def _check_sizes(path, infos):
+    """Refuse what claims to grow beyond belief, before anything is unpacked; the file's own size is no claim."""
+    ceiling = min(MAX_BYTES, max(RATIO_FREE_BYTES, MAX_RATIO * os.path.getsize(path)))
+    if sum(info.file_size for info in infos) > ceiling:
+        largest = max(infos, key=lambda info: info.file_size)
+        raise UserError(f'{path} is refused: it claims to unpack to more than the {ceiling:,} bytes that its size on '
+                        f'disk makes believable, its entry {printable(largest.filename)} to {largest.file_size:,}.')
+
+
+def _read_member(archive, info):
     if info.flag_bits & 1:
-        raise ValueError(f'its entry {info.filename} is encrypted')
+        raise ValueError(f'its entry {printable(info.filename)} is encrypted')
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ValueError(f'its entry {printable(info.filename)} is compressed as NumPy never does')
     with archive.open(info) as file:
         return _read_array(file, info.file_size)
 
 
 def _read_array(file, size):
     """Read one array in NumPy's format of `size` bytes, header included."""
-    version = np.lib.format.read_magic(file)
-    if version == (1, 0):
-        shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
-    elif version in ((2, 0), (3, 0)):  # 3.0 differs in the encoding of field names, which plain arrays have none of
-        shape, fortran, dtype = np.lib.format.read_array_header_2_0(file)
-    else:
-        raise ValueError(f'NumPy format {version} is not known')
-    content = file.read(size + 1)
+    content = file.read(size)
+    buffer = io.BytesIO(content)
+    shape, fortran, dtype = _read_header(buffer)
+    check_dtype(dtype)
     if dtype.hasobject:
-        if dtype != np.dtype(object):
-            raise ValueError('an array of records that hold objects is not plain data')
-        array = safe_pickle.loads(content)
+        array = safe_pickle.load(buffer)
         if not isinstance(array, np.ndarray) or array.shape != shape:
             raise ValueError('its object array and its header do not agree')
         return array.item() if shape == () else array
-    if len(content) != math.prod(shape) * dtype.itemsize:
-        raise ValueError(f'its header claims an array of {shape}, its content has {len(content):,} bytes')
-    return np.ndarray(shape, dtype, bytearray(content), order='F' if fortran else 'C')
+    numbers = bytearray(memoryview(content)[buffer.tell():])
+    if len(numbers) != count(shape) * dtype.itemsize:
+        raise ValueError(f'its header claims an array of {shape}, its content has {len(numbers):,} bytes')
+    array = np.ndarray(shape, dtype, numbers, order='F' if fortran else 'C')
+    check_content(array)
+    return array
+
+
+def _read_header(file):
+    version = np.lib.format.read_magic(file)
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')  # NumPy's, about headers written by Python 2
+        if version == (1, 0):
+            return np.lib.format.read_array_header_1_0(file)
+        if version in ((2, 0), (3, 0)):  # 3.0 differs in the encoding of field names, which plain arrays have none of
+            return np.lib.format.read_array_header_2_0(file)
+    raise ValueError(f'NumPy format {version} is not known')

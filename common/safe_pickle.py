@@ -1,9 +1,12 @@
 """The only unpickler in the project: an allow-list, so that a downloaded file is data and never code.
 
-A pickle is a program that names the functions it wants called. Here it may name only those below, none of which does
-more than build an array, an ordered dict or a tensor, and each of which checks its arguments: the shapes and type codes
-in a pickle are claims, and NumPy's own `__setstate__` believes some of them (an object dtype with forged flags makes it
-take raw bytes for pointers).
+A pickle is a program that names the functions it wants called. Here it may name only those of `plain_data`, none of
+which does more than build an array or an ordered dict, those of `torch_file` which build tensors, and each checks its
+arguments.
+
+A pickle may also be small and what it makes endless: values that hold each other again and again, one buffer copied
+a million times, keys that take 2^40 steps to hash, arrays in arrays so deep that to free them overflows the stack. So
+its steps are counted, what its calls make is charged to an account that its size opens, and the result is walked once.
 
 The pure Python `pickle._Unpickler` is used on purpose. Its memo is a dict, where the C one allocates what the file's
 highest memo index asks for, and its handlers can be replaced. Files hold few opcodes and large buffers, so it costs
@@ -12,95 +15,204 @@ little.
 
 import collections
 import io
-import math
 import pickle
-import re
 import struct
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import NoneType
 from typing import Any, ClassVar
 
 import numpy as np
 
-_PLAIN_DTYPE = re.compile(r'[<>|=]?([biufc][1-9]\d?|S\d{1,6}|U\d{1,6}|O8?)')
-_NDARRAY = object()  # stands for the class numpy.ndarray: a name to pass on, not a thing to call
+from common.errors import printable
+from common.plain_data import (
+    FUNCTIONS,
+    RefusedPickle,
+    check_array_state,
+    check_content,
+    check_dtype_state,
+    checked_items,
+)
+
+MAX_STEPS = 3_000_000  # opcodes: some seconds of work; a data set of arrays has thousands
+MAX_DEPTH = 64
+ROOM_PER_BYTE, FREE_ROOM = 8, 64 << 20  # what the values of a pickle may weigh, in bytes
 
 
-class RefusedPickle(pickle.UnpicklingError):
-    """The pickle asks for something that is not plain data; the text names it."""
+def _no_objects_outside(pid):
+    raise RefusedPickle('it refers to objects outside itself')
 
 
-def loads(data: bytes, persistent_load=None, tensors: dict[tuple[str, str], Any] | None = None) -> Any:
+@dataclass
+class Surroundings:
+    """What the file around a pickle adds to plain data.
+
+    Attributes:
+        size: of the file in bytes.
+        persistent_load: answers the pickle's references to objects outside itself.
+        functions: further globals, by (module, name).
+        types: further types that the result may hold.
+    """
+
+    size: int
+    persistent_load: Callable[[Any], Any] = _no_objects_outside
+    functions: dict[tuple[str, str], Any] = field(default_factory=dict)
+    types: tuple[type, ...] = ()
+
+
+def loads(data: bytes, surroundings: Surroundings | None = None) -> Any:
     """Unpickle plain data: dicts, lists, tuples, strings, numbers, NumPy arrays, ordered dicts.
 
     Python 2 strings are read as Latin-1, as NumPy's arrays from there need it.
 
     Args:
         data: the pickle; what follows its end is ignored.
-        persistent_load: called for the persistent ids of torch files.
-        tensors: further globals that `common.torch_file` allows, by (module, name).
+        surroundings: of pickles in torch files.
     Raises:
-        RefusedPickle: it names a global outside the allow-list, or misuses an allowed one.
+        RefusedPickle: it names a global outside the allow-list, misuses an allowed one, or grows far beyond its size.
         pickle.UnpicklingError: it is not a whole pickle.
     """
-    return load(io.BytesIO(data), persistent_load, tensors)
+    return load(io.BytesIO(data), surroundings)
 
 
-def load(file: io.BytesIO, persistent_load=None, tensors=None) -> Any:
+def load(file: io.BytesIO, surroundings: Surroundings | None = None) -> Any:
     """As `loads`, from the place where `file` stands, leaving it behind the pickle."""
+    unpickler = _Unpickler(file, surroundings or Surroundings(len(file.getbuffer()) - file.tell()))
+    reached: set[int] = set()
     try:
-        return _Unpickler(file, persistent_load, tensors or {}).load()
-    except RefusedPickle:
+        value = unpickler.load()
+        reached = unpickler.check_plain(value)
+    except pickle.UnpicklingError:
         raise
-    except RecursionError as error:
-        raise pickle.UnpicklingError('its values are nested too deep') from error
-    except (EOFError, ValueError, TypeError, IndexError, KeyError, AttributeError, OverflowError, UnicodeError,
-            MemoryError, AssertionError, RuntimeError, pickle.UnpicklingError) as error:
-        raise pickle.UnpicklingError(f'it is damaged or cut short ({type(error).__name__}: {error})') from error
+    except Exception as error:  # a damaged pickle can make every step of its making fail
+        raise pickle.UnpicklingError(f'it is damaged or cut short ({type(error).__name__}: {printable(error)})'
+                                     ) from error
+    finally:
+        for array in unpickler.object_arrays:  # NumPy frees nested arrays by recursion, which a deep nest overflows
+            if id(array) not in reached:
+                array.fill(None)
+    return value
+
+
+class _Steps(dict):
+    """The handlers of opcodes, handed out only so many times."""
+
+    left = MAX_STEPS
+
+    def __getitem__(self, opcode):
+        self.left -= 1
+        if self.left < 0:
+            raise RefusedPickle(f'it has more than {MAX_STEPS:,} steps')
+        return super().__getitem__(opcode)
 
 
 class _Unpickler(pickle._Unpickler):  # type: ignore[name-defined]
     dispatch: ClassVar[dict[int, Any]] = dict(pickle._Unpickler.dispatch)  # type: ignore[attr-defined]
 
-    def __init__(self, file, persistent_load, tensors):
+    def __init__(self, file, surroundings):
         super().__init__(file, encoding='latin1')
-        self._allowed = _GLOBALS | tensors
-        self._persistent = persistent_load
+        self.dispatch = _Steps(type(self).dispatch)
+        self.persistent_load = surroundings.persistent_load
+        self.object_arrays: list[np.ndarray] = []
+        self._functions = FUNCTIONS | surroundings.functions
+        self._types = surroundings.types
+        self._room = self._left = surroundings.size * ROOM_PER_BYTE + FREE_ROOM
+
+    def check_plain(self, value: Any) -> set[int]:
+        """Refuse values that are not plain data, and values that grow endless when walked.
+
+        Returns:
+            the ids of the containers and arrays in it.
+        """
+        known: dict[int, tuple[int, int]] = {}  # id: (weight of all that hangs below, levels below)
+
+        def walk(value, depth):
+            if type(value) is int and value.bit_length() > 512:
+                raise RefusedPickle(f'it holds a number of {value.bit_length():,} bits')
+            if type(value) in (int, float, bool, NoneType):
+                return 1, 0
+            if type(value) in (bytes, bytearray) or (type(value) is str and value.isascii()):
+                return len(value) + 1, 0
+            if type(value) in self._types or isinstance(value, np.generic):
+                return value.nbytes + 1, 0
+            if id(value) not in known:
+                if depth > MAX_DEPTH:
+                    raise RefusedPickle('its values are nested too deep, or hold themselves')
+                parts = [walk(part, depth + 1) for part in _parts(value)]
+                own = len(value) if type(value) is str else getattr(value, 'nbytes', 0)
+                weight = sum((part[0] for part in parts), own + 1)
+                known[id(value)] = weight, 1 + max((part[1] for part in parts), default=0)
+            if known[id(value)][0] > self._room or known[id(value)][1] > MAX_DEPTH:
+                raise RefusedPickle('its values hold each other again and again')
+            return known[id(value)]
+
+        walk(value, 0)
+        return set(known)
 
     def find_class(self, module, name):
         try:
-            return self._allowed[module, name]
+            return self._functions[module, name]
         except KeyError:
-            raise RefusedPickle(f'it asks for {module}.{name}, which is not plain data') from None
+            raise RefusedPickle(f'it asks for {printable(f"{module}.{name}")}, which is not plain data') from None
 
     def get_extension(self, code):
         raise RefusedPickle(f'it asks for the registered extension {code}, which is not plain data')
 
-    def persistent_load(self, pid):
-        if self._persistent is None:
-            raise RefusedPickle('it refers to objects outside itself')
-        return self._persistent(pid)
+    def load_reduce(self):
+        arguments = self.stack.pop()
+        function = self.stack[-1]
+        if type(arguments) is not tuple or not callable(function) or function not in self._functions.values():
+            raise RefusedPickle('it calls something that is not a function of the allow-list')
+        self.stack[-1] = made = function(*arguments)
+        self._charge(32 * len(made) if isinstance(made, dict) else
+                     len(made) if isinstance(made, bytes) else getattr(made, 'nbytes', 0))
 
     def load_build(self):
         state = self.stack.pop()
         target = self.stack[-1]
         if type(target) is np.ndarray:
-            _check_array_state(state)
+            check_array_state(state)
             target.__setstate__(state)
+            if target.dtype.hasobject:
+                self.object_arrays.append(target)
+            self._charge(target.nbytes)
         elif isinstance(target, np.dtype):
-            _check_dtype_state(target, state)
+            check_dtype_state(target, state)
             target.__setstate__(state)
         elif type(target) is not collections.OrderedDict:  # theirs is torch's `_metadata`, which nobody needs
             raise RefusedPickle(f'it sets the state of a {type(target).__name__}')
 
-    dispatch[pickle.BUILD[0]] = load_build
+    def _charge(self, size):
+        self._left -= size
+        if self._left < 0:
+            raise RefusedPickle('it makes far more data than it holds')
 
-    def load_reduce(self):
-        arguments = self.stack.pop()
-        function = self.stack[-1]
-        if not callable(function) or function not in self._allowed.values():
-            raise RefusedPickle('it calls something that is not a function of the allow-list')
-        self.stack[-1] = function(*arguments)
+    def load_append(self):
+        self._extend([self.stack.pop()])
 
-    dispatch[pickle.REDUCE[0]] = load_reduce
+    def load_appends(self):
+        self._extend(self.pop_mark())
+
+    def _extend(self, items):
+        if type(self.stack[-1]) is not list:
+            raise RefusedPickle(f'it appends to a {type(self.stack[-1]).__name__}')
+        self.stack[-1].extend(items)
+
+    def load_setitem(self):
+        self._update([self.stack.pop(), self.stack.pop()][::-1])
+
+    def load_setitems(self):
+        self._update(self.pop_mark())
+
+    def load_dict(self):
+        items = self.pop_mark()
+        self.append({})
+        self._update(items)
+
+    def _update(self, items):
+        if type(self.stack[-1]) not in (dict, collections.OrderedDict):
+            raise RefusedPickle(f'it sets items of a {type(self.stack[-1]).__name__}')
+        self.stack[-1].update(checked_items(zip(items[::2], items[1::2], strict=True)))
 
     def load_bytearray8(self):  # Python's own allocates what the file claims before it reads
         (size,) = struct.unpack('<Q', self.read(8))
@@ -109,94 +221,34 @@ class _Unpickler(pickle._Unpickler):  # type: ignore[name-defined]
             raise EOFError('a buffer is cut short')
         self.append(bytearray(content))
 
-    dispatch[pickle.BYTEARRAY8[0]] = load_bytearray8
+    def load_inst(self):
+        module, name = (self.readline()[:-1].decode('latin1') for _ in range(2))
+        self.find_class(module, name)
+        self.refuse()
 
-    def _refuse(self):
+    def refuse(self):
         raise RefusedPickle('it makes an object that is not plain data')
 
-    for _opcode in (pickle.INST, pickle.OBJ, pickle.NEWOBJ, pickle.NEWOBJ_EX):
-        dispatch[_opcode[0]] = _refuse
+    dispatch.update({opcode[0]: handler for opcode, handler in {
+        pickle.REDUCE: load_reduce, pickle.BUILD: load_build, pickle.APPEND: load_append,
+        pickle.APPENDS: load_appends, pickle.SETITEM: load_setitem, pickle.SETITEMS: load_setitems,
+        pickle.DICT: load_dict, pickle.BYTEARRAY8: load_bytearray8, pickle.INST: load_inst, pickle.OBJ: refuse,
+        pickle.NEWOBJ: refuse, pickle.NEWOBJ_EX: refuse, pickle.EMPTY_SET: refuse, pickle.FROZENSET: refuse,
+        pickle.ADDITEMS: refuse, pickle.NEXT_BUFFER: refuse, pickle.READONLY_BUFFER: refuse}.items()})
 
 
-def _check_dtype_state(dtype, state):
-    """State of a plain dtype: (version, byte order, None, None, None, size, alignment, flags)."""
-    if (type(state) is not tuple or len(state) != 8 or state[2:5] != (None, None, None)
-            or state[7] != dtype.flags or state[1] not in ('<', '>', '|', '=')
-            or (dtype.kind not in 'SU' and state[5:7] != (-1, -1))
-            or (dtype.kind in 'SU' and state[5] != dtype.itemsize)):
-        raise RefusedPickle('it holds an array whose type is not a plain one')
-
-
-def _check_array_state(state):
-    """State of an array: ([version,] shape, dtype, Fortran order, its bytes or its objects)."""
-    if type(state) is not tuple or len(state) not in (4, 5) or (len(state) == 5 and state[0] not in (0, 1)):
-        raise RefusedPickle('it holds an array in a form that is not known')
-    shape, dtype, _, content = state[-4:]
-    if type(shape) is not tuple or not all(type(n) is int and n >= 0 for n in shape) or not isinstance(dtype, np.dtype):
-        raise RefusedPickle('it holds an array in a form that is not known')
-    if dtype.hasobject:
-        fits = type(content) is list and len(content) == math.prod(shape)
-    else:
-        fits = type(content) in (bytes, str) and len(content) == math.prod(shape) * dtype.itemsize
-    if not fits:
-        raise RefusedPickle('it holds an array whose shape and content do not agree')
-
-
-def _dtype(spec, align=False, copy=False):
-    if type(spec) is not str or not _PLAIN_DTYPE.fullmatch(spec):
-        raise RefusedPickle(f'it holds an array of type {spec!r}, which is not a plain one')
-    return np.dtype(spec, copy=True)  # a copy: its state may be set, and NumPy's own are shared
-
-
-def _reconstruct(cls, shape, code):
-    if cls is not _NDARRAY or shape != (0,) or code not in (b'b', 'b'):
-        raise RefusedPickle('it makes an array in a way that is not known')
-    return np.ndarray((0,), 'b')
-
-
-def _frombuffer(buffer, dtype, shape, order):
-    """Arrays of pickle protocol 5."""
-    if not isinstance(dtype, np.dtype) or dtype.hasobject or order not in ('C', 'F') or type(shape) is not tuple:
-        raise RefusedPickle('it holds an array in a form that is not known')
-    return np.frombuffer(buffer, dtype).reshape(shape, order=order).copy()
-
-
-def _scalar(dtype, content):
-    if not isinstance(dtype, np.dtype) or dtype.hasobject or type(content) not in (bytes, str):
-        raise RefusedPickle('it holds a number in a form that is not known')
-    data = content.encode('latin1') if type(content) is str else content
-    if len(data) != dtype.itemsize:
-        raise RefusedPickle('it holds a number whose type and content do not agree')
-    return np.frombuffer(data, dtype)[0]
-
-
-def _encode(text, encoding):
-    """How Python 3 writes bytes for Python 2 to read."""
-    if type(text) is not str or encoding not in ('latin1', 'latin-1'):
-        raise RefusedPickle('it encodes text in a way that is not known')
-    return text.encode('latin1')
-
-
-def _ordered_dict(*arguments):
-    if len(arguments) > 1:
-        raise RefusedPickle('it makes an ordered dict in a way that is not known')
-    return collections.OrderedDict(*([list(map(tuple, arguments[0]))] if arguments else []))
-
-
-def _bytes(*arguments):
-    """Python 3 writes the empty `bytes` as a call without arguments."""
-    if arguments:
-        raise RefusedPickle('it makes bytes in a way that is not known')
-    return b''
-
-
-_GLOBALS: dict[tuple[str, str], Any] = {
-    ('collections', 'OrderedDict'): _ordered_dict,
-    ('_codecs', 'encode'): _encode,
-    ('__builtin__', 'bytes'): _bytes, ('builtins', 'bytes'): _bytes,
-    ('numpy', 'ndarray'): _NDARRAY,
-    ('numpy', 'dtype'): _dtype,
-    **{(f'numpy.{core}.multiarray', name): function
-       for core in ('core', '_core') for name, function in (('_reconstruct', _reconstruct), ('scalar', _scalar))},
-    **{(f'numpy.{core}.numeric', '_frombuffer'): _frombuffer for core in ('core', '_core')},
-}
+def _parts(value):
+    """What a container holds; nothing for strings and arrays of numbers, whose content is checked."""
+    if type(value) is str:
+        value.encode()  # half characters, which no terminal can print, fail here
+        return ()
+    if type(value) in (list, tuple):
+        return value
+    if type(value) in (dict, collections.OrderedDict):
+        return [*value, *value.values()]
+    if type(value) is not np.ndarray:
+        raise RefusedPickle(f'it holds a {type(value).__name__}, which is not plain data')
+    if value.dtype.hasobject:
+        return value.flat
+    check_content(value)
+    return ()

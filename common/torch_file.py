@@ -8,7 +8,6 @@ container it allocates what the pickle claims before it looks at the file.
 """
 
 import io
-import math
 import os
 import pickle
 import struct
@@ -19,6 +18,8 @@ import torch
 from torch import Tensor
 
 from common import safe_pickle
+from common.errors import printable
+from common.plain_data import RefusedPickle, check_content, count
 
 _MAGIC = 0x1950a86a20f9469cfc6c
 _PROTOCOL = 1001
@@ -39,14 +40,15 @@ class _StorageType:
 class _Storages:
     """The storages that a pickle refers to, each a flat tensor whose size the file has room for."""
 
-    def __init__(self, room: int) -> None:
-        self.room = room
+    def __init__(self, size: int) -> None:
+        self.room = size
         self.tensors: dict[str, Tensor] = {}
+        self.surroundings = safe_pickle.Surroundings(size, self.persistent_load, _FUNCTIONS, (Tensor,))
 
     def persistent_load(self, pid: Any) -> Tensor:
         if not (type(pid) is tuple and len(pid) in (5, 6) and pid[0] == 'storage' and type(pid[1]) is _StorageType
-                and type(pid[4]) is int and pid[4] >= 0):
-            raise safe_pickle.RefusedPickle('it refers to something that is not a tensor\'s storage')
+                and type(pid[2]) in (str, int) and type(pid[4]) is int and pid[4] >= 0):
+            raise RefusedPickle('it refers to something that is not a tensor\'s storage')
         storage_type, key, length = pid[1], str(pid[2]), pid[4]
         if key not in self.tensors:
             self.room -= length * storage_type.dtype.itemsize
@@ -67,6 +69,8 @@ class _Storages:
             raise ValueError(f'storage {key} has {len(content):,} bytes instead of {storage.nbytes:,}')
         if content:
             storage.copy_(torch.frombuffer(bytearray(content), dtype=storage.dtype))
+        if storage.dtype == torch.bool:
+            check_content(storage.numpy())
 
 
 def read(path: str) -> Any:
@@ -84,9 +88,9 @@ def read(path: str) -> Any:
             return _read_zip(file, size) if zipped else _read_legacy(io.BytesIO(file.read()), size)
         except pickle.UnpicklingError:
             raise
-        except (zipfile.BadZipFile, ValueError, KeyError, TypeError, RuntimeError, EOFError, OverflowError,
-                NotImplementedError, struct.error) as error:
-            raise pickle.UnpicklingError(f'it is damaged or cut short ({error})') from error
+        except (zipfile.BadZipFile, ValueError, KeyError, IndexError, TypeError, RuntimeError, EOFError, OverflowError,
+                MemoryError, struct.error) as error:
+            raise pickle.UnpicklingError(f'it is damaged or cut short ({printable(error)})') from error
 
 
 def _read_legacy(file, size):
@@ -96,9 +100,10 @@ def _read_legacy(file, size):
     if not isinstance(system, dict) or system.get('little_endian') is not True:
         raise pickle.UnpicklingError('it was written by a big-endian machine')
     storages = _Storages(size)
-    content = safe_pickle.load(file, storages.persistent_load, _TORCH_GLOBALS)
+    content = safe_pickle.load(file, storages.surroundings)
     keys = safe_pickle.load(file)
-    if not isinstance(keys, list) or sorted(map(str, keys)) != sorted(storages.tensors):
+    if (type(keys) is not list or any(type(key) not in (str, int) for key in keys)
+            or sorted(map(str, keys)) != sorted(storages.tensors)):
         raise ValueError('its list of storages is not that of its tensors')
     for key in map(str, keys):
         (length,) = struct.unpack('<q', file.read(8))
@@ -111,33 +116,43 @@ def _read_legacy(file, size):
 def _read_zip(file, size):
     with zipfile.ZipFile(file) as archive:
         members = {info.filename.split('/', 1)[-1]: info for info in archive.infolist()}
-        if any(info.compress_type != zipfile.ZIP_STORED for info in archive.infolist()):
-            raise ValueError('its members are compressed, which torch.save never does')
+        if len(members) != len(archive.infolist()):
+            raise ValueError('it has two members of one name')
+        for info in members.values():
+            if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1:
+                raise ValueError('its members are compressed or encrypted, which torch.save never does')
+            if not info.file_size == info.compress_size <= size:
+                raise ValueError('it claims a member larger than itself')
         if 'data.pkl' not in members:
             raise pickle.UnpicklingError('it was not written by torch.save')
         if 'byteorder' in members and archive.read(members['byteorder']) != b'little':
             raise pickle.UnpicklingError('it was written by a big-endian machine')
         storages = _Storages(size)
-        content = safe_pickle.loads(archive.read(members['data.pkl']), storages.persistent_load, _TORCH_GLOBALS)
+        content = safe_pickle.loads(archive.read(members['data.pkl']), storages.surroundings)
         for key in storages.tensors:
             storages.fill(key, archive.read(members[f'data/{key}']))
         return content
 
 
 def _rebuild_tensor(storage, offset, size, stride, *_):
-    """A tensor on its storage; PyTorch checks that it lies inside, here that it does not repeat numbers."""
-    if not isinstance(storage, Tensor) or math.prod(size) > len(storage):
-        raise safe_pickle.RefusedPickle('it holds a tensor larger than its storage')
-    return storage.as_strided(tuple(size), tuple(stride), offset)
+    """A tensor on its storage: inside it, and without numbers repeated, so that it is no larger."""
+    if (not isinstance(storage, Tensor) or storage.ndim != 1 or type(offset) is not int
+            or type(stride) is not tuple or not all(type(step) is int and 0 <= step < 1 << 48 for step in stride)):
+        raise RefusedPickle('it holds a tensor in a form that is not known')
+    numbers = count(size)
+    last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
+    if numbers > len(storage) or not 0 <= offset <= len(storage) or (numbers and last >= len(storage)):
+        raise RefusedPickle('it holds a tensor larger than its storage')
+    return storage.as_strided(size, stride, storage.storage_offset() + offset)
 
 
 def _rebuild_parameter(data, *_):
     if not isinstance(data, Tensor):
-        raise safe_pickle.RefusedPickle('it holds a parameter that is not a tensor')
+        raise RefusedPickle('it holds a parameter that is not a tensor')
     return data
 
 
-_TORCH_GLOBALS: dict[tuple[str, str], Any] = {
+_FUNCTIONS: dict[tuple[str, str], Any] = {
     ('torch._utils', '_rebuild_tensor'): _rebuild_tensor,
     ('torch._utils', '_rebuild_tensor_v2'): _rebuild_tensor,
     ('torch._utils', '_rebuild_parameter'): _rebuild_parameter,

@@ -17,6 +17,7 @@ from common import engine
 from common.checkpoint import Checkpoint
 from common.data_utils import DataOptions, Poses, load_dataset, load_keypoints, pair, select_kinds, warn
 from common.errors import UserError
+from common.framing import measure_range
 from common.generators import PoseBatches
 from common.log import Progress, RunLog, TensorBoard, draw_curves, make_run_folder
 from common.mocap_dataset import MocapDataset
@@ -143,6 +144,7 @@ class Training:
             self._restore(*resume)
         self.batches = PoseBatches(self.train_poses, recipe.batch_size, self.order, device)
         self.mean_pose = self.data.mean_pose(self.train_poses)
+        self.keypoints_range = measure_range(self.train_poses.keypoints.numpy())
         self.schedule = engine.Schedule(recipe.lr, recipe.lr_decay, recipe.lr_gamma)
         self.log = RunLog(self.folder, self.epoch)
         self.tensorboard = TensorBoard(self.folder, self.epoch) if output.tensorboard else None
@@ -197,7 +199,7 @@ class Training:
         checkpoint = Checkpoint(
             epoch=self.epoch, lr=engine.learning_rate(self.optimizer), step=self.step,
             state_dict=self.model.state_dict(), optimizer=self.optimizer.state_dict(), error=error, config=self.config,
-            best_error=self.best, random=self._random_states(),
+            best_error=self.best, random=self._random_states(), keypoints_range=self.keypoints_range,
             recipe={**dataclasses.asdict(self.recipe), 'dataset': options.dataset, 'keypoints': options.keypoints,
                     'actions': None if options.actions is None else list(options.actions),
                     'downsample': options.downsample})

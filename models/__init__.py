@@ -35,9 +35,9 @@ class ModelConfig:
     def __post_init__(self) -> None:
         wrong = [f'{field.name} {getattr(self, field.name)!r}' for field in fields(self)
                  if type(getattr(self, field.name)).__name__ != field.type]
-        if self.architecture not in DEFAULTS_BY_ARCHITECTURE:
+        if not wrong and self.architecture not in DEFAULTS_BY_ARCHITECTURE:
             wrong.append(f'architecture {self.architecture!r}')
-        if self.conv not in sem_gcn.CONVOLUTIONS:
+        if not wrong and self.conv not in sem_gcn.CONVOLUTIONS:
             wrong.append(f'conv {self.conv!r}')
         if not wrong and not (1 <= self.hid_dim <= 1 << 14 and 0 <= self.num_layers <= 256 and 0 <= self.dropout < 1):
             wrong.append(f'hid_dim {self.hid_dim}, num_layers {self.num_layers}, dropout {self.dropout}')
@@ -77,7 +77,7 @@ def build_model(config: ModelConfig, skeleton: Skeleton) -> nn.Module:
     """
     if config.architecture == 'linear':
         return LinearModel(len(skeleton), config.hid_dim, config.num_layers, config.dropout)
-    pairs = torch.tensor(skeleton.pairs) if config.non_local else None
+    pairs = skeleton.pairs if config.non_local else None
     return SemGCN(torch.from_numpy(adjacency(skeleton)), config.hid_dim, config.num_layers, config.conv, pairs,
                   config.dropout)
 
@@ -94,6 +94,6 @@ def infer_config(state: dict[str, Tensor]) -> ModelConfig:
             try:
                 found = reader(state)
                 return replace(default_config(found['architecture']), **found)
-            except (KeyError, IndexError, ValueError) as error:
+            except (KeyError, IndexError, TypeError, ValueError) as error:
                 raise ValueError(f'its tensors do not make a network: {error}') from error
     raise ValueError('its tensors are neither those of SemGCN nor of the linear model')

@@ -8,6 +8,8 @@ Deliberate differences from the published code, none of which changes a result:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -54,7 +56,7 @@ class SemGCN(nn.Module):
         hid_dim: channels of a joint inside.
         num_layers: residual blocks.
         conv: 'sem', one weighting of the edges a layer, or 'semch', one a channel.
-        pairs: (J / 2, 2) joints pooled together by the non-local blocks, which follow the input block and every
+        pairs: joints pooled together by the non-local blocks, which follow the input block and every
             residual block; None for the network without them.
         dropout: probability, after each ReLU.
     Shapes:
@@ -66,16 +68,17 @@ class SemGCN(nn.Module):
     place: Tensor
 
     def __init__(self, adjacency: Tensor, hid_dim: int = 128, num_layers: int = 4, conv: str = 'sem',
-                 pairs: Tensor | None = None, dropout: float = 0.0) -> None:
+                 pairs: Sequence[tuple[int, int]] | None = None, dropout: float = 0.0) -> None:
         super().__init__()
-        joints = torch.arange(len(adjacency)) if pairs is None else pairs.flatten()
-        if not torch.equal(joints.sort().values, torch.arange(len(adjacency))):
+        joints = list(range(len(adjacency)))
+        order = joints if pairs is None else [joint for pair in pairs for joint in pair]
+        if sorted(order) != joints:
             raise ValueError('the pairs of a non-local block must cover every joint once')
-        self.register_buffer('order', joints, persistent=False)
-        self.register_buffer('place', joints.argsort(), persistent=False)
+        self.register_buffer('order', torch.tensor(order), persistent=False)
+        self.register_buffer('place', self.order.argsort(), persistent=False)
 
         def gconv(in_features: int, out_features: int) -> SemGraphConv:
-            return CONVOLUTIONS[conv](in_features, out_features, adjacency, joints)
+            return CONVOLUTIONS[conv](in_features, out_features, adjacency, self.order)
 
         def non_local() -> list[nn.Module]:
             return [] if pairs is None else [GraphNonLocal(hid_dim)]
