@@ -93,6 +93,22 @@ def add_run_flags(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     return group
 
 
+def add_network_flags(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """Of SemGCN. A checkpoint tells them itself; typed ones that contradict it are refused."""
+    group = parser.add_argument_group('network (read from the file where there is a checkpoint)')
+    group.add_argument('-l', '--num_layers', type=positive_int, default=4, metavar='N',
+                       help='residual blocks (default: 4)')
+    group.add_argument('-z', '--hid_dim', type=positive_int, default=128, metavar='N',
+                       help='channels of a joint (default: 128)')
+    group.add_argument('--non_local', action='store_true', help='add non-local blocks')
+    group.add_argument('--conv', choices=['sem', 'semch'], default='sem',
+                       help='semantic convolution with edge weights shared by all channels, or for each channel '
+                            '(default: sem)')
+    group.add_argument('--dropout', type=probability, default=0.0, metavar='P',
+                       help='dropout after each block (default: 0)')
+    return group
+
+
 def trainer_parser(doc: str | None, epochs: int, snapshot: int) -> argparse.ArgumentParser:
     """The flags of a script that trains, but for those of its network.
 

@@ -77,7 +77,8 @@ def load_dataset(name: str, data_dir: str) -> MocapDataset:
         print(f'Making the demo dataset {path} ...')
         prepare(path)
 
-    content = read_npz(path, ('positions_3d',))['positions_3d']
+    entries = read_npz(path, ('positions_3d',), optional=('fps',))
+    content, fps = entries['positions_3d'], _checked_fps(path, entries.get('fps', h36m_dataset.FPS))
     h36m = h36m_dataset
     skeleton, cameras = h36m.skeleton(), h36m.cameras()
     positions: dict[str, dict[str, np.ndarray]] = {}
@@ -94,7 +95,7 @@ def load_dataset(name: str, data_dir: str) -> MocapDataset:
     return MocapDataset(name, skeleton, cameras, positions,
                         tuple(subject for subject in h36m.TRAIN_SUBJECTS if subject in positions),
                         tuple(subject for subject in h36m.TEST_SUBJECTS if subject in positions),
-                        action_order=h36m.ACTIONS, synthetic=name == 'demo')
+                        action_order=h36m.ACTIONS, synthetic=name == 'demo', fps=fps)
 
 
 def load_keypoints(dataset: MocapDataset, keypoints: str, data_dir: str) -> Keypoints:
@@ -178,6 +179,14 @@ def _two_levels(path, entry, content):
     if not isinstance(content, dict) or not all(isinstance(actions, dict) for actions in content.values()):
         raise UserError(f'{path}: {entry} is not a dict of subjects and actions; data/README.md describes the layout.')
     return content.items()
+
+
+def _checked_fps(path, fps):
+    """Frames a second, which only files of this project tell."""
+    array = np.asarray(fps)
+    if array.shape or array.dtype.kind not in 'iuf' or not 1 <= array <= 1000:
+        raise UserError(f'{path}: fps must be one number from 1 to 1000.')
+    return float(array)
 
 
 def _checked_positions(path, subject, action, sequence):

@@ -3,7 +3,7 @@
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import IO
 
 from common.errors import UserError
@@ -54,9 +54,9 @@ def _umask() -> int:
 
 
 def _sync_folder(folder: str) -> None:
-    """Make the rename itself durable, where the system lets a folder be opened."""
-    if hasattr(os, 'O_DIRECTORY'):
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    """Make the rename itself durable, where the system can do that for folders; the file is in its place already."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)
         finally:

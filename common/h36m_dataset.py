@@ -13,6 +13,7 @@ TRAIN_SUBJECTS = ('S1', 'S5', 'S6', 'S7', 'S8')
 TEST_SUBJECTS = ('S9', 'S11')
 ACTIONS = ('Directions', 'Discussion', 'Eating', 'Greeting', 'Phoning', 'Photo', 'Posing', 'Purchases', 'Sitting',
            'SittingDown', 'Smoking', 'Waiting', 'WalkDog', 'Walking', 'WalkTogether')
+FPS = 50
 CORRUPTED = ('S11', 'Directions')  # a damaged video: this sequence is left out, of 3D and of 2D
 
 SKELETON_32 = Skeleton(

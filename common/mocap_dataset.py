@@ -39,7 +39,7 @@ class MocapDataset:
     test_subjects: tuple[str, ...] = ()
     action_order: tuple[str, ...] = ()
     synthetic: bool = False
-    fps: int = 50
+    fps: float = 50
     _kinds: list[str] = field(init=False)
 
     def __post_init__(self) -> None:

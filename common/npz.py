@@ -26,12 +26,13 @@ _DAMAGED = (zipfile.BadZipFile, zlib.error, struct.error, tokenize.TokenError, E
             SyntaxError, KeyError, IndexError, OverflowError, RuntimeError, MemoryError, pickle.UnpicklingError)
 
 
-def read_npz(path: str, wanted: tuple[str, ...] | None = None) -> dict[str, Any]:
+def read_npz(path: str, wanted: tuple[str, ...] | None = None, optional: tuple[str, ...] = ()) -> dict[str, Any]:
     """Read the entries of an `.npz` file; an entry of one pickled object is given as that object.
 
     Args:
         path: the file.
         wanted: read these entries only; each must be there.
+        optional: read these too, where they are there.
     Returns:
         {name: array, or the Python object that a 0-d object array holds}.
     Raises:
@@ -43,7 +44,7 @@ def read_npz(path: str, wanted: tuple[str, ...] | None = None) -> dict[str, Any]
             missing = [name for name in wanted or () if name not in members]
             if missing:
                 raise UserError(f'{path} has no entry {listing(missing)}; it has {listing(members) or "none"}.')
-            names = wanted or tuple(members)
+            names = [*(wanted or members), *(name for name in optional if wanted and name in members)]
             _check_sizes(path, [members[name] for name in names])
             return {name: _read_member(archive, members[name]) for name in names}
     except FileNotFoundError:

@@ -78,7 +78,9 @@ def _pooled_attention(both, query, to_pair):
     pooled = torch.maximum(first, second)
     g, phi = pooled.chunk(2, dim=2)
     key = phi @ to_pair                                                                # (P, B)
-    attention = (query.T.unsqueeze(2) + key.T.unsqueeze(1)).relu_().div_(len(key))     # (B, J, P)
+    # contiguous: a sum of broadcast transpositions would keep their strides, with which bmm goes pose by pose
+    query, key = query.T.contiguous(), key.T.contiguous()
+    attention = (query.unsqueeze(2) + key.unsqueeze(1)).relu_().div_(key.shape[1])     # (B, J, P)
     return torch.bmm(attention, g.transpose(0, 1)), pooled, first, second, attention
 
 

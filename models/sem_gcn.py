@@ -32,7 +32,7 @@ class GraphConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.gconv(x)
-        x = F.relu(self.bn(x.view(-1, x.shape[2])).view_as(x), inplace=True)
+        x = F.relu(self.bn(x.view(-1, x.shape[2])), inplace=True).view_as(x)
         return F.dropout(x, self.dropout, self.training) if self.dropout else x
 
 

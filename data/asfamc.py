@@ -1,0 +1,271 @@
+"""Acclaim motion capture: reads .asf skeletons and .amc motions, and computes where the bones' ends are."""
+
+import os
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from common.errors import UserError, listing
+
+MAX_BYTES = 256 << 20  # a quarter of an hour at 120 Hz takes a third of this
+ABSURD = 1e6  # degrees, or the file's units of length
+INCH = 0.0254
+_AXES = {'X': 0, 'Y': 1, 'Z': 2}
+CHANNELS = {kind + axis for kind in 'TR' for axis in _AXES}
+
+
+@dataclass(frozen=True)
+class Bone:
+    """A bone of the skeleton.
+
+    Attributes:
+        name, parent: the root's parent is ''.
+        offset: (3,) from its near to its far end in the resting pose, in the file's unit of length.
+        axes: (3, 3) turns its own axes, about which its channels rotate, to those of the world.
+        channels: what a motion gives for it, e.g. `('TX', 'RX')`.
+    """
+
+    name: str
+    parent: str
+    offset: np.ndarray
+    axes: np.ndarray
+    channels: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """Bones, every parent before its children, and how many metres the file's unit of length is."""
+
+    bones: tuple[Bone, ...]
+    metres: float
+
+
+def rotations(axes: list[str], degrees: np.ndarray) -> np.ndarray:
+    """Rotations about the fixed axes, one after the other.
+
+    Args:
+        axes: 'X', 'Y' or 'Z' each, the one that is turned about first in front.
+        degrees: (..., len(axes)).
+    Returns:
+        (..., 3, 3) matrices that turn column vectors.
+    """
+    result = np.broadcast_to(np.eye(3), (*degrees.shape[:-1], 3, 3))
+    for axis, angle in zip(axes, np.moveaxis(np.radians(degrees), -1, 0)):
+        one, two = (_AXES[axis] + 1) % 3, (_AXES[axis] + 2) % 3
+        turn = np.zeros_like(result)
+        turn[..., _AXES[axis], _AXES[axis]] = 1
+        turn[..., one, one] = turn[..., two, two] = np.cos(angle)
+        turn[..., two, one] = np.sin(angle)
+        turn[..., one, two] = -np.sin(angle)
+        result = turn @ result
+    return result
+
+
+def far_ends(skeleton: Skeleton, motion: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Forward kinematics: where every bone ends in every frame.
+
+    Args:
+        motion: {bone: (T, channels)} of `read_amc`.
+    Returns:
+        {bone: (T, 3)} metres, y up.
+    """
+    frames = len(next(iter(motion.values())))
+    turned = {'': np.eye(3)}  # from the resting pose, (T, 3, 3)
+    ends = {'': np.zeros((frames, 3))}
+    for bone in skeleton.bones:
+        values = motion.get(bone.name, np.zeros((frames, 0)))
+        kinds, axes = [channel[0] for channel in bone.channels], [channel[1] for channel in bone.channels]
+        turns = [index for index, kind in enumerate(kinds) if kind == 'R']
+        own = rotations([axes[index] for index in turns], values[:, turns])
+        turned[bone.name] = turned[bone.parent] @ bone.axes @ own @ bone.axes.T
+        ends[bone.name] = ends[bone.parent] + turned[bone.name] @ bone.offset
+        for index, kind in enumerate(kinds):
+            if kind == 'T':
+                ends[bone.name][:, _AXES[axes[index]]] += values[:, index]
+    return {bone.name: ends[bone.name] * skeleton.metres for bone in skeleton.bones}
+
+
+def read_asf(path: str) -> Skeleton:
+    """Read a skeleton.
+
+    Raises:
+        UserError: the file is missing or not what it should be; the sentence has the line.
+    """
+    return _SkeletonReader(path).read()
+
+
+def read_amc(path: str, skeleton: Skeleton) -> dict[str, np.ndarray]:
+    """Read a motion of a skeleton: {bone: (T, channels)}, degrees and the skeleton's unit of length.
+
+    Raises:
+        UserError: the file is missing, damaged, cut short, or of another skeleton; the sentence has the line.
+    """
+    lines = _Lines(path)
+    places: dict[str, slice] = {}
+    width = 0
+    for bone in skeleton.bones:
+        if bone.channels:
+            places[bone.name] = slice(width, width + len(bone.channels))
+            width += len(bone.channels)
+    values = array('d')
+    row: list[float | None] = []  # of the frame that is being read
+    last = None
+
+    def end_frame():
+        if None in row:
+            lacking = [name for name, place in places.items() if row[place.start] is None]
+            raise lines.error(f'frame {last} ends here without {listing(lacking, 4)}')
+        values.extend(row)
+
+    for words in lines:
+        name = words[0]
+        if name.startswith(':'):
+            if name.upper() == ':RADIANS':
+                raise lines.error('its angles are in radians, only degrees are read')
+        elif len(words) == 1 and name.isdecimal() and len(name) < 10:
+            end_frame()
+            if last is not None and int(name) != last + 1:
+                raise lines.error(f'frame {name} follows frame {last}')
+            last, row = int(name), [None] * width
+        elif last is None:
+            raise lines.error(f'{name[:40]!r} stands before the first frame')
+        elif name not in places:
+            raise lines.error(f'{name[:40]!r} is no moving bone of its skeleton')
+        elif row[places[name].start] is not None:
+            raise lines.error(f'{name!r} a second time in frame {last}')
+        else:
+            row[places[name]] = lines.floats(words[1:], places[name].stop - places[name].start)
+    end_frame()
+    if last is None:
+        raise lines.error('the file ends without any frame')
+    table = np.frombuffer(values).reshape(-1, width)
+    return {name: table[:, place] for name, place in places.items()}
+
+
+class _Lines:
+    """The lines of a text file that say something, split into words, and errors that name the line."""
+
+    def __init__(self, path: str):
+        self.path = path
+        self.number = 0
+
+    def __iter__(self) -> Iterator[list[str]]:
+        if os.path.getsize(self.path) > MAX_BYTES:
+            raise UserError(f'{self.path} is refused: it is larger than {MAX_BYTES:,} bytes.')
+        with open(self.path, encoding='latin-1') as file:
+            for line in file:
+                self.number += 1
+                words = line.split()
+                if words and not words[0].startswith('#'):
+                    yield words
+
+    def error(self, what: str) -> UserError:
+        return UserError(f'{self.path}, line {self.number}: {what}; fetch the file again, or mend it.')
+
+    def floats(self, words: list[str], count: int) -> list[float]:
+        """`count` numbers, each finite and of a believable size."""
+        try:
+            values = list(map(float, words))
+        except ValueError:
+            raise self.error(f'{" ".join(words)[:60]!r} is not made of numbers') from None
+        if len(values) != count:
+            raise self.error(f'there are {len(values)} numbers where {count} belong')
+        for value in values:
+            if not -ABSURD < value < ABSURD:  # NaN is neither
+                raise self.error(f'{" ".join(words)[:60]!r} are not finite numbers of a believable size')
+        return values
+
+
+class _SkeletonReader:
+    """What has been read of an .asf file so far, with a method for the lines of each section that matters."""
+
+    def __init__(self, path: str):
+        self.lines = _Lines(path)
+        self.length = 0.0  # how many of the file's units an inch is
+        # The root's resting place is not read: every trial is moved to its own centre anyway.
+        self.root: dict[str, list] = {'axis': ['XYZ'], 'orientation': [0.0, 0.0, 0.0]}
+        self.bone: dict[str, list] = {}  # the one that is being read
+        self.bones: dict[str, Bone] = {}
+        self.attached: list[Bone] = []
+
+    def read(self) -> Skeleton:
+        sections = {':units': self.read_units, ':root': self.read_root, ':bonedata': self.read_bone,
+                    ':hierarchy': self.read_hierarchy}
+        section = None
+        for words in self.lines:
+            if words[0].startswith(':'):
+                section = sections.get(words[0].lower())
+            elif section:
+                section(words)
+        loose = self.bones.keys() - {bone.name for bone in self.attached}
+        for lacks, what in ((not self.length, 'its unit of length'), ('order' not in self.root, "its root's order"),
+                            (self.bone, 'the end of a bone'), (not self.bones, 'any bone'),
+                            (loose, f'a place in the hierarchy for {listing(sorted(loose), 4)}')):
+            if lacks:
+                raise self.lines.error(f'the file ends without {what}')
+        axes = rotations(self.root['axis'], np.array(self.root['orientation']))
+        root = Bone('root', '', np.zeros(3), axes, tuple(self.root['order']))
+        return Skeleton((root, *self.attached), INCH / self.length)
+
+    def read_units(self, words):
+        if words[0] == 'length':
+            (self.length,) = self.lines.floats(words[1:], 1)
+            if self.length <= 0:
+                raise self.lines.error(f'a unit of length of {self.length} cannot be')
+        elif words[0] == 'angle' and words[1:] != ['deg']:
+            raise self.lines.error('its angles are not in deg, and no others are read')
+
+    def read_root(self, words):
+        if words[0] == 'order':
+            self.root['order'] = self.channels(words[1:])
+        elif words[0] == 'axis':
+            self.root['axis'] = self.axis_order(words[1:])
+        elif words[0] == 'orientation':
+            self.root['orientation'] = self.lines.floats(words[1:], 3)
+
+    def read_bone(self, words):
+        key, values = words[0], words[1:]
+        if key == 'name':
+            self.bone[key] = values
+        elif key in ('direction', 'length'):
+            self.bone[key] = self.lines.floats(values, 3 if key == 'direction' else 1)
+        elif key == 'axis':
+            self.bone[key] = rotations(self.axis_order(values[3:]), np.array(self.lines.floats(values[:3], 3)))
+        elif key == 'dof':
+            self.bone[key] = self.channels(values)
+        elif key == 'end':
+            lacking = [key for key in ('name', 'direction', 'length', 'axis') if key not in self.bone]
+            if lacking:
+                raise self.lines.error(f'a bone ends here without its {listing(lacking)}')
+            name = ' '.join(self.bone['name'])
+            if name in self.bones or name == 'root':
+                raise self.lines.error(f'{name[:40]!r} is the name of a second bone')
+            offset = np.array(self.bone['direction']) * self.bone['length'][0]
+            self.bones[name] = Bone(name, '', offset, self.bone['axis'], tuple(self.bone.get('dof', ())))
+            self.bone = {}
+
+    def read_hierarchy(self, words):
+        if words in (['begin'], ['end']):
+            return
+        known = {'root', *(bone.name for bone in self.attached)}
+        if words[0] not in known:
+            raise self.lines.error(f'{words[0][:40]!r} has children before it has a parent')
+        for name in words[1:]:
+            if name in known or name not in self.bones:
+                raise self.lines.error(f'{name[:40]!r} is attached twice or is no bone of this file')
+            self.attached.append(replace(self.bones[name], parent=words[0]))
+            known.add(name)
+
+    def channels(self, words):
+        channels = [word.upper() for word in words]
+        if len(set(channels)) < len(words) or not CHANNELS.issuperset(channels):
+            raise self.lines.error(f'{" ".join(words)[:40]!r} are not translations and rotations about x, y and z')
+        return channels
+
+    def axis_order(self, words):
+        order = ''.join(words).upper()
+        if sorted(order) != ['X', 'Y', 'Z']:
+            raise self.lines.error(f'{order[:40]!r} is not an order of the axes, such as XYZ')
+        return list(order)

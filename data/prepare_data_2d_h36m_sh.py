@@ -1,0 +1,103 @@
+"""Make the 2D files of Stacked Hourglass detections on Human3.6M, from Martinez et al.'s archives.
+
+    python data/prepare_data_2d_h36m_sh.py -pt h36m.zip
+    python data/prepare_data_2d_h36m_sh.py -ft stacked_hourglass_fined_tuned_240.tar.gz
+    python data/prepare_data_2d_h36m_sh.py --check
+"""
+
+import argparse
+import os
+import re
+import sys
+from functools import partial
+
+import numpy as np
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # so that it runs from any folder
+
+from common.errors import UserError, listing, run_script
+from common.h36m_dataset import cameras, skeleton
+from data import preparation
+
+PRETRAINED = 'data_2d_h36m_sh_pt_mpii.npz'
+FINE_TUNED = 'data_2d_h36m_sh_ft_h36m.npz'
+FILES = 7 * 30 * 4 - 1  # that the archive of fine-tuned detections has; S11 lacks one
+CAMERA_IDS = [camera.name for camera in cameras()['S1']]
+# From the detector's order to that of our 16 joints. The published detectors were trained with the Spine and the Thorax
+# in each other's place of MPII's order, and this keeps what they learned.
+SH_TO_H36M = [6, 2, 1, 0, 3, 4, 5, 7, 8, 9, 13, 14, 15, 12, 11, 10]
+
+
+def get_args_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description='Make 2D files from Stacked Hourglass detections, or check them.')
+    parser.add_argument('-pt', '--pretrained', metavar='FILE', help=f"Martinez et al.'s h36m.zip, for {PRETRAINED}")
+    parser.add_argument('-ft', '--fine-tuned', metavar='FILE',
+                        help=f'stacked_hourglass_fined_tuned_240.tar.gz, for {FINE_TUNED}')
+    parser.add_argument('--check', action='store_true', help='print what the existing files hold and should hold')
+    parser.add_argument('--output', metavar='DIR', default=preparation.DATA_FOLDER, help='data folder (%(default)s)')
+    parser.add_argument('--force', action='store_true', help='replace existing files')
+    return parser
+
+
+def main() -> None:
+    parser = get_args_parser()
+    args = parser.parse_args()
+    if args.check:
+        preparation.check_files(args.output)
+        return
+    sources = [(archive, os.path.join(args.output, name), read) for archive, name, read in
+               ((args.pretrained, PRETRAINED, read_zip), (args.fine_tuned, FINE_TUNED, read_tar)) if archive]
+    if not sources:
+        parser.error('give -pt FILE, -ft FILE or --check')
+    for _, output, _ in sources:
+        preparation.keep_existing(output, args.force)
+    joints = skeleton()
+    metadata = {'num_joints': len(joints), 'keypoints_symmetry': [list(joints.left), list(joints.right)]}
+    for archive, output, read in sources:
+        preparation.save(output, positions_2d=read(archive), metadata=metadata)
+        preparation.print_h36m_table(output)
+
+
+def read_zip(path: str) -> dict[str, dict[str, list[np.ndarray]]]:
+    """Detections of h36m.zip: {subject: {action: 4 x float32 (T, 16, 2)}}, pixels."""
+    return _detections(path, 'StackedHourglass', preparation.zip_members)
+
+
+def read_tar(path: str) -> dict[str, dict[str, list[np.ndarray]]]:
+    """Detections of the archive of fine-tuned ones, as `read_zip`."""
+    return _detections(path, 'StackedHourglassFineTuned240', partial(preparation.tar_members, expected=FILES))
+
+
+def _detections(path, folder, read_members):
+    pattern = re.compile(rf'(?:^|/)(S\d+)/{folder}/([^/]+)\.(\d+)\.h5$')
+
+    def choose(name):
+        match = pattern.search(name)
+        found = match and match[3] in CAMERA_IDS and preparation.sequence(match[1], match[2].replace('_', ' '))
+        return (*found, match[3]) if found else None
+
+    views: dict[str, dict[str, dict[str, np.ndarray]]] = {camera: {} for camera in CAMERA_IDS}
+    for where, (subject, action, camera), content in read_members(path, choose):
+        poses = preparation.checked(preparation.read_h5(content, 'poses', where), (None, 16, 2), where)
+        poses = np.ascontiguousarray(poses[:, SH_TO_H36M], dtype=np.float32)
+        preparation.add_sequence(views[camera], subject, action, poses, where)
+    if not any(views.values()):
+        raise UserError(f'{path} has nothing like S1/{folder}/Directions_1.54138969.h5, so it is not the archive of '
+                        'Martinez et al. that belongs here.')
+    return {subject: _four_views(path, subject, views) for subject in preparation.SUBJECTS
+            if any(subject in view for view in views.values())}
+
+
+def _four_views(path, subject, views):
+    """{action: its four views} of one subject; a sequence that some cameras lack cannot be kept, and is an error."""
+    seen = [view.get(subject, {}) for view in views.values()]
+    for action in sorted(set().union(*seen)):
+        lacking = [camera for camera, view in zip(CAMERA_IDS, seen) if action not in view]
+        if lacking:
+            raise UserError(f'{path} lacks {subject} {action!r} of camera {listing(lacking)}, but has it of other '
+                            'cameras; fetch the archive again.')
+    return {action: [view[action] for view in seen] for action in sorted(seen[0])}
+
+
+if __name__ == '__main__':
+    run_script(main)

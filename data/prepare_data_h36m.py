@@ -1,0 +1,157 @@
+"""Make data_3d_h36m.npz from Human3.6M: Martinez et al.'s archive, or the original .cdf or .cdf.mat files.
+
+    python data/prepare_data_h36m.py --from-archive h36m.zip
+    python data/prepare_data_h36m.py --from-source DIR     # has S1/MyPoseFeatures/D3_Positions/Directions.cdf and so on
+    python data/prepare_data_h36m.py --check
+"""
+
+import argparse
+import glob
+import math
+import multiprocessing
+import os
+import re
+import signal
+import sys
+
+import numpy as np
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # so that it runs from any folder
+
+from common.errors import UserError, listing, run_script
+from data import preparation
+
+NAME = 'data_3d_h36m.npz'
+ARCHIVED = re.compile(r'(?:^|/)(S\d+)/MyPoses/3D_positions/([^/]+)\.h5$')
+CDF_3 = bytes.fromhex('cdf300010000ffff')  # how an uncompressed file of version 3 begins
+PATIENCE = 10  # seconds for a file, which takes some hundredths
+SOURCE_FOLDER = os.path.join('MyPoseFeatures', 'D3_Positions')
+
+
+def get_args_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description='Make data_3d_h36m.npz, or check the files that there are.')
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument('--from-archive', metavar='FILE', help="Martinez et al.'s h36m.zip")
+    source.add_argument('--from-source', '--from-source-cdf', metavar='DIR',
+                        help='folder of the original release: DIR/S1/MyPoseFeatures/D3_Positions/*.cdf or *.cdf.mat')
+    source.add_argument('--check', action='store_true', help='print what the existing files hold and should hold')
+    parser.add_argument('--output', metavar='DIR', default=preparation.DATA_FOLDER, help='data folder (%(default)s)')
+    parser.add_argument('--force', action='store_true', help='replace an existing file')
+    return parser
+
+
+def main() -> None:
+    args = get_args_parser().parse_args()
+    if args.check:
+        preparation.check_files(args.output)
+        return
+    output = os.path.join(args.output, NAME)
+    preparation.keep_existing(output, args.force)
+    positions = read_archive(args.from_archive) if args.from_archive else read_source(args.from_source)
+    preparation.save(output, positions_3d=positions)
+    preparation.print_h36m_table(output)
+
+
+def read_archive(path: str) -> dict[str, dict[str, np.ndarray]]:
+    """Positions of h36m.zip: {subject: {action: float32 (T, 32, 3)}}, metres."""
+    positions: dict[str, dict[str, np.ndarray]] = {}
+    for where, (subject, action), content in preparation.zip_members(path, _archived):
+        coordinates = preparation.checked(preparation.read_h5(content, '3D_positions', where), (96, None), where)
+        poses = coordinates.reshape(32, 3, -1).transpose(2, 0, 1)
+        preparation.add_sequence(positions, subject, action, in_metres(poses), where)
+    if not positions:
+        raise UserError(f'{path} has nothing like h36m/S1/MyPoses/3D_positions/Directions.h5, '
+                        f'so it is not the h36m.zip of Martinez et al.')
+    return preparation.in_order(positions)
+
+
+def read_source(folder: str) -> dict[str, dict[str, np.ndarray]]:
+    """Positions of the original release, as `read_archive`."""
+    positions: dict[str, dict[str, np.ndarray]] = {}
+    with multiprocessing.Pool(1, signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
+        for path, subject, action in preparation.progress(_source_files(folder)):
+            poses = _read_apart(pool, path)
+            preparation.add_sequence(positions, subject, action, in_metres(poses.reshape(-1, 32, 3)), path)
+    if not positions:
+        raise UserError(f'{folder} has nothing like {os.path.join("S1", SOURCE_FOLDER, "Directions.cdf")} '
+                        '(or .cdf.mat); unpack the D3_Positions archives of Human3.6M there.')
+    return preparation.in_order(positions)
+
+
+def in_metres(millimetres: np.ndarray) -> np.ndarray:
+    """What the published file holds, float32 metres."""
+    return np.ascontiguousarray(millimetres / 1000, dtype=np.float32)
+
+
+def read_cdf(path: str) -> np.ndarray:
+    """The variable Pose of a NASA CDF file, (T, 96) millimetres."""
+    cdflib = preparation.optional('cdflib', 'cdflib', 'Reading .cdf files')
+    with preparation.damage_told(path):
+        _refuse_cut(path)
+        file = cdflib.CDF(path)
+        variables = file.cdf_info().zVariables + file.cdf_info().rVariables
+        if 'Pose' not in variables:
+            raise UserError(f'{path} has no variable Pose; it has {listing(variables, 4) or "none"}.')
+        about = file.varinq('Pose')
+        preparation.refuse_large(path, 8 * (about.Last_Rec + 1) * math.prod(map(int, about.Dim_Sizes)))
+        poses = np.asarray(file.varget('Pose'))
+    return preparation.checked(poses, (1, None, 96), path)[0]
+
+
+def read_mat(path: str) -> np.ndarray:
+    """The same from a MATLAB copy of such a file: `data` is a 1x1 cell that holds (T, 96)."""
+    scipy_io = preparation.optional('scipy', 'scipy.io', 'Reading .cdf.mat files')
+    with preparation.damage_told(path):
+        preparation.refuse_large(path, os.path.getsize(path))
+        data = scipy_io.loadmat(path, variable_names=['data']).get('data')
+    if not isinstance(data, np.ndarray) or data.dtype != object or data.shape != (1, 1) \
+            or not isinstance(data[0, 0], np.ndarray):
+        raise UserError(f'{path} has no 1x1 cell named data, so it is no copy of a Human3.6M file.')
+    return preparation.checked(data[0, 0], (None, 96), path)
+
+
+def _read_apart(pool, path):
+    """Read a file in another process: on damaged ones, SciPy's reader can crash and cdflib's can go on for ever."""
+    reading = pool.apply_async(read_mat if path.endswith('.mat') else read_cdf, (path,))
+    with preparation.damage_told(path):
+        try:
+            return reading.get(PATIENCE)
+        except multiprocessing.TimeoutError:
+            raise ValueError(f'reading it crashes, or takes longer than {PATIENCE} s') from None
+
+
+def _refuse_cut(path):
+    """A CDF file says where it ends; cdflib does not look, and takes what is cut off for zeros."""
+    size = os.path.getsize(path)
+    preparation.refuse_large(path, size)
+    with open(path, 'rb') as file:
+        if file.read(8) != CDF_3:
+            return
+        file.seek(20)
+        file.seek(int.from_bytes(file.read(8), 'big') + 36)  # in the global descriptor record
+        end = int.from_bytes(file.read(8), 'big')
+    if size < end:
+        raise ValueError(f'it has {size:,} of its {end:,} bytes')
+
+
+def _archived(name):
+    match = ARCHIVED.search(name)
+    return match and preparation.sequence(match[1], match[2])
+
+
+def _source_files(folder):
+    """(path, subject, action) of every sequence; where a folder has both kinds of file, the .cdf is taken."""
+    if not os.path.isdir(folder):
+        raise UserError(f'{folder} is not a folder.')
+    chosen = {}
+    for ending in ('.cdf.mat', '.cdf'):
+        for path in sorted(glob.glob(os.path.join(glob.escape(folder), 'S*', SOURCE_FOLDER, '*' + ending))):
+            subject = os.path.relpath(path, folder).split(os.sep)[0]
+            action = os.path.basename(path).removesuffix(ending)
+            if found := preparation.sequence(subject, action):
+                chosen[subject, action] = (path, *found)
+    return list(chosen.values())
+
+
+if __name__ == '__main__':
+    run_script(main)
