@@ -5,11 +5,13 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO_RUN := $(VENV)/demo
 
-.PHONY: demo test lint clean help
+.PHONY: demo test test-video fuzz lint clean help
 
 help:
 	@echo "make demo   install into $(VENV), train on the demo data for two minutes, evaluate, draw demo.gif"
 	@echo "make test   install into $(VENV), run the linters and all tests"
+	@echo "make fuzz   read ten thousand damaged files"
+	@echo "make test-video  a real clip through predict.py with MediaPipe, in an environment apart"
 	@echo "make clean  remove $(VENV) and what the demo made"
 
 $(BIN)/python:
@@ -24,6 +26,17 @@ $(VENV)/installed-dev: requirements-dev.txt requirements.txt constraints.txt | $
 	$(BIN)/python -m pip install -q -r requirements-dev.txt -c constraints.txt
 	@touch $@ $(VENV)/installed
 
+# Fewer and larger steps of learning than the published 100,000: two minutes on two cores are enough for the demo.
+DEMO_TRAINING := --non_local -e 5 --lr_decay 200 --lr_gamma 0.8
+
+demo: $(VENV)/installed
+	rm -rf $(DEMO_RUN)
+	$(BIN)/python main_gcn.py --dataset demo $(DEMO_TRAINING) --checkpoint $(DEMO_RUN)
+	$(BIN)/python main_gcn.py --dataset demo --evaluate $(DEMO_RUN)/*/ckpt_last.pth.tar
+	$(BIN)/python viz.py --dataset demo --evaluate $(DEMO_RUN)/*/ckpt_last.pth.tar --viz_subject S9 \
+		--viz_action Walking --viz_camera 0 --viz_size 3 --viz_output demo.gif
+	@echo "Look at demo.gif: 2D input, prediction, ground truth."
+
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -31,5 +44,18 @@ lint: $(VENV)/installed-dev
 test: lint
 	$(BIN)/python -m pytest
 
+# A real clip through a real detector; MediaPipe wants Python 3.9 to 3.12 and numpy < 2, so it has an environment apart.
+test-video: $(VENV)-video/installed demo
+	$(VENV)-video/bin/python tests/video_check.py $(DEMO_RUN)/*/ckpt_last.pth.tar $(VENV)-video/clip
+
+$(VENV)-video/installed: requirements-video.txt requirements.txt
+	$(PYTHON) -m venv $(VENV)-video
+	$(VENV)-video/bin/python -m pip install -q torch==2.13.0 -r requirements-video.txt
+	@touch $@
+
+# Ten thousand damaged files: each must be read or answered with a sentence.
+fuzz: $(VENV)/installed-dev
+	$(BIN)/python -m tests.fuzz --inputs 10000
+
 clean:
-	rm -rf $(VENV) demo.gif data/data_3d_demo.npz
+	rm -rf $(VENV) $(VENV)-video demo.gif data/data_3d_demo.npz

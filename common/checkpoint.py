@@ -44,7 +44,7 @@ class Checkpoint:
         best_error: the lowest `error` of the run up to here.
         recipe: hyper-parameters and data that the run was started with.
         random: states of the random generators after that epoch.
-        keypoints_range: where in the image and how large the training poses were, as `common.framing` measures it.
+        keypoints_range: where in the image and how large the training poses were, see `data_utils.measure_range`.
     """
 
     epoch: int
@@ -104,6 +104,8 @@ def _checked(content, state):
     # as float32, which they become: a finite float64 need not be a finite float32
     if not all(value.float().isfinite().all() for value in state.values() if value.is_floating_point()):
         raise ValueError('its weights are not all finite numbers')
+    if any((value < 0).any() for name, value in state.items() if name.endswith('running_var')):
+        raise ValueError('its batch norms have negative variances')
     error = _number(content, 'error', math.inf)
     return Checkpoint(
         epoch=_counter(content, 'epoch'), lr=_number(content, 'lr', 0.0), step=_counter(content, 'step'),
@@ -124,6 +126,8 @@ def _of_type(content, key, kind, *default):
     if key not in content and default:
         return default[0]
     value = content[key]
+    if getattr(value, 'ndim', None) == 0:  # a number of NumPy or PyTorch
+        value = value.item()
     if not isinstance(value, kind) or isinstance(value, bool):
         raise ValueError(f'its {key} is a {type(value).__name__}')
     return value
@@ -138,7 +142,7 @@ def _counter(content, key):
 
 def _number(content, key, default):
     value = _of_type(content, key, int | float, default)
-    if not (value == math.inf or 0 <= value < 1e300):  # infinite: no error has been measured yet
+    if not 0 <= value < 1e300 and not (value == math.inf and key != 'lr'):  # infinite: no error has been measured yet
         raise ValueError(f'its {key} is {value}')
     return float(value)
 
@@ -203,11 +207,11 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, checkpoint: Checkpoint, 
     parameters = [parameter for group in optimizer.param_groups for parameter in group['params']]
     try:
         names = [name for group in checkpoint.optimizer['param_groups'] for name in group['params']]
-        saved = checkpoint.optimizer['state']
+        saved = dict(checkpoint.optimizer['state'])
         if len(names) != len(parameters):
             raise ValueError(f'it has {len(names)} parameters instead of {len(parameters)}')
         state = {index: _adam_state(saved[name], parameter)
-                 for index, (name, parameter) in enumerate(zip(names, parameters, strict=True)) if name in saved}
+                 for index, (name, parameter) in enumerate(zip(names, parameters, strict=True)) if saved}
     except (KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError) as error:
         raise UserError(f'{path} holds an optimizer that does not fit its network: {printable(error)}.') from error
     groups = optimizer.state_dict()['param_groups']
@@ -221,6 +225,7 @@ def _adam_state(saved, parameter):
             raise ValueError(f'{name} is {tuple(saved[name].shape)} instead of {tuple(parameter.shape)}')
         # a copy: what a file describes may overlap itself or be the same tensor twice
         state[name] = saved[name].to(parameter.dtype).clone(memory_format=torch.contiguous_format)
-    if not all(value.isfinite().all() for value in state.values()) or state['step'] < 0 or (state['exp_avg_sq'] < 0).any():
+    if (not all(value.isfinite().all() for value in state.values())
+            or state['step'] < 0 or (state['exp_avg_sq'] < 0).any()):
         raise ValueError('its moments are not all numbers that Adam can have')
     return state

@@ -21,6 +21,9 @@ from common.npz import read_npz
 MAX_POSE_SIZE = 10.0
 
 Keypoints = dict[str, dict[str, list[np.ndarray]]]
+Range = dict[str, list[float]]
+RANGE_PERCENTILES = (1, 50, 99)
+RANGE_POSES = 100_000  # as many as are looked at
 
 
 @dataclass(frozen=True)
@@ -172,6 +175,20 @@ def pair(dataset: MocapDataset, keypoints: Keypoints, subjects: Iterable[str], k
                         f'{listing(kinds) or "any action"}: nothing is left to work on.')
     return Poses(torch.from_numpy(np.concatenate(inputs)), torch.from_numpy(np.concatenate(targets)),
                  torch.from_numpy(np.concatenate(labels)), kinds)
+
+
+def measure_range(keypoints: np.ndarray) -> Range:
+    """Where in the image poses are and how large, as percentiles 1, 50 and 99.
+
+    Args:
+        keypoints: (N, 16, 2) normalised image coordinates.
+    Returns:
+        {'height': of the box around the joints, 'hip_x': ..., 'hip_y': ...}, three numbers each.
+    """
+    some = keypoints[::max(len(keypoints) // RANGE_POSES, 1)]
+    measured = {'height': np.ptp(some[..., 1], axis=1), 'hip_x': some[:, 0, 0], 'hip_y': some[:, 0, 1]}
+    return {name: [round(float(value), 4) for value in np.percentile(values, RANGE_PERCENTILES)]
+            for name, values in measured.items()}
 
 
 def _two_levels(path, entry, content):

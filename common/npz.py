@@ -1,5 +1,6 @@
 """Reading and writing `.npz` and `.npy`: pickled dicts by the allow-list, sizes checked before allocation."""
 
+import errno
 import io
 import os
 import pickle
@@ -49,12 +50,13 @@ def read_npz(path: str, wanted: tuple[str, ...] | None = None, optional: tuple[s
             return {name: _read_member(archive, members[name]) for name in names}
     except FileNotFoundError:
         raise UserError(f'{path} is not there.') from None
-    except OSError as error:
-        raise UserError(f'{path} cannot be read: {error.strerror or error}.') from error
     except safe_pickle.RefusedPickle as error:
         raise UserError(f'{path} is refused: {error}. Only plain data is read from files.') from error
-    except _DAMAGED as error:
-        raise UserError(f'{path} is not a readable .npz file: {error}. Fetch or make it again.') from error
+    except (OSError, *_DAMAGED) as error:
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:  # a seek to before the file's start
+            raise UserError(f'{path} cannot be read: {error.strerror or error}.') from error
+        reason = 'it is cut short' if isinstance(error, OSError) else printable(error)
+        raise UserError(f'{path} is not a readable .npz file: {reason}. Fetch or make it again.') from error
 
 
 def read_npy(path: str) -> Any:
@@ -69,7 +71,7 @@ def read_npy(path: str) -> Any:
     except safe_pickle.RefusedPickle as error:
         raise UserError(f'{path} is refused: {error}. Only plain data is read from files.') from error
     except _DAMAGED as error:
-        raise UserError(f'{path} is not a readable .npy file: {error}. Fetch or make it again.') from error
+        raise UserError(f'{path} is not a readable .npy file: {printable(error)}. Fetch or make it again.') from error
 
 
 def write_npz(path: str, **entries: Any) -> None:

@@ -82,7 +82,7 @@ def load(file: io.BytesIO, surroundings: Surroundings | None = None) -> Any:
     try:
         value = unpickler.load()
         reached = unpickler.check_plain(value)
-    except pickle.UnpicklingError:
+    except RefusedPickle:
         raise
     except Exception as error:  # a damaged pickle can make every step of its making fail
         raise pickle.UnpicklingError(f'it is damaged or cut short ({type(error).__name__}: {printable(error)})'
@@ -113,7 +113,7 @@ class _Unpickler(pickle._Unpickler):  # type: ignore[name-defined]
         super().__init__(file, encoding='latin1')
         self.dispatch = _Steps(type(self).dispatch)
         self.persistent_load = surroundings.persistent_load
-        self.object_arrays: list[np.ndarray] = []
+        self.object_arrays = []
         self._functions = FUNCTIONS | surroundings.functions
         self._types = surroundings.types
         self._room = self._left = surroundings.size * ROOM_PER_BYTE + FREE_ROOM
@@ -163,9 +163,11 @@ class _Unpickler(pickle._Unpickler):  # type: ignore[name-defined]
         function = self.stack[-1]
         if type(arguments) is not tuple or not callable(function) or function not in self._functions.values():
             raise RefusedPickle('it calls something that is not a function of the allow-list')
+        for argument in arguments:
+            if type(argument) in (str, bytes, bytearray, list):
+                self._charge(len(argument) * (64 if type(argument) is list else 1))
         self.stack[-1] = made = function(*arguments)
-        self._charge(32 * len(made) if isinstance(made, dict) else
-                     len(made) if isinstance(made, bytes) else getattr(made, 'nbytes', 0))
+        self._charge(getattr(made, 'nbytes', 0))
 
     def load_build(self):
         state = self.stack.pop()

@@ -7,6 +7,7 @@ with `weights_only=True` it refuses the pickles of Python 2, without it it runs 
 container it allocates what the pickle claims before it looks at the file.
 """
 
+import errno
 import io
 import os
 import pickle
@@ -19,7 +20,7 @@ from torch import Tensor
 
 from common import safe_pickle
 from common.errors import printable
-from common.plain_data import RefusedPickle, check_content, count
+from common.plain_data import RefusedPickle, count
 
 _MAGIC = 0x1950a86a20f9469cfc6c
 _PROTOCOL = 1001
@@ -67,10 +68,10 @@ class _Storages:
         storage = self.tensors[key]
         if len(content) != storage.nbytes:
             raise ValueError(f'storage {key} has {len(content):,} bytes instead of {storage.nbytes:,}')
+        if storage.dtype == torch.bool and content.translate(None, b'\0\1'):
+            raise ValueError(f'storage {key} has bytes that are no booleans')
         if content:
             storage.copy_(torch.frombuffer(bytearray(content), dtype=storage.dtype))
-        if storage.dtype == torch.bool:
-            check_content(storage.numpy())
 
 
 def read(path: str) -> Any:
@@ -88,6 +89,10 @@ def read(path: str) -> Any:
             return _read_zip(file, size) if zipped else _read_legacy(io.BytesIO(file.read()), size)
         except pickle.UnpicklingError:
             raise
+        except OSError as error:
+            if error.errno != errno.EINVAL:  # a seek to before the file's start
+                raise
+            raise pickle.UnpicklingError('it is damaged or cut short') from error
         except (zipfile.BadZipFile, ValueError, KeyError, IndexError, TypeError, RuntimeError, EOFError, OverflowError,
                 MemoryError, struct.error) as error:
             raise pickle.UnpicklingError(f'it is damaged or cut short ({printable(error)})') from error
@@ -110,6 +115,8 @@ def _read_legacy(file, size):
         if length != len(storages.tensors[key]):
             raise ValueError(f'storage {key} has {length:,} numbers instead of {len(storages.tensors[key]):,}')
         storages.fill(key, file.read(storages.tensors[key].nbytes))
+    if file.read(1):
+        raise ValueError('it goes on behind its end')
     return content
 
 

@@ -15,9 +15,17 @@ from torch import Tensor, nn
 from common import checkpoint as checkpoints
 from common import engine
 from common.checkpoint import Checkpoint
-from common.data_utils import DataOptions, Poses, load_dataset, load_keypoints, pair, select_kinds, warn
+from common.data_utils import (
+    DataOptions,
+    Poses,
+    load_dataset,
+    load_keypoints,
+    measure_range,
+    pair,
+    select_kinds,
+    warn,
+)
 from common.errors import UserError
-from common.framing import measure_range
 from common.generators import PoseBatches
 from common.log import Progress, RunLog, TensorBoard, draw_curves, make_run_folder
 from common.mocap_dataset import MocapDataset

@@ -52,7 +52,7 @@ def main() -> None:
     output = os.path.join(args.output, NAME)
     preparation.keep_existing(output, args.force)
     positions = read_database(args.from_asfamc, read_table(args.table), args.fps)
-    preparation.save(output, positions_3d=positions)
+    preparation.save(output, positions_3d=positions, fps=np.array(args.fps))
     print_table(output, positions)
 
 

@@ -75,10 +75,10 @@ class SemGCN(nn.Module):
         if sorted(order) != joints:
             raise ValueError('the pairs of a non-local block must cover every joint once')
         self.register_buffer('order', torch.tensor(order), persistent=False)
-        self.register_buffer('place', self.order.argsort(), persistent=False)
+        self.register_buffer('place', torch.tensor([order.index(joint) for joint in joints]), persistent=False)
 
         def gconv(in_features: int, out_features: int) -> SemGraphConv:
-            return CONVOLUTIONS[conv](in_features, out_features, adjacency, self.order)
+            return CONVOLUTIONS[conv](in_features, out_features, adjacency, order)
 
         def non_local() -> list[nn.Module]:
             return [] if pairs is None else [GraphNonLocal(hid_dim)]

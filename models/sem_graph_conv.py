@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -23,27 +24,26 @@ class SemGraphConv(nn.Module):
     Args:
         in_features, out_features: channels of a joint before and after.
         adjacency: (J, J); only where it is not zero matters.
-        order: (J,) the joint that lies at each place of x; None for the order of `adjacency`.
+        order: the joint that lies at each place of x; None for the order of `adjacency`.
     Shapes:
         (J, B, in_features) -> (J, B, out_features).
     """
 
     edges: Tensor
-    eye: Tensor
 
-    def __init__(self, in_features: int, out_features: int, adjacency: Tensor, order: Tensor | None = None) -> None:
+    def __init__(self, in_features: int, out_features: int, adjacency: Tensor,
+                 order: Sequence[int] | None = None) -> None:
         super().__init__()
         if adjacency.ndim != 2 or adjacency.shape[0] != adjacency.shape[1] or not (adjacency.diagonal() != 0).all():
             raise ValueError(f'the adjacency must be square with self-loops, not {tuple(adjacency.shape)}')
         self.joints = len(adjacency)
         # `e` goes by the non-zero places of the adjacency, row by row, in every published file; here is where each
         # lies in the flattened S. Constants are buffers that files lack and need not have.
-        place = torch.arange(self.joints) if order is None else order.argsort()
-        rows, columns = adjacency.nonzero(as_tuple=True)
-        self.register_buffer('edges', place[rows] * self.joints + place[columns], persistent=False)
-        self.register_buffer('eye', torch.eye(self.joints), persistent=False)
+        place = {joint: index for index, joint in enumerate(range(self.joints) if order is None else order)}
+        edges = [place[row] * self.joints + place[column] for row, column in adjacency.nonzero().tolist()]
+        self.register_buffer('edges', torch.tensor(edges), persistent=False)
         self.W = nn.Parameter(torch.empty(2, in_features, out_features))
-        self.e = nn.Parameter(torch.empty(self.weightings(out_features), len(rows)))
+        self.e = nn.Parameter(torch.empty(self.weightings(out_features), len(edges)))
         self.bias = nn.Parameter(torch.empty(out_features))
         self.reset_parameters()
 
@@ -70,7 +70,7 @@ class SemGraphConv(nn.Module):
     def mixing(self) -> Tensor:
         """[S o I, S o (1 - I)], (J, 2 J): how the joints of [X W0; X W1] are mixed."""
         weights = self.edge_weights()[0]
-        own = weights * self.eye
+        own = weights.diagonal().diag()
         return torch.cat([own, weights - own], dim=1)
 
     @staticmethod

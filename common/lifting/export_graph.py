@@ -1,0 +1,163 @@
+"""Writes a network as ONNX or as a PyTorch program, and checks what was written against the network itself."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import logging
+import os
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from common import h36m_dataset
+from common.checkpoint import load_checkpoint, restore_model
+from common.errors import UserError
+from common.files import atomic_write
+from common.lifting.lifter import AXES, Lifter
+
+OPSET = 18
+TOLERANCE = 1e-4  # metres
+INPUT, OUTPUT = 'keypoints', 'positions'
+
+
+class HipRelative(nn.Module):
+    """The folded network with what `engine.predict` does after it: (B, 16, 2) to (B, 16, 3), the hip at the origin."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, keypoints: Tensor) -> Tensor:
+        positions = self.network(keypoints)
+        return positions - positions[:, :1]
+
+
+def metadata(lifter: Lifter) -> dict[str, str]:
+    """What a user of the file has to know."""
+    skeleton = h36m_dataset.skeleton()
+    return {'joints': ','.join(skeleton.names), 'parents': json.dumps(list(skeleton.parents)),
+            'input': 'keypoints (batch, 16, 2), float32: pixels normalised as x / w * 2 - [1, h / w] for an image of '
+                     'w x h; y down',
+            'output': f'positions (batch, 16, 3), float32: metres from the hip, {AXES}',
+            'network': lifter.description, 'trained_on': f'{lifter.trained_on} ({lifter.told})',
+            'checkpoint': os.path.basename(lifter.path)}
+
+
+def program(lifter: Lifter) -> torch.export.ExportedProgram:
+    """The network as a graph for any batch size."""
+    module = HipRelative(lifter.model).eval()
+    batch = {0: torch.export.Dim.DYNAMIC}
+    with torch.no_grad():
+        return torch.export.export(module, (torch.zeros(2, 16, 2),), dynamic_shapes=(batch,), strict=False)
+
+
+def write_onnx(path: str, lifter: Lifter) -> None:
+    """Write ONNX of opset `OPSET`, with the metadata as its properties.
+
+    Raises:
+        UserError: a package is missing.
+    """
+    for package in ('onnx', 'onnxscript', 'onnxruntime'):
+        _need(package)
+    for name in ('torch.onnx', 'onnxscript', 'onnx_ir'):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):  # it reports its steps
+        warnings.simplefilter('ignore')
+        made = torch.onnx.export(program(lifter), dynamo=True, opset_version=OPSET, input_names=[INPUT],
+                                 output_names=[OUTPUT])
+    assert made is not None
+    model = made.model_proto
+    if [domain.version for domain in model.opset_import if domain.domain in ('', 'ai.onnx')] != [OPSET]:
+        raise UserError(f'PyTorch {torch.__version__} has not kept to opset {OPSET}: use another version of it.')
+    symbol = model.graph.input[0].type.tensor_type.shape.dim[0].dim_param
+    for value in (*model.graph.input, *model.graph.output, *model.graph.value_info):
+        for dimension in value.type.tensor_type.shape.dim:
+            dimension.dim_param = dimension.dim_param.replace(symbol, 'batch')
+    for name, text in metadata(lifter).items():
+        entry = model.metadata_props.add()
+        entry.key, entry.value = name, text
+    with atomic_write(path) as file:
+        file.write(model.SerializeToString())
+
+
+def write_pt2(path: str, lifter: Lifter) -> None:
+    """Write a program of torch.export, to be read by `torch.export.load`; metadata is its file `metadata.json`."""
+    with atomic_write(path) as file:
+        torch.export.save(program(lifter), file, extra_files={'metadata.json': json.dumps(metadata(lifter))})
+
+
+def load_onnx(path: str) -> Callable[[np.ndarray], np.ndarray]:
+    """The file as a function on one thread."""
+    import onnxruntime
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(path, options, providers=['CPUExecutionProvider'])
+    return lambda keypoints: session.run([OUTPUT], {INPUT: keypoints})[0]
+
+
+def load_pt2(path: str) -> Callable[[np.ndarray], np.ndarray]:
+    module = torch.export.load(path).module()
+
+    def call(keypoints: np.ndarray) -> np.ndarray:
+        with torch.inference_mode():
+            return module(torch.from_numpy(keypoints)).numpy()
+    return call
+
+
+@dataclass(frozen=True)
+class Check:
+    """How a written file compares with the network.
+
+    Attributes:
+        difference: the largest, metres; relative where a position is more than a metre from the hip.
+        speed: {poses at a time: (the file's, PyTorch's) poses a second}.
+    """
+
+    difference: float
+    speed: dict[int, tuple[float, float]]
+
+
+def check(call: Callable[[np.ndarray], np.ndarray], lifter: Lifter, poses: np.ndarray) -> Check:
+    """Compare a written file with the network as it was trained (not folded), on poses and noise, in several batches.
+
+    Args:
+        poses: (N, 16, 2) float32 normalised keypoints of real or lifelike poses.
+    """
+    # Joints strewn as widely as a person is large: of wilder ones networks make poses of 100 m, in which float32 itself
+    # is worse than the tolerance.
+    noise = np.random.default_rng(0).normal(0, 0.1, (512, 16, 2)).astype(np.float32)
+    network = restore_model(load_checkpoint(lifter.path), lifter.path, h36m_dataset.skeleton()).eval()
+    worst = 0.0
+    for inputs in (poses, noise, noise[:1], noise[:7]):
+        with torch.inference_mode():
+            expected = network(torch.from_numpy(inputs)).numpy()
+        expected = expected - expected[:, :1]
+        differences = np.abs(call(inputs) - expected) / np.maximum(np.abs(expected), 1)
+        worst = max(worst, float(differences.max()) if np.isfinite(differences).all() else np.inf)
+    speed = {size: (_speed(call, noise[:size]), _speed(lifter.lift, noise[:size])) for size in (1, 512)}
+    return Check(worst, speed)
+
+
+def _speed(call: Callable[[np.ndarray], np.ndarray], inputs: np.ndarray, seconds: float = 0.4) -> float:
+    """Poses a second, of the median call."""
+    call(inputs)
+    taken: list[float] = []
+    while sum(taken) < seconds:
+        start = time.perf_counter()
+        call(inputs)
+        taken.append(time.perf_counter() - start)
+    return len(inputs) / float(np.median(taken))
+
+
+def _need(package: str) -> None:
+    try:
+        __import__(package)
+    except ImportError:
+        raise UserError(f'ONNX needs the package {package}: pip install onnx onnxscript onnxruntime.') from None

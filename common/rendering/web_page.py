@@ -1,0 +1,103 @@
+"""Writes a clip as one self-contained page: 3D views that can be turned while they play, without a network."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import json
+import math
+import os
+import re
+import sys
+from collections.abc import Iterator
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from common.errors import UserError
+from common.rendering import visualization as look
+from common.rendering.clip import Clip
+from common.rendering.perspective import ELEVATION, TILE, Eye, around
+from common.rendering.video import VideoFrames
+
+TEMPLATE = os.path.join(os.path.dirname(__file__), 'web_page.html')
+EYE_DISTANCE = 1.35  # from something of size 1 that is to fill the panel, by trial
+JPEG_QUALITY = 80
+
+
+def write(clip: Clip, path: str, size: float = 5, video: VideoFrames | None = None) -> None:
+    """Write the page of a clip, frame by frame.
+
+    Args:
+        size: largest side of a panel, in units of 100 pixels.
+        video: its frames go into the page, as JPEG, to lie under the 2D input.
+    Raises:
+        UserError: plotly is not installed, or the video cannot be used.
+    """
+    try:
+        from plotly.offline import get_plotlyjs
+    except ImportError:
+        raise UserError('.html needs the package plotly: pip install plotly.') from None
+    look.check_size(size)
+    eye = Eye(np.concatenate([*(view.positions.reshape(-1, 3) for view in clip.views), np.empty((0, 3))]), clip.azimuth)
+    corner, shown = (0, 0), clip.image_size
+    if video is None:
+        corner, shown = (values.tolist() for values in around(clip.keypoints, clip.image_size))
+    constants = {name: getattr(look, name) for name in ('PAPER', 'INK', 'FAINT_INK', 'SHADE', 'TILES', 'LEFT', 'RIGHT')}
+    values = {**constants, 'TITLE': html.escape(clip.caption or 'Human poses'), 'COUNT': str(len(clip.views) + 1),
+              'SIDE': f'{round(look.PANEL * size)}px', 'PLOTLY': get_plotlyjs(),
+              'CLIP': _json(_constants(clip, eye, (*corner, *shown)))}
+    with open(TEMPLATE, encoding='utf-8') as file:
+        before, after = (re.sub(r'\$([A-Z_]+)', lambda found: values[found[1]], part)
+                         for part in file.read().split('$FRAMES'))
+    with open(path, 'w', encoding='utf-8') as file:
+        file.write(before)
+        file.writelines(_frames(clip, video, size))
+        file.write(after)
+
+
+def _constants(clip: Clip, eye: Eye, window: tuple[float, ...]) -> dict:
+    """What the page's script knows of the whole clip."""
+    joints, people = len(clip.skeleton), len(clip.keypoints)
+    longest = max(2 * eye.floor, eye.target[2] * 2)  # which is 1 to plotly
+    largest = float((eye.highest - eye.lowest).max() / longest)
+    bones = [(person * joints + parent, person * joints + child, color) for person in range(people)
+             for (parent, child), color in zip(clip.skeleton.bones, look.bone_colors(clip.skeleton), strict=True)]
+    return {'fps': clip.fps, 'start': clip.start, 'caption': clip.caption, 'window': window, 'bones': bones,
+            'colors': list(dict.fromkeys(look.bone_colors(clip.skeleton))), 'names': clip.skeleton.names * people,
+            'views': [view.title for view in clip.views], 'floor': eye.floor, 'tile': TILE, 'top': eye.target[2] * 2,
+            'look': {'azimuth': clip.azimuth, 'elevation': ELEVATION, 'distance': EYE_DISTANCE * largest},
+            'center': float((eye.lowest + eye.highest)[1] / 2 / longest)}
+
+
+def _frames(clip: Clip, video: VideoFrames | None, size: float) -> Iterator[str]:
+    """A line of script for each frame: tenths of pixels, millimetres, null for what is missing; and its picture."""
+    width = round(look.PANEL * size)
+    height = round(width * clip.image_size[1] / clip.image_size[0])
+    pictures = video.frames(width, height, len(clip)) if video else iter(())
+    for index in tqdm(range(len(clip)), desc='writing', unit='frame', leave=False, dynamic_ncols=True,
+                      disable=not sys.stderr.isatty()):
+        frame = {'keypoints': _numbers(clip.keypoints[:, index], 1),
+                 'views': [_numbers(view.positions[:, index] * 1000, 0) for view in clip.views],
+                 'errors': [None if view.errors is None or not math.isfinite(view.errors[index])
+                            else round(float(view.errors[index]), 1) for view in clip.views]}
+        yield f'frames.push({_json(frame)});\n'
+        if video is not None:
+            buffer = io.BytesIO()
+            Image.fromarray(next(pictures)).save(buffer, format='JPEG', quality=JPEG_QUALITY)
+            source = base64.b64encode(buffer.getvalue()).decode()
+            yield f'pictures.push(Object.assign(new Image(), {{src: "data:image/jpeg;base64,{source}"}}));\n'
+
+
+def _numbers(values: np.ndarray, digits: int) -> list[float | int | None]:
+    """In a row, rounded; a point that lacks a coordinate is null in all."""
+    known = np.broadcast_to(np.isfinite(values).all(-1, keepdims=True), values.shape).ravel()
+    return [None if not there else round(float(value), digits) if digits else round(float(value))
+            for value, there in zip(values.ravel(), known, strict=True)]
+
+
+def _json(value) -> str:
+    """JSON that may stand inside a script element."""
+    return json.dumps(value, separators=(',', ':'), allow_nan=False).replace('<', '\\u003c')

@@ -1,0 +1,67 @@
+"""Write a checkpoint's network as ONNX (or a PyTorch program), and check it against PyTorch.
+
+    python export.py --checkpoint checkpoint/pretrained/ckpt_semgcn.pth.tar --output model.onnx
+    python export.py --checkpoint CKPT --output model.pt2 --format pt2
+
+The file takes keypoints (batch, 16, 2), normalised as x / w * 2 - [1, h / w], and answers positions (batch, 16, 3) in
+metres from the hip; its metadata says so, and names the joints. TorchScript is not offered: PyTorch has deprecated it.
+"""
+
+import argparse
+import os
+
+import numpy as np
+import torch
+
+from common import h36m_dataset
+from common.camera import project, world_to_camera
+from common.errors import UserError, run_script
+from common.lifting.export_graph import OPSET, TOLERANCE, check, load_onnx, load_pt2, write_onnx, write_pt2
+from common.lifting.keypoints import TRAINED_ON
+from common.lifting.lifter import Lifter
+
+WRITERS = {'onnx': (write_onnx, load_onnx, 'onnxruntime'), 'pt2': (write_pt2, load_pt2, 'torch.export')}
+
+
+def get_args_parser():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
+                                     allow_abbrev=False)
+    parser.add_argument('--checkpoint', required=True, metavar='FILE', help='the model')
+    parser.add_argument('--output', required=True, metavar='FILE.onnx', help='the file to write')
+    parser.add_argument('--format', choices=list(WRITERS), default='onnx', help='what to write (default: onnx)')
+    parser.add_argument('--trained_on', choices=TRAINED_ON,
+                        help='as for predict.py; it is noted in the metadata')
+    return parser
+
+
+def lifelike_poses():
+    """(N, 16, 2) normalised: the demo dataset's S9, projected by all of its cameras."""
+    from data.prepare_data_demo import make_demo
+    takes = [take[:, h36m_dataset.KEPT_JOINTS] for take in make_demo()['S9'].values()]
+    return np.concatenate([project(world_to_camera(take, camera), camera)
+                           for take in takes for camera in h36m_dataset.cameras()['S9']]).astype(np.float32)
+
+
+def main():
+    args = get_args_parser().parse_args()
+    if not args.output.lower().endswith(f'.{args.format}'):
+        raise UserError(f'--output {args.output}: the name must end in .{args.format}, or --format be another.')
+    write, load, runtime = WRITERS[args.format]
+    torch.set_num_threads(1)  # what is compared below has one thread too
+    lifter = Lifter(args.checkpoint, 'cpu', args.trained_on)
+    write(args.output, lifter)
+    poses = lifelike_poses()
+    result = check(load(args.output), lifter, poses)
+    kind = f'ONNX opset {OPSET}' if args.format == 'onnx' else 'PyTorch program'
+    print(f'{args.output}: {lifter.description}, {kind}, any batch size, {os.path.getsize(args.output) / 1e6:.1f} MB')
+    print(f'largest difference from PyTorch: {result.difference:.1e} m, over {len(poses):,} poses of the demo '
+          f'subject S9 and 512 random ones')
+    for size, (theirs, ours) in result.speed.items():
+        print(f'batch of {size:>3}, one CPU thread: {theirs:>9,.0f} poses/s in {runtime}, {ours:>9,.0f} in PyTorch')
+    if not result.difference <= TOLERANCE:
+        raise UserError(f'{args.output} differs from the network by {result.difference:.1e} m, more than '
+                        f'{TOLERANCE:g}: do not use it; please report this with the version of {runtime}.')
+
+
+if __name__ == '__main__':
+    run_script(main)

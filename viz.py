@@ -1,0 +1,103 @@
+"""Draw a clip of a dataset: 2D input, predicted pose and ground truth, side by side.
+
+    python viz.py --evaluate checkpoint/pretrained/ckpt_semgcn.pth.tar --viz_subject S11 --viz_action Walking \\
+        --viz_camera 0 --viz_output walking.gif --viz_size 3 --viz_downsample 2 --viz_limit 60
+    python viz.py --evaluate ckpt_best.pth.tar --viz_subject S9 --viz_action Greeting --viz_output greeting.html
+    python viz.py --evaluate ckpt_best.pth.tar --viz_subject S9 --viz_action Greeting --viz_output greeting.mp4 \\
+        --viz_video 'Greeting.54138969.mp4'
+"""
+
+import argparse
+import dataclasses
+import os
+
+from common import arguments, checkpoint
+from common.data_utils import load_dataset
+from common.errors import UserError, run_script
+from common.rendering.animation import render, suffix_of
+from common.rendering.clip import Cut, dataset_clip, find
+from common.rendering.video import VideoFrames
+from models import DEFAULTS_BY_ARCHITECTURE, ModelConfig
+
+
+def frame_count(text):
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f'{text} is negative')
+    return value
+
+
+def frame_rate(text):
+    value = float(text)
+    if not 1 <= value <= 1000:
+        raise argparse.ArgumentTypeError(f'{text} is not from 1 to 1000')
+    return value
+
+
+def get_args_parser():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
+                                     allow_abbrev=False)
+    arguments.add_data_flags(parser)
+    group = arguments.add_network_flags(parser)
+    group.add_argument('--evaluate', metavar='FILE', help='checkpoint to predict with')
+    group.add_argument('-a', '--architecture', choices=list(DEFAULTS_BY_ARCHITECTURE), help='kind of network')
+    group = parser.add_argument_group(
+        'drawing', 'Of the frames, --viz_skip leaves out the first, then --viz_downsample keeps every Nth of the rest, '
+        'then --viz_limit keeps the first of these.')
+    group.add_argument('--viz_subject', metavar='NAME', help='subject to draw, like S9')
+    group.add_argument('--viz_action', metavar='NAME', help='action to draw, like "Walking 1"')
+    group.add_argument('--viz_camera', type=int, default=0, metavar='N', help='camera to look through (default: 0)')
+    group.add_argument('--viz_video', metavar='FILE',
+                       help='video to draw under the 2D input; its first frame belongs to the first pose of the action')
+    group.add_argument('--viz_skip', type=frame_count, default=0, metavar='N',
+                       help='leave out the first N poses, and the time they take of the video (default: 0)')
+    group.add_argument('--viz_output', metavar='FILE', help='file to make: .gif, .mp4, .html or .png (a contact sheet)')
+    group.add_argument('--viz_bitrate', type=arguments.positive_int, default=3000, metavar='N',
+                       help='kbit/s of an .mp4 (default: 3000)')
+    group.add_argument('--viz_limit', type=int, default=-1, metavar='N',
+                       help='draw at most N frames (default: -1, all)')
+    group.add_argument('--viz_downsample', type=arguments.positive_int, default=1, metavar='N',
+                       help='draw every Nth frame; the speed stays (default: 1)')
+    group.add_argument('--viz_size', type=arguments.positive_float, default=5, metavar='N',
+                       help='side of a panel, in units of 100 pixels (default: 5)')
+    group.add_argument('--viz_fps', type=frame_rate, metavar='N',
+                       help='poses a second of the dataset (default: as it says, or 50)')
+    group = arguments.add_run_flags(parser)
+    group.add_argument('-b', '--batch_size', type=arguments.positive_int, default=64, metavar='N',
+                       help='poses to predict at a time (default: 64)')
+    return parser
+
+
+def main():
+    parser = get_args_parser()
+    args = parser.parse_args()
+    typed = arguments.typed_flags(parser)
+    missing = [flag for flag in ('evaluate', 'viz_output') if getattr(args, flag) is None]
+    if missing:
+        wanted = {'evaluate': 'a checkpoint', 'viz_output': 'a file to make, ending in .gif, .mp4, .html or .png'}
+        raise UserError(f'--{missing[0]} is missing: it names {wanted[missing[0]]}.')
+    suffix_of(args.viz_output)
+    device = arguments.resolve_device(args.device)
+
+    file = checkpoint.load_checkpoint(args.evaluate)
+    names = {field.name for field in dataclasses.fields(ModelConfig)}
+    checkpoint.check_flags(file, args.evaluate, {name: value for name, value in typed.items() if name in names})
+    dataset = load_dataset(args.dataset, args.data_dir)
+    if args.viz_fps:
+        dataset = dataclasses.replace(dataset, fps=args.viz_fps)
+    find(dataset, args.viz_subject, args.viz_action, args.viz_camera)
+    video = None
+    if args.viz_video:
+        video = VideoFrames(args.viz_video, dataset.fps, args.viz_skip, args.viz_downsample)
+
+    model = checkpoint.restore_model(file, args.evaluate, dataset.skeleton).to(device)
+    clip = dataset_clip(dataset, args.keypoints, args.data_dir, model,
+                        (args.viz_subject, args.viz_action, args.viz_camera),
+                        Cut(args.viz_skip, args.viz_downsample, args.viz_limit), args.batch_size)
+    drawn = render(clip, args.viz_output, args.viz_size, args.viz_bitrate, video)
+    print(f'{args.viz_output}: {len(drawn)} frames of {drawn.caption}, {len(drawn) / drawn.fps:.2f} s, '
+          f'{os.path.getsize(args.viz_output) / 1e6:.2f} MB, MPJPE {drawn.views[0].errors.mean():.1f} mm')
+
+
+if __name__ == '__main__':
+    run_script(main)
