@@ -206,16 +206,18 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, checkpoint: Checkpoint, 
         return
     parameters = [parameter for group in optimizer.param_groups for parameter in group['params']]
     try:
-        names = [name for group in checkpoint.optimizer['param_groups'] for name in group['params']]
-        saved = dict(checkpoint.optimizer['state'])
+        groups, saved = checkpoint.optimizer['param_groups'], dict(checkpoint.optimizer['state'])
+        if not all(isinstance(part, dict) for part in (*groups, *saved.values())):
+            raise TypeError('its parts are not dicts')
+        names = [name for group in groups for name in group['params']]
         if len(names) != len(parameters):
             raise ValueError(f'it has {len(names)} parameters instead of {len(parameters)}')
         state = {index: _adam_state(saved[name], parameter)
                  for index, (name, parameter) in enumerate(zip(names, parameters, strict=True)) if saved}
     except (KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError) as error:
         raise UserError(f'{path} holds an optimizer that does not fit its network: {printable(error)}.') from error
-    groups = optimizer.state_dict()['param_groups']
-    optimizer.load_state_dict({'state': state, 'param_groups': [{**group, 'lr': checkpoint.lr} for group in groups]})
+    own = optimizer.state_dict()['param_groups']
+    optimizer.load_state_dict({'state': state, 'param_groups': [{**group, 'lr': checkpoint.lr} for group in own]})
 
 
 def _adam_state(saved, parameter):

@@ -71,7 +71,8 @@ def targets() -> list[Target]:
         Target('npy', '.npy', npy_files, read_npy),
         Target('checkpoint, legacy', '.pth.tar', lambda: checkpoints(False), use_checkpoint),
         Target('checkpoint, zip', '.pth.tar', lambda: checkpoints(True), use_checkpoint),
-        Target('checkpoint, zip, pickle', '.pth.tar', checkpoint_pickles, use_checkpoint, zip_checkpoint, damage_pickle),
+        Target('checkpoint, zip, pickle', '.pth.tar', checkpoint_pickles, use_checkpoint, zip_checkpoint,
+               damage_pickle),
     ]
 
 

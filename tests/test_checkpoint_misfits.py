@@ -101,10 +101,10 @@ def test_tensors_of_no_network(tmp_path, state):
 
 @pytest.mark.parametrize(('config', 'words'), [
     *(({'architecture': 'gcn', key: value}, f'{key} {value!r}'[:60]) for key, value in (
-        ('architecture', 'transformer'), ('architecture', ['gcn']), ('architecture', None), ('architecture', 'x' * 10_000),
-        ('conv', 'gat'), ('conv', {}), ('hid_dim', '8'), ('hid_dim', 8.0), ('hid_dim', True), ('hid_dim', 0),
-        ('hid_dim', 1 << 40), ('hid_dim', torch.tensor(8)), ('num_layers', -1), ('num_layers', 10 ** 9), ('dropout', 1.0),
-        ('dropout', math.nan), ('dropout', 0), ('non_local', 1))),
+        ('architecture', 'transformer'), ('architecture', ['gcn']), ('architecture', None),
+        ('architecture', 'x' * 10_000), ('conv', 'gat'), ('conv', {}), ('hid_dim', '8'), ('hid_dim', 8.0),
+        ('hid_dim', True), ('hid_dim', 0), ('hid_dim', 1 << 40), ('hid_dim', torch.tensor(8)), ('num_layers', -1),
+        ('num_layers', 10 ** 9), ('dropout', 1.0), ('dropout', math.nan), ('dropout', 0), ('non_local', 1))),
     ({'architecture': 'gcn', 'non_local': True, 'hid_dim': 7}, 'odd hid_dim 7'),
     ({'architecture': 'gcn', 'heads': 8}, 'heads'), ({'architecture': 'gcn', 5: 8}, 'architecture, 5 where'),
     ({}, 'has nothing where'), ({'hid_dim': 8}, 'has hid_dim where'), ([], 'config is a list'),
@@ -257,14 +257,12 @@ ODD = [None, -1, 0, 1, 10 ** 30, math.nan, math.inf, 'x', b'x', [], {}, (), True
 
 
 def places(value, path=()):
-    if isinstance(value, dict):
-        for key in value:
+    """The ways to every value in nested dicts and lists; of parameters that only differ in number, to one."""
+    if isinstance(value, dict | list):
+        keys = list(value) if isinstance(value, dict) else list(range(len(value)))
+        for key in [key for key in keys if key == 0 or not isinstance(key, int)]:
             yield (*path, key)
             yield from places(value[key], (*path, key))
-    elif isinstance(value, list):
-        for index in range(min(len(value), 1)):
-            yield (*path, index)
-            yield from places(value[index], (*path, index))
 
 
 def test_any_value_at_any_place(tmp_path):
@@ -274,7 +272,7 @@ def test_any_value_at_any_place(tmp_path):
     content = torch_file.read(path)
     outcomes = {'used': 0, 'refused': 0}
     for number, place in enumerate(places(content)):
-        for odd in ODD[number % 3::3]:
+        for odd in ODD[number % 2::2]:
             changed = copy.deepcopy(content)
             inner = changed
             for key in place[:-1]:
