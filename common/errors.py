@@ -1,6 +1,5 @@
 """What a user can cause, told in one sentence: the exception for it, and the frame that every script runs in."""
 
-import contextlib
 import os
 import sys
 from collections.abc import Callable
@@ -36,7 +35,7 @@ def run_script(main: Callable[[], None]) -> None:
     except UserError as error:
         _stop(f'{script}: {error}', 2)
     except BrokenPipeError:  # the reader of our output has gone (`| head`): nothing is left to say
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         sys.exit(1)
     except OSError as error:
         if error.filename is None and error.errno is None:
@@ -48,7 +47,14 @@ def run_script(main: Callable[[], None]) -> None:
 
 
 def _stop(sentence: str, status: int) -> None:
-    with contextlib.suppress(OSError):  # standard output may be what failed
+    try:
         sys.stdout.flush()
+    except OSError:  # standard output is what failed, or has failed too
+        _drop_output()
     print(printable(sentence, 2000), file=sys.stderr)
     sys.exit(status)
+
+
+def _drop_output() -> None:
+    """Let what is still to be written vanish; otherwise Python tries again at its end, and complains."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

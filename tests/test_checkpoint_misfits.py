@@ -248,6 +248,10 @@ def test_an_optimizer_of_another_network(tmp_path):
     checkpoint_of(model, optimizer).save(path)
     text = rejection(restore_optimizer, torch.optim.Adam(model.parameters()), load_checkpoint(path), path)
     assert 'exp_avg is (2, 2, 16) instead of (2, 2, 8)' in text
+    _, optimizer = trained(dataclasses.replace(SMALL, num_layers=2))
+    checkpoint_of(model, optimizer).save(path)
+    text = rejection(restore_optimizer, torch.optim.Adam(model.parameters()), load_checkpoint(path), path)
+    assert 'it has 28 parameters instead of 18' in text
 
 
 # Any value at any place: a checkpoint or a sentence, nothing else.

@@ -206,8 +206,9 @@ def test_a_script_s_own_status_stands(script, status):
 
 def run_outside(body, **options):
     code = f'import sys\nfrom common.errors import UserError, run_script\ndef main():\n    {body}\nrun_script(main)\n'
+    buffered = {name: value for name, value in os.environ.items() if name != 'PYTHONUNBUFFERED'}
     return subprocess.run([sys.executable, '-c', code], cwd=ROOT, stderr=subprocess.PIPE, text=True, timeout=60,
-                          **options)
+                          env=buffered, **options)
 
 
 def test_outside_a_sentence_and_no_traceback():

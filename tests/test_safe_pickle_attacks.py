@@ -123,6 +123,7 @@ EIGHT = b'C\x0812345678'
     ('numpy.core.multiarray scalar', (dtype('U1'), lit('\x7f\x7f\x7f\x7f'))),
     ('numpy.core.numeric _frombuffer', (lit('1234'), dtype('f4'), lit((1,)), lit('C'))),
     ('numpy.core.numeric _frombuffer', (object_array((1,), b'](Ne'), dtype('i8'), lit((1,)), lit('C'))),  # an address
+    ('numpy.core.numeric _frombuffer', (object_array((8,), lit([None] * 8)), dtype('i1'), lit((8,)), lit('C'))),
     ('numpy.core.numeric _frombuffer', (array((1,), 'i8', b'12345678'), dtype('i8'), lit((1,)), lit('C'))),
     ('numpy.core.numeric _frombuffer', (EIGHT, dtype('O8'), lit((1,)), lit('C'))),
     ('numpy.core.numeric _frombuffer', (EIGHT, dtype('f4'), lit((3,)), lit('C'))),
@@ -157,7 +158,7 @@ def peak_of(data):
 @pytest.mark.parametrize('opcode', [
     *(opcode + b'\xff\xff\xff\x7f' for opcode in (b'B', b'X', b'T', b'\x8b', b'Nr')),
     *(opcode + size.to_bytes(8, 'little') for opcode in (b'\x8e', b'\x8d', b'\x96', b'\x95')
-      for size in (BIG, 2 ** 64 - 1)),
+      for size in (1 << 30, BIG, 2 ** 64 - 1)),
     b'Np2147483647\n'])
 def test_claimed_sizes_are_not_allocated(opcode):
     peak, _ = peak_of(b'\x80\x05' + opcode + b'short')
