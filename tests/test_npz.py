@@ -344,9 +344,14 @@ def test_truncated_anywhere(tmp_path):
     path = tmp_path / 'a.npz'
     write_npz(str(path), positions_3d=POSES)
     content = path.read_bytes()
-    for end in range(0, len(content), 7):
-        path.write_bytes(content[:end])
+    for place in range(0, len(content), 7):
+        path.write_bytes(content[:place])
         assert 'is not a readable .npz file' in complaint(path)
+        if place:  # its beginning lost, or a few bytes amid it
+            path.write_bytes(content[place:])
+            assert 'is not a readable .npz file' in complaint(path)
+            path.write_bytes(content[:place] + content[place + 3:])
+            assert 'is not a readable .npz file' in complaint(path)
 
 
 # Fuzzing: data or a sentence, nothing else.
@@ -360,13 +365,13 @@ def seed(save, **entries):
 SEEDS = [
     seed(np.savez, positions_3d=np.array(POSES), subjects=np.array(['S1', 'é'])),
     seed(np.savez_compressed, positions_3d=np.array(POSES), numbers=np.arange(30.0).reshape(5, 6).T),
-    seed(np.savez, a=np.float32([1, 2]), mask=np.array([True, False]), nested=np.array([POSES, None], object)),
+    seed(np.savez, a=np.ones(2, np.float32), mask=np.array([True, False]), nested=np.array([POSES, None], object)),
 ]
 MEMBERS = [zipfile.ZipFile(io.BytesIO(content)).read(name) for content in SEEDS
            for name in zipfile.ZipFile(io.BytesIO(content)).namelist()]
 
 
-@settings(max_examples=600, deadline=None, derandomize=True, database=None)
+@settings(max_examples=400, deadline=None, derandomize=True, database=None)
 @given(st.randoms(use_true_random=False))
 def test_fuzz(tmp_path_factory, rng):
     """Whole files damaged; then entries of a file that is whole, which checksums would hide."""
@@ -381,7 +386,7 @@ def test_fuzz(tmp_path_factory, rng):
         assert len(str(error)) < 1000
 
 
-@settings(max_examples=300, deadline=None, derandomize=True, database=None)
+@settings(max_examples=150, deadline=None, derandomize=True, database=None)
 @given(st.randoms(use_true_random=False))
 def test_fuzz_npy(tmp_path_factory, rng):
     path = tmp_path_factory.getbasetemp() / 'fuzz.npy'

@@ -60,7 +60,7 @@ def test_states_of_the_next_test_are_wrong_in_one_thing_only():
     ('U3', (*U3[:5], -1, -1, U3[7])), ('S3', (3, '|', None, None, None, 4, 1, 0)),
     *(('f8', (version, *PLAIN_STATE[1:])) for version in (4, '3', None)), ('f8', (*PLAIN_STATE, {})),
     *(('f8', (3, order, *PLAIN_STATE[2:])) for order in (None, 'x', '', '<>', 3)),
-    *(('f8', state) for state in ([3], {}, 3, list(PLAIN_STATE), PLAIN_STATE[:7])),
+    ('f8', [3]), ('f8', {}), ('f8', 3), ('f8', list(PLAIN_STATE)), ('f8', PLAIN_STATE[:7]),
 ])
 def test_forged_dtypes(spec, state):
     assert 'type is not a plain one' in refusal(dtype(spec, state))
@@ -88,7 +88,8 @@ def test_bytes_are_not_taken_for_pointers():
     array((1,), 'O8', b'12345678'), array((1,), 'O8', 'x'), array((2,), 'O8', [1]), array((1,), 'O8', ('x',)),
     array((1,), 'f4', b'1234', fortran=None), array((1,), 'f4', b'1234', fortran=[]),
     *(array((1,), 'f4', b'1234', version=version) for version in (2, -1, '1', (1,), None)),
-    *(EMPTY_ARRAY + lit(state) + b'b' for state in ((1, (1,), 'f4', False, 'abcd'), (), [], None, {}, (1,) * 6)),
+    *(EMPTY_ARRAY + state + b'b' for state in (
+        lit((1, (1,), 'f4', False, 'abcd')), b')', b']', b'N', b'}', lit((1,) * 6))),
     EMPTY_ARRAY + tup(EMPTY_ARRAY, lit((1,)), dtype('f4'), lit(False), lit('abcd')) + b'b',
     array((1,), 'b1', b'\2'), array((2,), 'b1', b'\1\xff'),              # no booleans: NumPy counts by adding them up
     array((1,), 'U1', b'\xff\xff\xff\x7f'), array((1,), dtype('U1', (3, '>', *U3[2:5], 4, 4, U3[7])), b'\x41\0\0\0'),
