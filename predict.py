@@ -12,7 +12,7 @@ docs/predict.md tells, for each detector, how to make its file.
 import argparse
 import re
 
-from common.arguments import add_run_flags, positive_float, probability, resolve_device
+from common.arguments import add_run_flags, non_negative_int, positive_float, probability, resolve_device
 from common.errors import UserError, run_script
 from common.lifting.detections import FORMATS
 from common.lifting.detector_mediapipe import DETECTORS
@@ -28,13 +28,6 @@ def image_size(text):
     if not found:
         raise argparse.ArgumentTypeError(f'{text} is not like 1920x1080')
     return int(found[1]), int(found[2])
-
-
-def frames(text):
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError(f'{text} is below 0')
-    return value
 
 
 def angle(text):
@@ -79,7 +72,7 @@ def _treatment_flags(group):
     group.add_argument('--person', default='all', metavar='best|all|ID', help='whom to lift (default: all)')
     group.add_argument('--min_score', type=probability, default=0.1, metavar='S',
                        help='joints of a lower score count as missing (default: 0.1)')
-    group.add_argument('--max_gap', type=frames, default=10, metavar='N',
+    group.add_argument('--max_gap', type=non_negative_int, default=10, metavar='N',
                        help='longest gap of a joint that is interpolated, frames (default: 10)')
     group.add_argument('--no_mend', dest='mend', action='store_false',
                        help='leave left and right as they are, even where they seem swapped for a while')

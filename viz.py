@@ -20,13 +20,6 @@ from common.rendering.video import VideoFrames
 from models import DEFAULTS_BY_ARCHITECTURE, ModelConfig
 
 
-def frame_count(text):
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError(f'{text} is negative')
-    return value
-
-
 def frame_rate(text):
     value = float(text)
     if not 1 <= value <= 1000:
@@ -49,7 +42,7 @@ def get_args_parser():
     group.add_argument('--viz_camera', type=int, default=0, metavar='N', help='camera to look through (default: 0)')
     group.add_argument('--viz_video', metavar='FILE',
                        help='video to draw under the 2D input; its first frame belongs to the first pose of the action')
-    group.add_argument('--viz_skip', type=frame_count, default=0, metavar='N',
+    group.add_argument('--viz_skip', type=arguments.non_negative_int, default=0, metavar='N',
                        help='leave out the first N poses, and the time they take of the video (default: 0)')
     group.add_argument('--viz_output', metavar='FILE', help='file to make: .gif, .mp4, .html or .png (a contact sheet)')
     group.add_argument('--viz_bitrate', type=arguments.positive_int, default=3000, metavar='N',

@@ -9,6 +9,8 @@ import tokenize
 import warnings
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -39,15 +41,27 @@ def read_npz(path: str, wanted: tuple[str, ...] | None = None, optional: tuple[s
     Raises:
         UserError: the file is missing, is no `.npz`, is damaged, lacks an entry, or holds more than plain data.
     """
+    with _damage_told(path, '.npz'), zipfile.ZipFile(path) as archive:
+        members = {info.filename.removesuffix('.npy'): info for info in archive.infolist()}
+        missing = [name for name in wanted or () if name not in members]
+        if missing:
+            raise UserError(f'{path} has no entry {listing(missing)}; it has {listing(members) or "none"}.')
+        names = [*(wanted or members), *(name for name in optional if wanted and name in members)]
+        _check_sizes(path, [members[name] for name in names])
+        return {name: _read_member(archive, members[name]) for name in names}
+
+
+def read_npy(path: str) -> Any:
+    """Read one `.npy` file, under the rules of `read_npz`."""
+    with _damage_told(path, '.npy'), open(path, 'rb') as file:
+        return _read_array(file, os.path.getsize(path))
+
+
+@contextmanager
+def _damage_told(path: str, kind: str) -> Iterator[None]:
+    """Turn what goes wrong in reading a file into one sentence about it."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            members = {info.filename.removesuffix('.npy'): info for info in archive.infolist()}
-            missing = [name for name in wanted or () if name not in members]
-            if missing:
-                raise UserError(f'{path} has no entry {listing(missing)}; it has {listing(members) or "none"}.')
-            names = [*(wanted or members), *(name for name in optional if wanted and name in members)]
-            _check_sizes(path, [members[name] for name in names])
-            return {name: _read_member(archive, members[name]) for name in names}
+        yield
     except FileNotFoundError:
         raise UserError(f'{path} is not there.') from None
     except safe_pickle.RefusedPickle as error:
@@ -56,22 +70,7 @@ def read_npz(path: str, wanted: tuple[str, ...] | None = None, optional: tuple[s
         if isinstance(error, OSError) and error.errno != errno.EINVAL:  # a seek to before the file's start
             raise UserError(f'{path} cannot be read: {error.strerror or error}.') from error
         reason = 'it is cut short' if isinstance(error, OSError) else printable(error)
-        raise UserError(f'{path} is not a readable .npz file: {reason}. Fetch or make it again.') from error
-
-
-def read_npy(path: str) -> Any:
-    """Read one `.npy` file, under the rules of `read_npz`."""
-    try:
-        with open(path, 'rb') as file:
-            return _read_array(file, os.path.getsize(path))
-    except FileNotFoundError:
-        raise UserError(f'{path} is not there.') from None
-    except OSError as error:
-        raise UserError(f'{path} cannot be read: {error.strerror or error}.') from error
-    except safe_pickle.RefusedPickle as error:
-        raise UserError(f'{path} is refused: {error}. Only plain data is read from files.') from error
-    except _DAMAGED as error:
-        raise UserError(f'{path} is not a readable .npy file: {printable(error)}. Fetch or make it again.') from error
+        raise UserError(f'{path} is not a readable {kind} file: {reason}. Fetch or make it again.') from error
 
 
 def write_npz(path: str, **entries: Any) -> None:

@@ -151,7 +151,8 @@ class Training:
         else:
             self._restore(*resume)
         self.batches = PoseBatches(self.train_poses, recipe.batch_size, self.order, device)
-        self.mean_pose = self.data.mean_pose(self.train_poses)
+        mean_pose = self.data.mean_pose(self.train_poses)
+        self.mean_pose = None if mean_pose is None else mean_pose.to(device)
         self.keypoints_range = measure_range(self.train_poses.keypoints.numpy())
         self.schedule = engine.Schedule(recipe.lr, recipe.lr_decay, recipe.lr_gamma)
         self.log = RunLog(self.folder, self.epoch)
@@ -186,8 +187,7 @@ class Training:
                 1.0 if self.recipe.max_norm else None, progress)
         trained = time.monotonic() - started
         with Progress(f'{label} evaluation', len(self.test_poses)) as progress:
-            mean_pose = None if self.mean_pose is None else self.mean_pose.to(self.device)
-            self.evaluation = engine.evaluate(self.model, self.test_poses, mean_pose, progress)
+            self.evaluation = engine.evaluate(self.model, self.test_poses, self.mean_pose, progress)
         p1, p2 = self.evaluation.pose_mpjpe, self.evaluation.pose_p_mpjpe
         self.epoch += 1
         is_best = p1 < self.best

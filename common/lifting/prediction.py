@@ -93,8 +93,7 @@ def run(options: Options) -> None:
 
 def frame_rate(video: VideoFrames) -> float:
     """Mean frames a second of a video."""
-    seconds = VideoFrames(video.path, fps=1000.0).covered / 1000
-    return video.covered / seconds if seconds > 0 else USUAL_FPS
+    return video.count / video.seconds if video.seconds > 0 else USUAL_FPS
 
 
 def _check_names(options: Options) -> None:
