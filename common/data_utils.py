@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from common import h36m_dataset
-from common.camera import normalize_screen, project, world_to_camera
+from common.camera import Camera, normalize_screen, project, world_to_camera
 from common.errors import UserError, listing
 from common.mocap_dataset import MocapDataset, kind_of
 from common.npz import read_npz
@@ -35,6 +35,7 @@ class DataOptions:
     actions: tuple[str, ...] | None = None
     downsample: int = 1
     data_dir: str = 'data'
+    val_subjects: tuple[str, ...] = ()
 
 
 @dataclass
@@ -44,20 +45,27 @@ class Poses:
     Attributes:
         keypoints: (N, J, 2) float32, normalised image coordinates.
         positions: (N, J, 3) float32, camera coordinates relative to the hip, metres.
+        roots: (N, 3) float32, the hip in camera coordinates, metres.
         kinds: (N,) int64, index into `kind_names`.
+        views: (N,) int64, index into `cameras`.
         kind_names: the kinds of action, in the order of tables.
+        cameras: those that look on.
     """
 
     keypoints: Tensor
     positions: Tensor
+    roots: Tensor
     kinds: Tensor
-    kind_names: list[str]
+    views: Tensor
+    kind_names: list[str] = field(kw_only=True)
+    cameras: list[Camera] = field(kw_only=True)
 
     def __len__(self) -> int:
         return len(self.keypoints)
 
     def to(self, device: torch.device) -> Poses:
-        return Poses(self.keypoints.to(device), self.positions.to(device), self.kinds.to(device), self.kind_names)
+        tensors = (self.keypoints, self.positions, self.roots, self.kinds, self.views)
+        return Poses(*(tensor.to(device) for tensor in tensors), kind_names=self.kind_names, cameras=self.cameras)
 
 
 def warn(sentence: str) -> None:
@@ -151,30 +159,31 @@ def pair(dataset: MocapDataset, keypoints: Keypoints, subjects: Iterable[str], k
         UserError: nothing is left to pair.
     """
     subjects = list(subjects)
-    inputs, targets, labels, cut, without = [], [], [], [], []
+    cameras = [(subject, camera) for subject in subjects for camera in dataset.cameras[subject]]
+    parts, cut, without = [], [], []
     for subject, action in dataset.sequences(subjects, kinds):
         world, views = dataset.positions[subject][action], keypoints.get(subject, {}).get(action)
         if views is None:
             without.append(f'{subject} {action}')
             continue
-        for index, (view, camera) in enumerate(zip(views, dataset.cameras[subject], strict=True)):
+        looking = [index for index, (owner, _) in enumerate(cameras) if owner == subject]
+        for index, view in zip(looking, views, strict=True):
             frames = min(len(view), len(world))
             if len(view) != len(world):
-                cut.append(f'{subject} {action} camera {index} ({len(view)} and {len(world)})')
-            in_camera = world_to_camera(world[:frames:downsample], camera)
-            inputs.append(view[:frames:downsample])
-            targets.append(in_camera - in_camera[:, :1])
-            labels.append(np.full(len(inputs[-1]), kinds.index(kind_of(action))))
+                cut.append(f'{subject} {action} camera {index - looking[0]} ({len(view)} and {len(world)})')
+            positions = world_to_camera(world[:frames:downsample], cameras[index][1])
+            parts.append((view[:frames:downsample], positions - positions[:, :1], positions[:, 0],
+                          np.full(len(positions), kinds.index(kind_of(action))), np.full(len(positions), index)))
     if cut:
         warn(f'{len(cut)} sequences have different numbers of 2D and 3D frames and are cut to the shorter: '
              f'{listing(cut, 3)}.')
     if without:
         warn(f'{len(without)} sequences have no 2D and are left out: {listing(without, 3)}.')
-    if not sum(map(len, inputs)):
+    if not any(len(part[0]) for part in parts):
         raise UserError(f'{dataset.name} has no frames of {listing(subjects) or "any subject of this split"} in '
                         f'{listing(kinds) or "any action"}: nothing is left to work on.')
-    return Poses(torch.from_numpy(np.concatenate(inputs)), torch.from_numpy(np.concatenate(targets)),
-                 torch.from_numpy(np.concatenate(labels)), kinds)
+    tensors = [torch.from_numpy(np.concatenate(arrays)) for arrays in zip(*parts, strict=True)]
+    return Poses(*tensors, kind_names=kinds, cameras=[camera for _, camera in cameras])
 
 
 def measure_range(keypoints: np.ndarray) -> Range:

@@ -15,20 +15,11 @@ from torch import Tensor, nn
 from common import checkpoint as checkpoints
 from common import engine
 from common.checkpoint import Checkpoint
-from common.data_utils import (
-    DataOptions,
-    Poses,
-    load_dataset,
-    load_keypoints,
-    measure_range,
-    pair,
-    select_kinds,
-    warn,
-)
+from common.data_utils import DataOptions, measure_range, warn
 from common.errors import UserError
 from common.generators import PoseBatches
 from common.log import Progress, RunLog, TensorBoard, draw_curves, make_run_folder
-from common.mocap_dataset import MocapDataset
+from common.prepared import Data
 from common.report import print_table, write_report
 from models import ModelConfig, build_model
 
@@ -54,29 +45,6 @@ class Output:
     checkpoint: str = 'checkpoint'
     report: str | None = None
     tensorboard: bool = False
-
-
-class Data:
-    """A dataset paired with its keypoints, split by split."""
-
-    def __init__(self, options: DataOptions) -> None:
-        self.options = options
-        self.dataset: MocapDataset = load_dataset(options.dataset, options.data_dir)
-        self.kinds = select_kinds(self.dataset, options.actions)
-        self.keypoints = load_keypoints(self.dataset, options.keypoints, options.data_dir)
-
-    def split(self, subjects: tuple[str, ...]) -> Poses:
-        return pair(self.dataset, self.keypoints, subjects, self.kinds, self.options.downsample)
-
-    def train(self) -> Poses:
-        return self.split(self.dataset.train_subjects)
-
-    def test(self) -> Poses:
-        return self.split(self.dataset.test_subjects)
-
-    def mean_pose(self, train: Poses | None = None) -> Tensor | None:
-        """(J, 3) the mean training pose, for data on which errors mean something only beside it."""
-        return (train or self.train()).positions.mean(0) if self.dataset.synthetic else None
 
 
 def evaluate_checkpoint(path: str, architecture: str, flags: dict[str, Any], data_options: DataOptions,

@@ -55,6 +55,10 @@ def test_pairs_are_camera_coordinates_relative_to_the_hip(data_dir):
     np.testing.assert_allclose(poses.keypoints[:12], project(in_camera, camera), atol=2e-6)
     assert not poses.positions[:, 0].any()
     assert torch.bincount(poses.kinds).tolist() == [48, 96]
+    for view, camera in enumerate(poses.cameras):
+        mine = poses.views == view
+        again = project((poses.positions + poses.roots[:, None])[mine].double().numpy(), camera)
+        np.testing.assert_allclose(again, poses.keypoints[mine], atol=2e-6)
 
 
 def test_projected_keypoints_equal_the_file_of_pixels(data_dir):

@@ -28,7 +28,8 @@ def poses(count, kinds=None, joints=16):
     keypoints = keypoints - keypoints[:, :1]
     positions = torch.cat([keypoints, keypoints.sum(2, keepdim=True)], dim=2)
     labels = torch.zeros(count, dtype=torch.long) if kinds is None else torch.tensor(kinds)
-    return Poses(keypoints, positions, labels, ['Walking', 'Eating', 'Posing'])
+    return Poses(keypoints, positions, torch.zeros(count, 3), labels, torch.zeros(count, dtype=torch.long),
+                 kind_names=['Walking', 'Eating', 'Posing'], cameras=[])
 
 
 def batches(data, size, seed=0):
