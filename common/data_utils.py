@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -36,6 +37,12 @@ class DataOptions:
     downsample: int = 1
     data_dir: str = 'data'
     val_subjects: tuple[str, ...] = ()
+
+    def kept(self) -> dict[str, Any]:
+        """What a checkpoint records of them."""
+        actions = None if self.actions is None else list(self.actions)
+        return {'dataset': self.dataset, 'keypoints': self.keypoints, 'actions': actions,
+                'downsample': self.downsample, 'val_subjects': list(self.val_subjects)}
 
 
 @dataclass

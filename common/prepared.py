@@ -5,7 +5,9 @@ from __future__ import annotations
 from torch import Tensor
 
 from common.data_utils import DataOptions, Poses, load_dataset, load_keypoints, pair, select_kinds
+from common.errors import UserError, listing
 from common.mocap_dataset import MocapDataset
+from common.skeleton import Skeleton
 
 
 class Data:
@@ -17,6 +19,14 @@ class Data:
         self.kinds = select_kinds(self.dataset, options.actions)
         self.keypoints = load_keypoints(self.dataset, options.keypoints, options.data_dir)
 
+    @property
+    def skeleton(self) -> Skeleton:
+        return self.dataset.skeleton
+
+    @property
+    def test_subjects(self) -> tuple[str, ...]:
+        return self.dataset.test_subjects
+
     def split(self, subjects: tuple[str, ...]) -> Poses:
         return pair(self.dataset, self.keypoints, subjects, self.kinds, self.options.downsample)
 
@@ -24,6 +34,14 @@ class Data:
         """The training subjects, without those kept out for validation."""
         return self.split(tuple(subject for subject in self.dataset.train_subjects
                                 if subject not in self.options.val_subjects))
+
+    def validation(self) -> Poses:
+        """The subjects kept out of training to choose the epoch by."""
+        unknown = set(self.options.val_subjects) - set(self.dataset.train_subjects)
+        if unknown:
+            raise UserError(f'--val_subjects {listing(sorted(unknown))}: {self.options.dataset} has the training '
+                            f'subjects {listing(self.dataset.train_subjects)}.')
+        return self.split(self.options.val_subjects)
 
     def test(self) -> Poses:
         return self.split(self.dataset.test_subjects)
