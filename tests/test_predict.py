@@ -9,8 +9,8 @@ import pytest
 import torch
 
 import predict
-from common import checkpoint, engine, h36m_dataset, npz
-from common.camera import image_coordinates, normalize_screen, project, world_to_camera
+from common import checkpoint, engine, h36m_dataset
+from common.camera import normalize_screen
 from common.data_utils import measure_range
 from common.lifting.framing import DEFAULT_RANGE, usable_range
 from common.lifting.lifter import Lifter, turn_up, usual_pitch
@@ -261,21 +261,3 @@ def test_a_video_without_the_detector_says_what_to_install(run, model, walking, 
                          '--smooth', '--output', 'o.npz', '--render', 'o.html')
     assert status == 0, err
     assert np.load('o.npz')['fps'] == pytest.approx(30, abs=0.1)
-
-
-@pytest.mark.parametrize('layout', ['h36m16', 'h36m17'])
-def test_mocap_motion_comes_back_as_the_engine_lifts_it(run, shared, tmp_path, layout):
-    published = str(shared('pretrained/ckpt_semgcn.pth.tar'))
-    world = npz.read_npz(str(shared('mocap/data_3d_cmu.npz')), ('positions_3d',))['positions_3d']['S9']['Walking']
-    camera = h36m_dataset.cameras()['S9'][0]
-    normalized = project(world_to_camera(world[:, h36m_dataset.KEPT_JOINTS], camera), camera)
-    network = checkpoint.restore_model(checkpoint.load_checkpoint(published), published, h36m_dataset.skeleton())
-    direct = engine.predict(network, torch.from_numpy(normalized)).numpy()
-    pixels = image_coordinates(normalized.astype(float), camera.width, camera.height)
-    np.save(tmp_path / 'k.npy', spread(pixels, layout))
-    made, _, _ = lifted(run, published, 'k.npy', '--size', f'{camera.width}x{camera.height}', '--layout', layout)
-    assert np.abs(made['positions_3d'] - direct).max() < 1e-4
-    coco = Lifter(published)(spread(pixels, 'coco17'), (camera.width, camera.height), 'coco17')
-    made, _, _ = lifted(run, published, write(tmp_path, 'coco', [spread(pixels, 'coco17')]), '--size',
-                        f'{camera.width}x{camera.height}')
-    np.testing.assert_allclose(made['positions_3d'], coco, atol=1e-4)
