@@ -15,7 +15,7 @@ from common.data_utils import measure_range
 from common.lifting.framing import DEFAULT_RANGE, usable_range
 from common.lifting.lifter import Lifter, turn_up, usual_pitch
 from common.lifting.placing import estimate_place
-from make_detections import COCO_LIKE, demo_walking, spread, write
+from make_detections import COCO_LIKE, FORMATS, demo_walking, spread, write
 from models import ModelConfig, build_model
 
 SIZE = (1000, 1000)
@@ -238,14 +238,37 @@ def test_a_single_pose_and_what_is_wrong_with_it(model, walking):
     (('--input', 'k.npy', '--output', 'o.npz', '--layout', 'h36m16'), 'give --size WxH, or the --video'),
     (('--input', 'k.npy', '--output', 'o.npz', '--size', '9x9'), 'say which it is with --layout'),
     (('--input', 'k.npy', '--bvh', 'o.npz'), 'must end in .bvh'),
-    (('--input', 'k.npy', '--render', 'o'), 'must end in'),
+    (('--input', 'k.npy', '--render', 'o'), '--render o: the name must end in .gif, .mp4, .html or .png'),
+    (('--input', 'k.npy', '--render', 'folder.gif'), '--render folder.gif is a folder'),
+    (('--input', 'k.npy', '--render', 'o.gif', '--viz_size', '31'), 'must lie between 1 and 30'),
+    (('--input', 'k.npy', '--render', 'o.gif', '--viz_size', 'nan'), 'not a positive number'),
     (('--input', 'k.npy', '--output', 'o.npz', '--size', '9'), 'not like 1920x1080'),
     (('--input', 'k.npy', '--output', 'o.npz', '--video', 'none.mp4'), 'none.mp4'),
 ])
 def test_wrong_command_lines_get_one_sentence(run, model, walking, tmp_path, arguments, sentence):
     np.save(tmp_path / 'k.npy', walking)
+    (tmp_path / 'folder.gif').mkdir()
     status, _, err = run('--checkpoint', model, *arguments)
-    assert status == 2 and sentence in err and 'Traceback' not in err
+    assert status == 2 and sentence in err and 'Traceback' not in err and '--viz_output' not in err
+
+
+@pytest.mark.parametrize('format', FORMATS)
+def test_a_layout_that_is_wrong_or_not_clear_gets_one_sentence(run, model, walking, tmp_path, format):
+    cases = [('coco17', ('--layout', 'body25'), 'has 17 joints, and the layout body25 has 25'),
+             ('h36m16', ('--layout', 'coco17'), 'has 16 joints, and the layout coco17 has 17'),
+             ('h36m16', (), 'as mpii16 and h36m16 have: say which it is with --layout'),
+             (None, (), 'has 18 joints, which is none of the known layouts: coco17 (17), body25 (25)')]
+    if format in ('openpose', 'npy', 'npz'):
+        cases += [('coco17', (), 'as coco17 and h36m17 have: say which it is with --layout')]
+    for number, (name, flags, sentence) in enumerate(cases):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        joints = spread(walking, name)[:3] if name else walking[:3, [*range(16), 0, 0]]
+        path = write(folder, format, [joints])
+        status, out, err = run('--checkpoint', model, '--size', '1000x1000', '--output', 'o.npz', '--input', path,
+                               *flags)
+        assert status == 2 and sentence in err and path.name in err and err.count('\n') == 1 and not out
+    assert not (tmp_path / 'o.npz').exists()
 
 
 def test_a_video_without_the_detector_says_what_to_install(run, model, walking, monkeypatch, tmp_path):
