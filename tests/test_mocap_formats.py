@@ -67,4 +67,4 @@ def test_every_format_comes_back_as_the_evaluation_lifts_it(shared, script, tmp_
         if format in IMAGES:
             np.testing.assert_allclose(positions, lifted['npy'][:1], atol=1e-4)
         else:
-            assert round(1000 * float(away.mean()), 1) == stated()[name], format
+            assert 1000 * away.mean() == pytest.approx(stated()[name], abs=0.06), format  # stated to 0.1
