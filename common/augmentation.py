@@ -18,17 +18,19 @@ from common.recipe import Recipe
 from common.skeleton import Skeleton
 
 
-def mirrored(joints: Tensor, skeleton: Skeleton) -> Tensor:
-    """Poses as a mirror shows them: x changes its sign, left and right joints change places.
+class Mirror:
+    """Poses as a mirror shows them: x changes its sign, left and right joints change places."""
 
-    Args:
-        joints: (..., J, 2) normalised image coordinates, or (..., J, 3) camera coordinates relative to the hip.
-    """
-    order = list(range(len(skeleton)))
-    for left, right in zip(skeleton.left, skeleton.right, strict=True):
-        order[left], order[right] = right, left
-    swapped = joints[..., order, :]
-    return torch.cat([-swapped[..., :1], swapped[..., 1:]], dim=-1)
+    def __init__(self, skeleton: Skeleton, device: torch.device) -> None:
+        order = list(range(len(skeleton)))
+        for left, right in zip(skeleton.left, skeleton.right, strict=True):
+            order[left], order[right] = right, left
+        self.order = torch.tensor(order, device=device)
+
+    def __call__(self, joints: Tensor) -> Tensor:
+        """Mirror (B, J, 2) normalised image coordinates, or (B, J, 3) camera coordinates relative to the hip."""
+        swapped = joints.index_select(1, self.order)
+        return torch.cat([-swapped[..., :1], swapped[..., 1:]], dim=2)
 
 
 class Samples:
@@ -44,9 +46,9 @@ class Samples:
     """
 
     def __init__(self, poses: Poses, skeleton: Skeleton, recipe: Recipe) -> None:
-        self.poses, self.skeleton, self.recipe = poses, skeleton, recipe
-        self.reprojects = recipe.rotate > 0 or recipe.scale > 0
-        self.rig = Rig(poses.cameras, poses.keypoints.device) if self.reprojects else None
+        self.poses, self.recipe = poses, recipe
+        self.mirror = Mirror(skeleton, poses.keypoints.device)
+        self.rig = Rig(poses.cameras, poses.keypoints.device) if recipe.rotate or recipe.scale else None
 
     def __call__(self, batch: Tensor) -> tuple[Tensor, Tensor]:
         """Pairs of the poses with these numbers: (B,) -> keypoints (B, J, 2), positions (B, J, 3)."""
@@ -67,8 +69,8 @@ class Samples:
             keypoints = keypoints + torch.randn_like(keypoints) * recipe.noise
         if recipe.flip:
             coin = torch.rand(len(batch), 1, 1, device=batch.device) < 0.5
-            keypoints = torch.where(coin, mirrored(keypoints, self.skeleton), keypoints)
-            positions = torch.where(coin, mirrored(positions, self.skeleton), positions)
+            keypoints = torch.where(coin, self.mirror(keypoints), keypoints)
+            positions = torch.where(coin, self.mirror(positions), positions)
         return keypoints, positions
 
 

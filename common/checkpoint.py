@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from common import torch_file
 from common.errors import UserError, listing, printable
 from common.files import atomic_write
+from common.recipe import set_learning_rate
 from common.skeleton import Skeleton
 from models import ModelConfig, build_model, infer_config
 
@@ -247,8 +248,8 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, checkpoint: Checkpoint, 
                  for index, (name, parameter) in enumerate(zip(names, parameters, strict=True)) if saved}
     except (KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError) as error:
         raise UserError(f'{path} holds an optimizer that does not fit its network: {printable(error)}.') from error
-    own = optimizer.state_dict()['param_groups']
-    optimizer.load_state_dict({'state': state, 'param_groups': [{**group, 'lr': checkpoint.lr} for group in own]})
+    optimizer.load_state_dict({'state': state, 'param_groups': optimizer.state_dict()['param_groups']})
+    set_learning_rate(optimizer, checkpoint.lr)
 
 
 def _adam_state(saved, parameter):

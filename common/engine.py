@@ -17,13 +17,12 @@ import torch
 from torch import Tensor, nn
 
 from common import distributed
-from common.augmentation import mirrored
+from common.augmentation import Mirror
 from common.data_utils import Poses
 from common.errors import UserError
 from common.generators import PoseBatches
 from common.loss import mpjpe, p_mpjpe
 from common.recipe import Schedule, set_learning_rate
-from common.skeleton import Skeleton
 from common.step import TrainingStep
 from models.folded import fold
 
@@ -60,14 +59,14 @@ def train_epoch(step: TrainingStep, batches: PoseBatches, schedule: Schedule, co
         UserError: the loss or the gradient is not finite.
     """
     step.model.train()
-    unread: list[tuple[int, Tensor, Tensor]] = []
+    unread: list[tuple[int, Tensor]] = []
     rate = None
     for batch in batches.epoch(counters.seen):
         counters.step += 1
         if rate != schedule.at(counters.step):
             rate = schedule.at(counters.step)
             set_learning_rate(step.optimizer, rate)
-        unread.append((len(batch), *step(batch)))
+        unread.append((len(batch), step(batch)))
         if batch.device.type == 'cpu' or len(unread) == _READ_EVERY:
             _read(unread, counters, rate)
             yield
@@ -76,11 +75,10 @@ def train_epoch(step: TrainingStep, batches: PoseBatches, schedule: Schedule, co
         yield
 
 
-def _read(unread: list[tuple[int, Tensor, Tensor]], counters: Counters, rate: float | None) -> None:
+def _read(unread: list[tuple[int, Tensor]], counters: Counters, rate: float | None) -> None:
     """Count the last steps, whose losses and gradients' norms have waited on the device."""
-    counts, losses, norms = zip(*unread, strict=True)
-    numbers = torch.stack([*losses, *norms]).tolist()
-    for index, (loss, norm) in enumerate(zip(numbers, numbers[len(losses):], strict=False)):
+    counts, results = zip(*unread, strict=True)
+    for index, (loss, norm) in enumerate(torch.stack(results).tolist()):
         if not (math.isfinite(loss) and math.isfinite(norm)):
             what = 'gradient' if math.isfinite(loss) else 'loss'
             step = counters.step - len(unread) + index + 1
@@ -93,13 +91,12 @@ def _read(unread: list[tuple[int, Tensor, Tensor]], counters: Counters, rate: fl
 
 @torch.inference_mode()
 def predict(model: nn.Module, keypoints: Tensor, batch_size: int = EVALUATION_BATCH,
-            report: Callable[[int], None] | None = None, mirror: Skeleton | None = None) -> Tensor:
+            report: Callable[[int], None] | None = None, mirror: Mirror | None = None) -> Tensor:
     """Lift poses, relative to the hip.
 
     Args:
         keypoints: (N, J, 2) normalised image coordinates, on the model's device.
-        mirror: skeleton by which poses are mirrored; the answer is then the mean of that for the pose and of that for
-            its mirror image, mirrored back.
+        mirror: makes the answer the mean of that for the pose and of that for its mirror image, mirrored back.
         report: called with the number of poses done.
     Returns:
         (N, J, 3) metres in camera axes (x right, y down, z forward), the hip at the origin.
@@ -110,7 +107,7 @@ def predict(model: nn.Module, keypoints: Tensor, batch_size: int = EVALUATION_BA
         given = keypoints[start:start + batch_size]
         predicted = folded(given)
         if mirror is not None:
-            predicted = (predicted + mirrored(folded(mirrored(given, mirror)), mirror)) / 2
+            predicted = (predicted + mirror(folded(mirror(given)))) / 2
         positions.append(predicted - predicted[:, :1])
         if report:
             report(min(start + batch_size, len(keypoints)))
@@ -158,7 +155,7 @@ class Evaluation:
 
 
 def evaluate(model: nn.Module, poses: Poses, mean_pose: Tensor | None = None,
-             report: Callable[[int], None] | None = None, mirror: Skeleton | None = None) -> Evaluation:
+             report: Callable[[int], None] | None = None, mirror: Mirror | None = None) -> Evaluation:
     """Score a network on a test set. Several processes share the poses; each gets the whole result.
 
     Args:

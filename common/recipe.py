@@ -53,7 +53,8 @@ class Recipe:
 
 
 # What `--recipe NAME` changes of the flags' defaults; docs/accuracy.md has the measurements behind `tuned`.
-RECIPES: dict[str, dict[str, Any]] = {'published': {}, 'tuned': {}}
+RECIPES: dict[str, dict[str, Any]] = {'published': {}, 'tuned': {
+    'lr': 1e-2, 'schedule': 'cosine', 'warmup_steps': 200, 'ema': 0.999}}
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,14 @@ def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
 
 def learning_rate(optimizer: torch.optim.Optimizer) -> float:
     return float(optimizer.param_groups[0]['lr'])
+
+
+def optimizer_state(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    """Its state dict, the learning rate a number even where it works as a tensor."""
+    state = optimizer.state_dict()
+    for group in state['param_groups']:
+        group['lr'] = float(group['lr'])
+    return state
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:

@@ -28,6 +28,8 @@ class TrainingStep:
         self.model, self.recipe, self.samples = model, recipe, samples
         network = distributed.parallel(model)
         self.network = torch.compile(network) if recipe.compile else network
+        if recipe.tf32:
+            torch.backends.cuda.matmul.allow_tf32 = True
         self.optimizer = make_optimizer(model, recipe)
         self.max_norm = MAX_NORM if recipe.max_norm else math.inf
         self.loss = LOSSES[recipe.loss]
@@ -37,16 +39,24 @@ class TrainingStep:
             if isinstance(module, nn.BatchNorm1d):
                 module.momentum = recipe.bn_momentum
 
-    def __call__(self, batch: Tensor) -> tuple[Tensor, Tensor]:
+    def __call__(self, batch: Tensor) -> Tensor:
         """Train on the poses with these numbers, (B,); of several processes each takes its share.
 
         Returns:
-            the mean loss of the batch and the norm of its gradient, () each, on the device.
+            (2,) the mean loss of the batch and the norm of its gradient, on the device.
         """
+        result = self.take(batch)
+        if self.average:
+            self.average.update()
+        return result
+
+    def take(self, batch: Tensor) -> Tensor:
+        """The step without the moving average, which changes from step to step."""
         mine = distributed.share(batch)
         keypoints, positions = self.samples(mine)
         with torch.autocast(batch.device.type, torch.bfloat16, enabled=self.recipe.amp == 'bf16'):
-            loss = self.loss(self.network(keypoints)[:, self.joints], positions[:, self.joints])
+            predicted = self.network(keypoints)
+        loss = self.loss(predicted[:, self.joints].float(), positions[:, self.joints])
         if distributed.size() > 1:  # the mean over the batch, whatever the processes' shares; gradients are averaged
             loss = loss.nan_to_num() if not len(mine) else loss
             loss = loss * (len(mine) * distributed.size() / len(batch))
@@ -54,9 +64,43 @@ class TrainingStep:
         loss.backward()
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.max_norm)
         self.optimizer.step()
-        if self.average:
-            self.average.update()
-        return distributed.total(loss.detach() / distributed.size()), norm
+        return torch.stack([distributed.total(loss.detach() / distributed.size()), norm])
+
+
+class CapturedStep(TrainingStep):
+    """A step replayed as a CUDA graph: at 64 poses a GPU waits for launches, and a replay is a single one.
+
+    The first steps are taken as they are, on a stream of their own as capturing wants it; then one is captured, and
+    from then on every step of the same size is a replay of it. Learning rate and random numbers live on the device, so
+    they change between replays. A batch of another size, the last of an epoch, is taken as it is.
+    """
+
+    WARM_UP = 11
+
+    def __init__(self, model: nn.Module, recipe: Recipe, samples: Samples) -> None:
+        super().__init__(model, recipe, samples)
+        self.taken = 0
+        self.graph: torch.cuda.CUDAGraph | None = None
+
+    def take(self, batch: Tensor) -> Tensor:
+        if len(batch) != self.recipe.batch_size:
+            return super().take(batch)
+        self.taken += 1
+        if self.taken <= self.WARM_UP:
+            stream = torch.cuda.Stream()
+            stream.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(stream):
+                result = super().take(batch)
+            torch.cuda.current_stream().wait_stream(stream)
+            return result
+        if self.graph is None:
+            self.batch, self.graph = batch.clone(), torch.cuda.CUDAGraph()
+            self.optimizer.zero_grad(set_to_none=True)
+            with torch.cuda.graph(self.graph):
+                self.result = super().take(self.batch)
+        self.batch.copy_(batch)
+        self.graph.replay()
+        return self.result.clone()
 
 
 class MovingAverage:
@@ -91,5 +135,7 @@ class MovingAverage:
 
 
 def make_step(model: nn.Module, recipe: Recipe, samples: Samples) -> TrainingStep:
-    """The fastest way to take a recipe's steps on the model's device."""
-    return TrainingStep(model, recipe, samples)
+    """The fastest way to take a recipe's steps where the model is; processes that exchange gradients, and compiled
+    networks, which make graphs of their own, take plain steps."""
+    plain = not next(model.parameters()).is_cuda or distributed.size() > 1 or recipe.compile
+    return (TrainingStep if plain else CapturedStep)(model, recipe, samples)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from common import checkpoint as checkpoints
 from common import distributed, engine
-from common.augmentation import Samples
+from common.augmentation import Mirror, Samples
 from common.checkpoint import Checkpoint
 from common.data_utils import DataOptions, Poses, measure_range, warn
 from common.engine import Counters
@@ -25,7 +25,7 @@ from common.errors import UserError
 from common.generators import PoseBatches
 from common.log import Progress, RunLog, TensorBoard, draw_curves, make_run_folder
 from common.prepared import Data
-from common.recipe import Recipe, Schedule, learning_rate
+from common.recipe import Recipe, Schedule, learning_rate, optimizer_state
 from common.report import errors_of, print_table
 from common.scoring import count_parameters, tell
 from common.signals import Signals
@@ -154,7 +154,7 @@ class Training:
 
     def _evaluate(self, network: nn.Module, poses: Poses,
                   report: Callable[[int], None] | None = None) -> engine.Evaluation:
-        mirror = self.data.skeleton if self.recipe.tta == 'flip' else None
+        mirror = Mirror(self.data.skeleton, self.device) if self.recipe.tta == 'flip' else None
         return engine.evaluate(network, poses, self.mean_pose, report, mirror)
 
     def _attend(self) -> None:
@@ -177,7 +177,7 @@ class Training:
         counters, average, options = self.counters, self.step.average, self.data.options
         checkpoint = Checkpoint(
             epoch=counters.epoch, lr=learning_rate(self.step.optimizer), step=counters.step,
-            state_dict=self.step.model.state_dict(), optimizer=self.step.optimizer.state_dict(), error=error,
+            state_dict=self.step.model.state_dict(), optimizer=optimizer_state(self.step.optimizer), error=error,
             config=self.config, best_error=self.best, random=self._random_states(),
             average={'state_dict': average.model.state_dict(), 'updates': average.updates} if average else {},
             under_way=(counters.seen, self.batches.count, counters.loss_sum), keypoints_range=self.keypoints_range,

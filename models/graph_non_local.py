@@ -68,7 +68,7 @@ def attend(x: Tensor, weight: Tensor, bias: Tensor, query: Tensor, query_bias: T
     """(J, B, C) -> (B, J, C/2): the sum over pairs, before the last convolution; arguments as `GraphNonLocal.look`."""
     both = F.linear(x, weight, bias)                                                   # (J, B, [g, phi])
     query = x @ query + query_bias                                                     # (J, B)
-    if torch.is_grad_enabled():
+    if torch.is_grad_enabled() and not torch.is_autocast_enabled(x.device.type):
         return _PooledAttention.apply(both, query, to_pair)
     return _pooled_attention(both, query, to_pair)[0]
 
@@ -80,7 +80,7 @@ def _pooled_attention(both, query, to_pair):
     key = phi @ to_pair                                                                # (P, B)
     # contiguous: a sum of broadcast transpositions would keep their strides, with which bmm goes pose by pose
     query, key = query.T.contiguous(), key.T.contiguous()
-    attention = (query.unsqueeze(2) + key.unsqueeze(1)).relu_().div_(key.shape[1])     # (B, J, P)
+    attention = (query.unsqueeze(2) + key.unsqueeze(1)).relu_() / key.shape[1]         # (B, J, P)
     return torch.bmm(attention, g.transpose(0, 1)), pooled, first, second, attention
 
 

@@ -89,7 +89,7 @@ class SemGraphConv(nn.Module):
             both = torch.cat(mixing.split(joints, dim=1)) @ x.reshape(joints, -1)      # (2 J, B C)
             both = both.view(2, joints, batch, channels)
             return torch.cat([both[0], both[1]], dim=2) @ weight.view(2 * channels, -1)
-        if torch.is_grad_enabled():
+        if torch.is_grad_enabled() and not torch.is_autocast_enabled(x.device.type):
             return _MixedProduct.apply(x, weight, mixing)
         return (mixing @ transform(x, weight).view(2 * joints, -1)).view(joints, batch, -1)
 

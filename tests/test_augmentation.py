@@ -7,12 +7,13 @@ import pytest
 import torch
 
 from common import data_utils, h36m_dataset
-from common.augmentation import Rig, Samples, mirrored
+from common.augmentation import Mirror, Rig, Samples
 from common.camera import camera_to_world, project, world_to_camera
 from common.recipe import Recipe
 
 SKELETON = h36m_dataset.skeleton()
 CPU = torch.device('cpu')
+MIRROR = Mirror(SKELETON, CPU)
 
 
 @pytest.fixture
@@ -33,22 +34,22 @@ def test_without_flags_samples_are_the_poses(poses):
 
 
 def test_a_mirror_image_exchanges_left_and_right(poses):
-    again = mirrored(poses.positions, SKELETON)
+    again = MIRROR(poses.positions)
     left, right = (SKELETON.names.index(name) for name in ('LFoot', 'RFoot'))
     assert torch.equal(again[:, left, 0], -poses.positions[:, right, 0])
     assert torch.equal(again[:, left, 1:], poses.positions[:, right, 1:])
     assert torch.equal(again[:, 0, 1:], poses.positions[:, 0, 1:])
-    assert torch.equal(mirrored(again, SKELETON), poses.positions)
-    assert torch.equal(mirrored(poses.keypoints, SKELETON)[:, left, 0], -poses.keypoints[:, right, 0])
+    assert torch.equal(MIRROR(again), poses.positions)
+    assert torch.equal(MIRROR(poses.keypoints)[:, left, 0], -poses.keypoints[:, right, 0])
 
 
 def test_flip_mirrors_2d_and_3d_of_about_half_the_samples_together(poses):
     torch.manual_seed(0)
     batch = torch.arange(len(poses))
     keypoints, positions = Samples(poses, SKELETON, Recipe(1, 1, flip=True))(batch)
-    turned = (keypoints == mirrored(poses.keypoints, SKELETON)).flatten(1).all(1)
+    turned = (keypoints == MIRROR(poses.keypoints)).flatten(1).all(1)
     assert 0.35 < turned.float().mean() < 0.65
-    assert torch.equal(positions[turned], mirrored(poses.positions, SKELETON)[turned])
+    assert torch.equal(positions[turned], MIRROR(poses.positions)[turned])
     assert torch.equal(positions[~turned], poses.positions[~turned])
     assert torch.equal(keypoints[~turned], poses.keypoints[~turned])
 

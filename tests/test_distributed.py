@@ -75,7 +75,7 @@ def take_steps():
     keypoints, positions = torch.randn(7, 16, 2).double(), torch.randn(7, 16, 3).double()
     step = TrainingStep(model, Recipe(1, 1, ema=0.5), lambda batch: (keypoints[batch], positions[batch]))
     losses = [step(torch.arange(count)) for count in (7, 2, 7, 2, 7)]
-    return [torch.stack([torch.stack(loss) for loss in losses]), *model.state_dict().values(),
+    return [torch.stack(losses), *model.state_dict().values(),
             *step.average.model.state_dict().values()]
 
 

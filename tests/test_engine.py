@@ -147,7 +147,7 @@ def test_a_gradient_that_is_not_finite_stops_the_run_though_the_loss_is(max_norm
 def test_errors_of_steps_that_were_read_late_name_the_right_step(monkeypatch, count):
     """As on a GPU, where losses are looked at in bundles."""
     counters = engine.Counters(step=count)
-    unread = [(2, torch.tensor(0.5), torch.tensor(1.0))] * 3 + [(2, torch.tensor(float('nan')), torch.tensor(1.0))]
+    unread = [(2, torch.tensor([0.5, 1.0]))] * 3 + [(2, torch.tensor([float('nan'), 1.0]))]
     with pytest.raises(UserError, match=f'at step {count},'):
         engine._read(unread, counters, 1e-3)
     assert counters.seen == 6 and counters.loss == 0.5

@@ -209,3 +209,55 @@ def test_scripts_run_as_programs(workplace):
 @pytest.mark.parametrize('script_name', ['main_gcn.py', 'main_linear.py'])
 def test_scripts_are_thin(script_name):
     assert len((ROOT / script_name).read_text().splitlines()) < 80
+
+
+@pytest.mark.parametrize('flags, change', [
+    (['--amp', 'bf16'], 0.05), (['--tf32'], 0.0), (['--tta', 'flip'], 0.5), (['--ema', '0.5'], 0.5),
+])
+def test_flags_that_change_numbers_change_them_a_little(workplace, script, flags, change):
+    for name, extra in (('plain', []), ('changed', flags)):
+        train(script, *GCN, '--non_local', '-e', '2', '-c', name, *extra)
+    one, two = (load_checkpoint(f'{run_folder(name)}/ckpt_last.pth.tar').error for name in ('plain', 'changed'))
+    assert abs(two / one - 1) <= change and (two != one) == bool(change)
+
+
+def test_compile_is_what_trains(workplace, script, monkeypatch):
+    compiled = []
+    monkeypatch.setattr(torch, 'compile', lambda network: (compiled.append(network), network)[1])
+    train(script, *GCN, '-e', '1', '--compile')
+    assert len(compiled) == 1
+
+
+def test_the_tuned_recipe_sets_flags_that_were_not_typed(workplace, script):
+    from common.recipe import RECIPES
+    train(script, *GCN, '-e', '1', '--recipe', 'tuned', '--lr', '0.005')
+    recipe = load_checkpoint(f'{run_folder()}/ckpt_last.pth.tar').recipe
+    assert recipe['lr'] == 0.005
+    assert RECIPES['tuned'] and all(recipe[name] == value for name, value in RECIPES['tuned'].items() if name != 'lr')
+
+
+def test_validation_subjects_choose_and_test_subjects_are_scored_at_the_end(workplace, script):
+    out = train(script, *GCN, '-e', '3', '--val_subjects', 'S5', '--report', 'r.json')
+    assert '144 poses to train, 144 to validate' in out
+    report = json.loads((workplace / 'r.json').read_text())
+    chosen = report['chosen']
+    assert report['epoch'] == 3 and chosen['on'] == ['S5']
+    rows = np.loadtxt(f'{run_folder()}/log.txt', skiprows=1)
+    assert chosen['epoch'] == rows[rows[:, 3].argmin(), 0]
+    for path, errors in (('ckpt_best', chosen), ('ckpt_last', report['action_wise_average'])):
+        train(script, '-d', 'tiny', '--evaluate', f'{run_folder()}/{path}.pth.tar', '--report', 'e.json')
+        again = json.loads((workplace / 'e.json').read_text())['action_wise_average']
+        assert errors['mpjpe_mm'] == pytest.approx(again['mpjpe_mm'], rel=1e-9)
+    status, _, err = script(main_gcn.main, *GCN, '--val_subjects', 'S9')
+    assert status == 2 and 'S9' in err and 'S1, S5' in err
+
+
+def test_averaged_weights_are_what_is_evaluated_and_the_raw_ones_are_kept(workplace, script):
+    train(script, *GCN, '-e', '2', '--ema', '0.9', '-c', 'averaged')
+    train(script, *GCN, '-e', '2', '-c', 'raw')
+    averaged, raw = (load_checkpoint(f'{run_folder(name)}/ckpt_last.pth.tar') for name in ('averaged', 'raw'))
+    assert all(torch.equal(averaged.state_dict[key], raw.state_dict[key]) for key in raw.state_dict)
+    assert averaged.error != raw.error
+    out = train(script, '-d', 'tiny', '--evaluate', f'{run_folder("averaged")}/ckpt_last.pth.tar', '--report', 'e.json')
+    report = json.loads((workplace / 'e.json').read_text())
+    assert report['pose_wise_average']['mpjpe_mm'] == pytest.approx(averaged.error, rel=1e-6) and 'Protocol' in out
