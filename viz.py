@@ -14,7 +14,8 @@ import os
 from common import arguments, checkpoint
 from common.data_utils import load_dataset
 from common.errors import UserError, run_script
-from common.rendering.animation import render, suffix_of
+from common.files import check_suffix
+from common.rendering.animation import SUFFIXES, render
 from common.rendering.clip import Cut, dataset_clip, find
 from common.rendering.video import VideoFrames
 from models import DEFAULTS_BY_ARCHITECTURE, ModelConfig
@@ -69,7 +70,7 @@ def main():
     if missing:
         wanted = {'evaluate': 'a checkpoint', 'viz_output': 'a file to make, ending in .gif, .mp4, .html or .png'}
         raise UserError(f'--{missing[0]} is missing: it names {wanted[missing[0]]}.')
-    suffix_of(args.viz_output)
+    check_suffix(args.viz_output, SUFFIXES, '--viz_output')
     device = arguments.resolve_device(args.device)
 
     file = checkpoint.load_checkpoint(args.evaluate)

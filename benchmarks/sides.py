@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor
 
 from benchmarks import straightforward
 from common import engine, h36m_dataset
+from common.augmentation import Samples
 from common.data_utils import Poses
 from common.generators import PoseBatches
 from common.loss import p_mpjpe
+from common.recipe import Recipe, Schedule
+from common.step import TrainingStep, make_step
 from models import ModelConfig, build_model
 
+RECIPE = Recipe(epochs=1, snapshot=1)
 NETWORKS = {
     'SemGCN': ModelConfig('gcn'),
     'non-local': ModelConfig('gcn', non_local=True),
@@ -21,21 +26,18 @@ NETWORKS = {
 }
 
 
-class _First:
-    """The first batches of a loader; all: None."""
+class _Given:
+    """Batches of an epoch that are there already."""
 
-    def __init__(self, batches, count: int | None) -> None:
-        self.batches, self.count = batches, count
+    def __init__(self, batches: Iterable[Tensor]) -> None:
+        self.batches = batches
 
-    def __len__(self) -> int:
-        return len(self.batches) if self.count is None else min(self.count, len(self.batches))
-
-    def __iter__(self):
-        return itertools.islice(self.batches, self.count)
+    def epoch(self, _: int) -> Iterable[Tensor]:
+        return self.batches
 
 
 class Program:
-    """This program: its engine, its batches, its metrics."""
+    """This program: its step, its batches, its metrics."""
 
     name = 'this program'
 
@@ -43,21 +45,29 @@ class Program:
         torch.manual_seed(0)
         self.device = device
         self.model = build_model(config, h36m_dataset.skeleton()).to(device)
-        self.optimizer = engine.make_optimizer(self.model)
-        self.taken = 0
+        self.source: object = None
+        self.step: TrainingStep | None = None
 
-    def _train(self, batches) -> float:
-        loss, self.taken = engine.train_one_epoch(self.model, batches, self.optimizer, engine.Schedule(), self.taken,
-                                                  1.0, lambda *_: None)
-        return loss
+    def _train(self, source: object, samples: Callable[[], Callable[[Tensor], tuple[Tensor, Tensor]]],
+               batches: Iterable[Tensor]) -> float:
+        """Train on numbers of samples; a step is made once for each source of samples, as it may be captured."""
+        if self.step is None or self.source is not source:
+            self.source, self.step = source, make_step(self.model, RECIPE, samples())
+        counters = engine.Counters()
+        for _ in engine.train_epoch(self.step, _Given(batches), Schedule(), counters):
+            pass
+        return counters.loss
 
     def steps(self, batch: tuple[Tensor, Tensor], count: int = 1) -> float:
         """Take whole training steps (forward, backward, clip, Adam) on one batch; gives their mean loss."""
-        return self._train([batch] * count)
+        numbers = torch.arange(len(batch[0]), device=self.device)
+        return self._train(batch, lambda: lambda _: batch, [numbers] * count)
 
     def epoch(self, poses: Poses, batch_size: int = 64, limit: int | None = None) -> None:
         """Train on every pose once, in random order, or on the first `limit` batches of that order."""
-        self._train(_First(PoseBatches(poses, batch_size, torch.Generator().manual_seed(0), self.device), limit))
+        batches = PoseBatches(len(poses), batch_size, torch.Generator().manual_seed(0), self.device)
+        self._train(poses, lambda: Samples(poses.to(self.device), h36m_dataset.skeleton(), RECIPE),
+                    itertools.islice(batches.epoch(), limit))
 
     def evaluate(self, poses: Poses) -> tuple[float, float]:
         """Means of MPJPE and P-MPJPE over the poses, mm."""
@@ -88,7 +98,7 @@ class Straightforward:
 
     def epoch(self, poses: Poses, batch_size: int = 64, limit: int | None = None) -> None:
         self.model.train()
-        for keypoints, positions in _First(straightforward.batches(poses, batch_size), limit):
+        for keypoints, positions in itertools.islice(straightforward.batches(poses, batch_size), limit):
             straightforward.train_step(self.model, self.optimizer, keypoints.to(self.device),
                                        positions.to(self.device))
 

@@ -6,13 +6,15 @@ import argparse
 import dataclasses
 import math
 import re
+import sys
 from typing import Any
 
 import torch
 
-from common import trainer
+from common import distributed, scoring, trainer
 from common.data_utils import DataOptions, warn
 from common.errors import UserError
+from common.recipe import LOSSES, OPTIMIZERS, RECIPES, SCHEDULES, Recipe
 from models import ModelConfig, default_config
 
 _UNTYPED = object()
@@ -36,6 +38,27 @@ def positive_float(text: str) -> float:
     value = float(text)
     if not 0 < value < math.inf:
         raise argparse.ArgumentTypeError(f'{text} is not a positive number')
+    return value
+
+
+def non_negative_float(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f'{text} is not a number from 0')
+    return value
+
+
+def angle(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 180:
+        raise argparse.ArgumentTypeError(f'{text} is not in [0, 180]')
+    return value
+
+
+def share(text: str) -> float:
+    value = float(text)
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(f'{text} is not in (0, 1]')
     return value
 
 
@@ -140,6 +163,8 @@ def trainer_parser(doc: str | None, epochs: int, snapshot: int) -> argparse.Argu
     group.add_argument('--snapshot', type=positive_int, default=snapshot, metavar='N',
                        help=f'keep the checkpoint of every Nth epoch (default: {snapshot})')
     group.add_argument('--report', metavar='FILE.json', help='write the errors of the evaluation as JSON')
+    group.add_argument('--save_minutes', type=positive_float, default=10.0, metavar='F',
+                       help='write ckpt_last.pth.tar this often, beside after each epoch (default: 10)')
     group.add_argument('--tensorboard', action='store_true', help='write TensorBoard scalars to the run\'s folder')
 
     group = parser.add_argument_group('training')
@@ -155,8 +180,50 @@ def trainer_parser(doc: str | None, epochs: int, snapshot: int) -> argparse.Argu
     group.add_argument('--no_max', dest='max_norm', action='store_false',
                        help='do not clip the norm of the gradient to 1')
     group.add_argument('--seed', type=int, default=0, metavar='N', help='of every random choice (default: 0)')
-    add_run_flags(parser)
+    add_recipe_flags(parser)
+    add_speed_flags(add_run_flags(parser))
     return parser
+
+
+def add_recipe_flags(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group('training otherwise than published')
+    group.add_argument('--recipe', choices=list(RECIPES), default='published',
+                       help='defaults of the flags of this group and of --lr: as published, or tuned '
+                            '(docs/accuracy.md; default: published)')
+    group.add_argument('--ema', type=probability, default=0.0, metavar='DECAY',
+                       help='evaluate the exponential moving average of the weights, e.g. 0.999 (default: 0, none)')
+    group.add_argument('--schedule', choices=SCHEDULES, default='published',
+                       help='of the learning rate; linear and cosine fall to nothing in the last step '
+                            '(default: published)')
+    group.add_argument('--warmup_steps', type=non_negative_int, default=0, metavar='N',
+                       help='steps in which the learning rate rises from nothing (default: 0)')
+    group.add_argument('--optimizer', choices=list(OPTIMIZERS), default='adam', help='(default: adam)')
+    group.add_argument('--weight_decay', type=non_negative_float, default=0.0, metavar='F', help='(default: 0)')
+    group.add_argument('--loss', choices=list(LOSSES), default='mse',
+                       help='mean squared error, mean distance of joints, mean absolute error, or that rounded within '
+                            '5 cm (default: mse)')
+    group.add_argument('--bn_momentum', type=share, default=0.1, metavar='F',
+                       help='share of a batch in the running statistics of batch norm (default: 0.1)')
+    group.add_argument('--flip', action='store_true', help='mirror half of the samples')
+    group.add_argument('--rotate', type=angle, default=0.0, metavar='DEG',
+                       help='turn each sample by up to this angle about the vertical and project it anew (default: 0)')
+    group.add_argument('--scale', type=probability, default=0.0, metavar='F',
+                       help='make each body larger or smaller by up to this share and project it anew (default: 0)')
+    group.add_argument('--noise', type=non_negative_float, default=0.0, metavar='F',
+                       help='standard deviation of noise on the keypoints; the image is 2 wide (default: 0)')
+    group.add_argument('--tta', choices=['off', 'flip'], default='off',
+                       help='evaluate each pose and its mirror image, and take the mean (default: off)')
+    group.add_argument('--val_subjects', default='', metavar='S,S',
+                       help='training subjects to keep out and choose the epoch by; the test subjects are then scored '
+                            'once, at the end (default: none, the test subjects choose, as published)')
+
+
+def add_speed_flags(group: argparse._ArgumentGroup) -> None:
+    """Of training; each changes numbers a little."""
+    group.add_argument('--amp', choices=['off', 'bf16'], default='off',
+                       help='multiply matrices in bfloat16 (default: off)')
+    group.add_argument('--tf32', action='store_true', help='let a GPU multiply matrices in TF32')
+    group.add_argument('--compile', action='store_true', help='train through torch.compile')
 
 
 def typed_flags(parser: argparse.ArgumentParser, argv: list[str] | None = None) -> dict[str, Any]:
@@ -166,10 +233,14 @@ def typed_flags(parser: argparse.ArgumentParser, argv: list[str] | None = None) 
 
 
 def data_options(args: argparse.Namespace) -> DataOptions:
-    actions = None if args.actions == '*' else tuple(filter(None, map(str.strip, args.actions.split(','))))
+    actions = None if args.actions == '*' else _names(args.actions)
     if actions == ():
         raise UserError('--actions names no action.')
-    return DataOptions(args.dataset, args.keypoints, actions, args.downsample, args.data_dir)
+    return DataOptions(args.dataset, args.keypoints, actions, args.downsample, args.data_dir, _names(args.val_subjects))
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(filter(None, map(str.strip, text.split(','))))
 
 
 def run_trainer(architecture: str, parser: argparse.ArgumentParser, argv: list[str] | None = None) -> None:
@@ -183,17 +254,21 @@ def run_trainer(architecture: str, parser: argparse.ArgumentParser, argv: list[s
     names = {field.name for field in dataclasses.fields(ModelConfig)}
     network = {name: value for name, value in vars(args).items() if name in names}
     typed_network = {name: value for name, value in typed.items() if name in names}
-    device = resolve_device(args.device)
-    output = trainer.Output(args.checkpoint, args.report, args.tensorboard)
+    for name, value in RECIPES[args.recipe].items():
+        typed.setdefault(name, value)
+        setattr(args, name, typed[name])
+    device = distributed.start(resolve_device(args.device))
+    output = trainer.Output(args.checkpoint, args.report, args.tensorboard, args.save_minutes, _command(argv))
     if args.evaluate and args.resume:
         raise UserError('--evaluate and --resume do not go together: the first scores a checkpoint, the second trains '
                         'it further.')
     if args.evaluate:
-        trainer.evaluate_checkpoint(args.evaluate, architecture, typed_network, data_options(args), device, args.report)
+        scoring.evaluate_checkpoint(args.evaluate, architecture, typed_network, data_options(args), device, args.report,
+                                    args.tta)
         return
     resume = None
     if args.resume:
-        checkpoint = trainer.load(args.resume, architecture, typed_network)
+        checkpoint = scoring.load(args.resume, architecture, typed_network)
         resume = args.resume, checkpoint
         _take_over(args, typed, checkpoint.recipe, args.resume)
         dropout = {} if checkpoint.described else {'dropout': network.get('dropout', checkpoint.config.dropout)}
@@ -203,14 +278,21 @@ def run_trainer(architecture: str, parser: argparse.ArgumentParser, argv: list[s
             config = dataclasses.replace(default_config(architecture), **network)
         except ValueError as error:
             raise UserError(f'{error}.') from error
-    recipe = trainer.Recipe(**{field.name: getattr(args, field.name) for field in dataclasses.fields(trainer.Recipe)})
+    recipe = Recipe(**{field.name: getattr(args, field.name) for field in dataclasses.fields(Recipe)})
     trainer.Training(config, recipe, data_options(args), device, output, resume).run()
+
+
+def _command(argv: list[str] | None) -> list[str]:
+    """The command line as it was typed, without --resume: with another --resume at its end it goes on."""
+    rest = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    rest.add_argument('-r', '--resume')
+    return ['python', sys.argv[0], *rest.parse_known_args(argv)[1]]
 
 
 def _take_over(args: argparse.Namespace, typed: dict[str, Any], recipe: dict[str, Any], path: str) -> None:
     """Flags that were not typed become those the checkpoint was trained with; typed ones that differ are named."""
     for name, value in recipe.items():
-        if name == 'actions':
+        if name in ('actions', 'val_subjects'):
             value = '*' if value is None else ','.join(value)
         if not hasattr(args, name) or type(getattr(args, name)) is not type(value):
             raise UserError(f'{path} was trained with {name} = {value!r}, which this program does not know.')

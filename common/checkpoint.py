@@ -43,7 +43,9 @@ class Checkpoint:
         described: whether the file itself tells `config`; otherwise it was read off the tensors.
         best_error: the lowest `error` of the run up to here.
         recipe: hyper-parameters and data that the run was started with.
-        random: states of the random generators after that epoch.
+        random: states of the random generators; that of the order is from before it drew an epoch under way.
+        average: {'state_dict': moving average of the network's, 'updates': number of its updates}; empty without one.
+        under_way: of the epoch after `epoch`: poses seen, poses it has, sum of their losses (m^2).
         keypoints_range: where in the image and how large the training poses were, see `data_utils.measure_range`.
     """
 
@@ -58,6 +60,8 @@ class Checkpoint:
     best_error: float = math.inf
     recipe: dict[str, Any] = field(default_factory=dict)
     random: dict[str, Any] = field(default_factory=dict)
+    average: dict[str, Any] = field(default_factory=dict)
+    under_way: tuple[int, int, float] = (0, 0, 0.0)
     keypoints_range: dict[str, Any] = field(default_factory=dict)
 
     def save(self, path: str) -> None:
@@ -71,7 +75,7 @@ class Checkpoint:
 
 
 _PUBLISHED_KEYS = ('epoch', 'lr', 'step', 'state_dict', 'optimizer', 'error')
-_OWN_KEYS = ('config', 'best_error', 'recipe', 'random', 'keypoints_range')
+_OWN_KEYS = ('config', 'best_error', 'recipe', 'random', 'average', 'under_way', 'keypoints_range')
 
 
 def load_checkpoint(path: str) -> Checkpoint:
@@ -89,8 +93,7 @@ def load_checkpoint(path: str) -> Checkpoint:
     except pickle.UnpicklingError as error:
         raise UserError(f'{path} is not a readable checkpoint: {error}.') from error
     state = content.get('state_dict') if isinstance(content, dict) else None
-    if not isinstance(state, dict) or not all(type(name) is str and isinstance(value, Tensor)
-                                              for name, value in state.items()):
+    if not _is_state(state):
         raise UserError(f'{path} is not a checkpoint: it has no state_dict of tensors.')
     try:
         return _checked(content, state)
@@ -101,18 +104,44 @@ def load_checkpoint(path: str) -> Checkpoint:
 def _checked(content, state):
     described = 'config' in content
     config = _config(_of_type(content, 'config', dict)) if described else infer_config(state)
-    # as float32, which they become: a finite float64 need not be a finite float32
-    if not all(value.float().isfinite().all() for value in state.values() if value.is_floating_point()):
-        raise ValueError('its weights are not all finite numbers')
-    if any((value < 0).any() for name, value in state.items() if name.endswith('running_var')):
-        raise ValueError('its batch norms have negative variances')
+    _check_weights(state)
     error = _number(content, 'error', math.inf)
     return Checkpoint(
         epoch=_counter(content, 'epoch'), lr=_number(content, 'lr', 0.0), step=_counter(content, 'step'),
         state_dict=state, optimizer=_of_type(content, 'optimizer', dict | None, None), error=error, config=config,
         described=described, best_error=_number(content, 'best_error', error),
         recipe=_of_type(content, 'recipe', dict, {}), random=_of_type(content, 'random', dict, {}),
+        average=_average(_of_type(content, 'average', dict, {})), under_way=_under_way(content),
         keypoints_range=_of_type(content, 'keypoints_range', dict, {}))
+
+
+def _is_state(value):
+    return isinstance(value, dict) and all(type(name) is str and isinstance(tensor, Tensor)
+                                           for name, tensor in value.items())
+
+
+def _check_weights(state):
+    # as float32, which they become: a finite float64 need not be a finite float32
+    if not all(value.float().isfinite().all() for value in state.values() if value.is_floating_point()):
+        raise ValueError('its weights are not all finite numbers')
+    if any((value < 0).any() for name, value in state.items() if name.endswith('running_var')):
+        raise ValueError('its batch norms have negative variances')
+
+
+def _average(held):
+    if not held:
+        return {}
+    if not _is_state(held.get('state_dict')):
+        raise ValueError('its moving average has no state_dict of tensors')
+    _check_weights(held['state_dict'])
+    return {'state_dict': held['state_dict'], 'updates': _counter(held, 'updates')}
+
+
+def _under_way(content):
+    held = _of_type(content, 'under_way', tuple, (0, 0, 0.0))
+    if [type(value) for value in held] != [int, int, float] or not (0 <= held[0] <= held[1] and held[2] >= 0):
+        raise ValueError(f'its under_way is {held}')
+    return held
 
 
 def _config(held):
@@ -147,11 +176,13 @@ def _number(content, key, default):
     return float(value)
 
 
-def restore_model(checkpoint: Checkpoint, path: str, skeleton: Skeleton, dropout: float | None = None) -> nn.Module:
+def restore_model(checkpoint: Checkpoint, path: str, skeleton: Skeleton, dropout: float | None = None,
+                  averaged: bool = True) -> nn.Module:
     """Build the network that a checkpoint describes and give it the checkpoint's weights.
 
     Args:
         dropout: for files that do not tell it (their tensors cannot).
+        averaged: take the moving average, where the file has one; a training goes on with the weights themselves.
     Raises:
         UserError: the weights do not fit the network or the skeleton.
     """
@@ -160,14 +191,14 @@ def restore_model(checkpoint: Checkpoint, path: str, skeleton: Skeleton, dropout
         config = dataclasses.replace(config, dropout=dropout)
     with torch.device('meta'):  # nothing is allocated before the shapes are known to agree
         expected = build_model(config, skeleton).state_dict()
-    found = checkpoint.state_dict
+    found = checkpoint.average['state_dict'] if averaged and checkpoint.average else checkpoint.state_dict
     for name in [*expected, *found]:
         has, needs = _describe(found.get(name)), _describe(expected.get(name))
         if has != needs:
             raise UserError(f'{path} does not fit a {config.describe()} on {len(skeleton)} joints: for '
                             f'{printable(name)} it has {has} where the network has {needs}.')
     model = build_model(config, skeleton)
-    model.load_state_dict(checkpoint.state_dict)
+    model.load_state_dict(found)
     return model
 
 

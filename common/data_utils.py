@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
+from typing import Any
 
 import numpy as np
 import torch
@@ -37,6 +38,12 @@ class DataOptions:
     downsample: int = 1
     data_dir: str = 'data'
     val_subjects: tuple[str, ...] = ()
+
+    def kept(self) -> dict[str, Any]:
+        """What a checkpoint records of them."""
+        actions = None if self.actions is None else list(self.actions)
+        return {'dataset': self.dataset, 'keypoints': self.keypoints, 'actions': actions,
+                'downsample': self.downsample, 'val_subjects': list(self.val_subjects)}
 
 
 @dataclass

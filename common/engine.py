@@ -2,102 +2,104 @@
 
 Deliberate differences from the published code:
 - the set lies on the device and an epoch is a permutation (`generators`), in place of worker processes;
-- every step's loss stays on the device until it is shown, so that a GPU never waits for a number that is only printed;
-- a loss that is not finite stops the run;
+- losses stay on a GPU until 50 of them are read at once, so that it never waits for a number that is only printed;
+- a loss or a gradient that is not finite stops the run;
 - errors are averaged in float64.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import math
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from common import distributed
+from common.augmentation import mirrored
 from common.data_utils import Poses
 from common.errors import UserError
 from common.generators import PoseBatches
 from common.loss import mpjpe, p_mpjpe
+from common.recipe import Schedule, set_learning_rate
+from common.skeleton import Skeleton
+from common.step import TrainingStep
 from models.folded import fold
 
 EVALUATION_BATCH = 512  # activations of a few MB, which stay in a core's cache
 METRES_TO_MM = 1000.0
-_CHECK_EVERY = 50  # steps between looks at the losses on a device that computes ahead
+_READ_EVERY = 50  # steps between looks at the losses on a device that computes ahead
 
 
-@dataclass(frozen=True)
-class Schedule:
-    """The published learning rate: lr * gamma^(step / decay), set at step 1 and at every multiple of `decay`."""
+@dataclass
+class Counters:
+    """How far a run has come: epochs and steps done; of the epoch under way, poses seen and the sum of their losses."""
 
-    lr: float = 1e-3
-    decay: int = 100_000
-    gamma: float = 0.96
+    epoch: int = 0
+    step: int = 0
+    seen: int = 0
+    loss_sum: float = 0.0
 
-    def at(self, step: int) -> float | None:
-        """The rate to set before `step` (counted from 1); None where it stays as it is."""
-        if step == 1 or step % self.decay == 0:
-            return self.lr * self.gamma ** (step / self.decay)
-        return None
+    @property
+    def loss(self) -> float:
+        """Mean loss of the epoch's poses so far."""
+        return self.loss_sum / max(self.seen, 1)
 
-
-def make_optimizer(model: nn.Module, lr: float = 1e-3) -> torch.optim.Adam:
-    """Adam as published, in one fused pass over the parameters."""
-    return torch.optim.Adam(model.parameters(), lr=lr, fused=True)
+    def next_epoch(self) -> None:
+        self.epoch, self.seen, self.loss_sum = self.epoch + 1, 0, 0.0
 
 
-def train_one_epoch(model: nn.Module, batches: PoseBatches, optimizer: torch.optim.Optimizer, schedule: Schedule,
-                    step: int, max_norm: float | None, report: Callable[[int, float], None]) -> tuple[float, int]:
-    """Take one pass over the training poses.
+def train_epoch(step: TrainingStep, batches: PoseBatches, schedule: Schedule, counters: Counters) -> Iterator[None]:
+    """Take the steps that an epoch has left, and count them.
 
-    Args:
-        step: steps taken before.
-        max_norm: the gradient's norm is clipped to it; None leaves it.
-        report: called now and then with (poses so far, mean loss so far).
-    Returns:
-        mean loss over the epoch's poses (m^2), and steps taken.
+    It hands over between two steps, whenever the losses have been looked at and `counters` are true: after every step
+    on a CPU, after every 50 on a device that computes ahead.
+
     Raises:
-        UserError: the loss is not finite.
+        UserError: the loss or the gradient is not finite.
     """
-    model.train()
-    joints: slice = model.loss_joints  # type: ignore[assignment]
-    loss_sum: Tensor | float = 0.0
-    seen = 0
-    for index, (keypoints, positions) in enumerate(batches):
-        step += 1
-        rate = schedule.at(step)
-        if rate is not None:
-            for group in optimizer.param_groups:
-                group['lr'] = rate
-        loss = F.mse_loss(model(keypoints)[:, joints], positions[:, joints])
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        if max_norm is not None:
-            nn.utils.clip_grad_norm_(model.parameters(), max_norm)
-        optimizer.step()
-        seen += len(keypoints)
-        loss_sum = loss_sum + loss.detach().double() * len(keypoints)
-        if loss.device.type == 'cpu' or index % _CHECK_EVERY == 0 or index + 1 == len(batches):
-            mean = float(loss_sum) / seen
-            if mean - mean != 0:
-                raise UserError(f'the loss is not finite at step {step}, learning rate {learning_rate(optimizer):.2e}: '
-                                f'try a lower --lr; the last checkpoint is untouched.')
-            report(seen, mean)
-    return float(loss_sum) / seen, step
+    step.model.train()
+    unread: list[tuple[int, Tensor, Tensor]] = []
+    rate = None
+    for batch in batches.epoch(counters.seen):
+        counters.step += 1
+        if rate != schedule.at(counters.step):
+            rate = schedule.at(counters.step)
+            set_learning_rate(step.optimizer, rate)
+        unread.append((len(batch), *step(batch)))
+        if batch.device.type == 'cpu' or len(unread) == _READ_EVERY:
+            _read(unread, counters, rate)
+            yield
+    if unread:
+        _read(unread, counters, rate)
+        yield
 
 
-def learning_rate(optimizer: torch.optim.Optimizer) -> float:
-    return float(optimizer.param_groups[0]['lr'])
+def _read(unread: list[tuple[int, Tensor, Tensor]], counters: Counters, rate: float | None) -> None:
+    """Count the last steps, whose losses and gradients' norms have waited on the device."""
+    counts, losses, norms = zip(*unread, strict=True)
+    numbers = torch.stack([*losses, *norms]).tolist()
+    for index, (loss, norm) in enumerate(zip(numbers, numbers[len(losses):], strict=False)):
+        if not (math.isfinite(loss) and math.isfinite(norm)):
+            what = 'gradient' if math.isfinite(loss) else 'loss'
+            step = counters.step - len(unread) + index + 1
+            raise UserError(f'the {what} is not finite at step {step}, learning rate {rate:.2e}: try a lower --lr; the '
+                            f'last checkpoint is untouched.')
+        counters.seen += counts[index]
+        counters.loss_sum += loss * counts[index]
+    unread.clear()
 
 
 @torch.inference_mode()
 def predict(model: nn.Module, keypoints: Tensor, batch_size: int = EVALUATION_BATCH,
-            report: Callable[[int], None] | None = None) -> Tensor:
+            report: Callable[[int], None] | None = None, mirror: Skeleton | None = None) -> Tensor:
     """Lift poses, relative to the hip.
 
     Args:
         keypoints: (N, J, 2) normalised image coordinates, on the model's device.
+        mirror: skeleton by which poses are mirrored; the answer is then the mean of that for the pose and of that for
+            its mirror image, mirrored back.
         report: called with the number of poses done.
     Returns:
         (N, J, 3) metres in camera axes (x right, y down, z forward), the hip at the origin.
@@ -105,7 +107,10 @@ def predict(model: nn.Module, keypoints: Tensor, batch_size: int = EVALUATION_BA
     folded = fold(model.eval())
     positions = []
     for start in range(0, len(keypoints), batch_size):
-        predicted = folded(keypoints[start:start + batch_size])
+        given = keypoints[start:start + batch_size]
+        predicted = folded(given)
+        if mirror is not None:
+            predicted = (predicted + mirrored(folded(mirrored(given, mirror)), mirror)) / 2
         positions.append(predicted - predicted[:, :1])
         if report:
             report(min(start + batch_size, len(keypoints)))
@@ -153,18 +158,22 @@ class Evaluation:
 
 
 def evaluate(model: nn.Module, poses: Poses, mean_pose: Tensor | None = None,
-             report: Callable[[int], None] | None = None) -> Evaluation:
-    """Score a network on a test set.
+             report: Callable[[int], None] | None = None, mirror: Skeleton | None = None) -> Evaluation:
+    """Score a network on a test set. Several processes share the poses; each gets the whole result.
 
     Args:
         poses: on the model's device.
         mean_pose: (J, 3) the mean training pose, to print its error beside the network's.
         report: called with the number of poses done.
+        mirror: as in `predict`.
     """
-    predicted = predict(model, poses.keypoints, report=report)
-    errors = [pose_errors(predicted, poses.positions, mpjpe), pose_errors(predicted, poses.positions, p_mpjpe)]
+    part = distributed.part(len(poses))
+    target = poses.positions[part]
+    predicted = predict(model, poses.keypoints[part], report=report, mirror=mirror)
+    errors = [pose_errors(predicted, target, mpjpe), pose_errors(predicted, target, p_mpjpe)]
     if mean_pose is not None:
-        errors.append(pose_errors(mean_pose.expand_as(predicted), poses.positions, mpjpe))
+        errors.append(pose_errors(mean_pose.expand_as(predicted), target, mpjpe))
+    errors = [distributed.gathered(error, len(poses)) for error in errors]
     kinds = poses.kinds.cpu()
     counts = torch.bincount(kinds, minlength=len(poses.kind_names))
     sums = [torch.bincount(kinds, error, minlength=len(poses.kind_names)) for error in errors]

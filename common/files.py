@@ -9,6 +9,23 @@ from typing import IO
 from common.errors import UserError
 
 
+def check_suffix(path: str, suffixes: tuple[str, ...], flag: str = '') -> str:
+    """The suffix of a file that is to be written, which chooses what it will be; called before any work is done.
+
+    Args:
+        flag: that named the file, for the sentence.
+    Raises:
+        UserError: it is none of those, or the file is a folder.
+    """
+    suffix, named = os.path.splitext(path)[1].lower(), f'{flag} {path}'.strip()
+    if suffix not in suffixes:
+        known = ' or '.join(filter(None, (', '.join(suffixes[:-1]), suffixes[-1])))
+        raise UserError(f'{named}: the name must end in {known}, by which what is made is chosen.')
+    if os.path.isdir(path):
+        raise UserError(f'{named} is a folder; name a file.')
+    return suffix
+
+
 @contextmanager
 def atomic_write(path: str, mode: str = 'wb') -> Iterator[IO]:
     """Open a file that takes the place of `path` when the block ends well, and vanishes when it does not.

@@ -1,4 +1,4 @@
-"""Batches: the whole set lies on the device as tensors, and a batch is one index_select of each."""
+"""Batches: an epoch is a random order of the poses' numbers, and a batch is a few of them in a row."""
 
 from __future__ import annotations
 
@@ -7,35 +7,40 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from common.data_utils import Poses
-
 
 class PoseBatches:
-    """Poses in batches of a random order, a new one each epoch.
+    """Numbers of poses in batches of a random order, a new one each epoch.
 
     The last batch is smaller, as published. A last batch of a single pose joins the one before it: batch norm has no
     statistics of a single sample.
 
     Args:
-        poses: the set; moved to `device`.
+        count: poses in the set.
         batch_size: poses a batch.
-        generator: of the order; its state belongs into checkpoints.
+        generator: of the order.
+        device: where the batches are wanted.
     """
 
-    def __init__(self, poses: Poses, batch_size: int, generator: torch.Generator, device: torch.device) -> None:
-        self.poses = poses.to(device)
-        self.batch_size = batch_size
-        self.generator = generator
+    def __init__(self, count: int, batch_size: int, generator: torch.Generator, device: torch.device) -> None:
+        self.count, self.batch_size, self.generator, self.device = count, batch_size, generator, device
+        self._before = generator.get_state()
 
     def __len__(self) -> int:
         """Batches in an epoch."""
-        batches, rest = divmod(len(self.poses), self.batch_size)
-        return max(batches + (rest > 1), 1)
+        return self._batches(self.count)
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """One epoch of (keypoints (B, J, 2), positions (B, J, 3))."""
-        order = torch.randperm(len(self.poses), generator=self.generator).to(self.poses.keypoints.device)
-        for index in range(len(self)):
-            last = index == len(self) - 1
-            batch = order[index * self.batch_size:None if last else (index + 1) * self.batch_size]
-            yield self.poses.keypoints.index_select(0, batch), self.poses.positions.index_select(0, batch)
+    def _batches(self, poses: int) -> int:
+        batches, rest = divmod(poses, self.batch_size)
+        return batches + (rest > 1 or (rest == 1 and not batches))
+
+    def epoch(self, seen: int = 0) -> Iterator[Tensor]:
+        """Draw an epoch and give its batches, (B,) each, after the first `seen` poses."""
+        self._before = self.generator.get_state()
+        order = torch.randperm(self.count, generator=self.generator).to(self.device)[seen:]
+        for index in range(batches := self._batches(len(order))):
+            last = index == batches - 1
+            yield order[index * self.batch_size:None if last else (index + 1) * self.batch_size]
+
+    def state(self, seen: int) -> Tensor:
+        """The generator's state from which the epoch of which `seen` poses were seen can be drawn again."""
+        return self._before if seen else self.generator.get_state()

@@ -98,6 +98,9 @@ class RunLog:
     def append(self, row: Row) -> None:
         epoch, *numbers = row
         self.lines.append('\t'.join([str(epoch), *(f'{number:.9g}' for number in numbers)]))
+        self.write()
+
+    def write(self) -> None:
         with atomic_write(self.path, 'w') as file:
             file.write('\n'.join(['\t'.join(COLUMNS), *self.lines, '']))
 

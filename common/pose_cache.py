@@ -55,7 +55,7 @@ class Prepared:
 
 
 class PoseCache:
-    """The prepared splits, 'train' and 'test', of one choice of data."""
+    """The prepared splits, 'train', 'validation' and 'test', of one choice of data."""
 
     def __init__(self, options: DataOptions) -> None:
         self.options = options
@@ -78,7 +78,7 @@ class PoseCache:
 
     def outline(self) -> Outline | None:
         """The dataset's outline, where a split of it is kept."""
-        for split in ('train', 'test'):
+        for split in ('train', 'validation', 'test'):
             with suppress(UserError, ValueError, KeyError, TypeError):
                 return _unpack(read_npz(self._path(split), ('about',))['about'])['outline']
         return None
@@ -108,7 +108,7 @@ class PoseCache:
     def _path(self, split: str) -> str:
         options = self.options
         kinds = None if options.actions is None else sorted(set(options.actions))
-        kept_out = sorted(options.val_subjects) if split == 'train' else []
+        kept_out = [] if split == 'test' else list(options.val_subjects)
         return os.path.join(self.folder, f'{self.current}-{split}-{_digest(kinds, options.downsample, kept_out)}.npz')
 
     def _settled(self) -> bool:

@@ -18,8 +18,10 @@ from common.data_utils import (
     select_kinds,
     warn,
 )
+from common.errors import UserError, listing
 from common.mocap_dataset import MocapDataset
 from common.pose_cache import Outline, PoseCache, Prepared
+from common.skeleton import Skeleton
 
 
 @dataclass(frozen=True)
@@ -47,24 +49,40 @@ class Data:
         self.options = options
         self._cache = PoseCache(options)
         self._sources: Sources | None = None
-        self._unmade = {'train', 'test'}
+        self._given: set[str] = set()
         self._told: set[str] = set()
 
     @cached_property
-    def dataset(self) -> Outline:
+    def outline(self) -> Outline:
         """The dataset without its motion."""
         return self._cache.outline() or self._read().outline()
+
+    @property
+    def skeleton(self) -> Skeleton:
+        return self.outline.skeleton
+
+    @property
+    def test_subjects(self) -> tuple[str, ...]:
+        return self.outline.test_subjects
 
     def train(self) -> Poses:
         """The training subjects, without those kept out for validation."""
         return self._split('train').poses
+
+    def validation(self) -> Poses:
+        """The subjects kept out of training to choose the epoch by."""
+        unknown = set(self.options.val_subjects) - set(self.outline.train_subjects)
+        if unknown:
+            raise UserError(f'--val_subjects {listing(sorted(unknown))}: {self.options.dataset} has the training '
+                            f'subjects {listing(self.outline.train_subjects)}.')
+        return self._split('validation').poses
 
     def test(self) -> Poses:
         return self._split('test').poses
 
     def mean_pose(self, train: Poses | None = None) -> Tensor | None:
         """(J, 3) the mean training pose, for data on which errors mean something only beside it."""
-        return (train or self.train()).positions.mean(0) if self.dataset.synthetic else None
+        return (train or self.train()).positions.mean(0) if self.outline.synthetic else None
 
     def _split(self, name: str) -> Prepared:
         prepared = self._cache.load(name)
@@ -76,16 +94,17 @@ class Data:
                 if sentence not in self._told:
                     warn(sentence)
         self._told.update(prepared.warnings)
-        self._unmade.discard(name)
-        if not self._unmade:
-            self._sources = None  # they are as large as the poses, and nobody asks for them again
+        self._given.add(name)
+        if len(self._given) > 1:  # enough for a training; the sources are as large as its poses, so they are let go
+            self._sources = None
         return prepared
 
     def _prepare(self, name: str) -> Prepared:
         sources = self._read()
         outline = sources.outline()
-        subjects = outline.test_subjects if name == 'test' else tuple(
-            subject for subject in outline.train_subjects if subject not in self.options.val_subjects)
+        kept_out = self.options.val_subjects
+        subjects = {'train': tuple(subject for subject in outline.train_subjects if subject not in kept_out),
+                    'validation': kept_out, 'test': outline.test_subjects}[name]
         with heard_warnings() as warnings:
             poses = pair(sources.dataset, sources.keypoints, subjects, sources.kinds, self.options.downsample)
         return Prepared(poses, subjects, outline, (*sources.warnings, *warnings))

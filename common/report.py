@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from common.engine import Evaluation
+from common.engine import ActionError, Evaluation
 from common.files import atomic_write
 
 
@@ -20,19 +20,21 @@ def print_table(evaluation: Evaluation) -> None:
     print(f'Protocol #2 (P-MPJPE) action-wise average: {evaluation.p_mpjpe:.2f} (mm)')
 
 
+def errors_of(source: Evaluation | ActionError) -> dict[str, float]:
+    """The errors of an evaluation or of one kind of action, by the names that reports have for them."""
+    named = {'mpjpe_mm': source.mpjpe, 'p_mpjpe_mm': source.p_mpjpe, 'mean_pose_mpjpe_mm': source.mean_pose}
+    return {name: value for name, value in named.items() if value is not None}
+
+
 def write_report(path: str, evaluation: Evaluation, about: dict[str, Any]) -> None:
     """Write the figures of `print_table`, unrounded, as JSON.
 
     Args:
         about: what was evaluated, on what; put first.
     """
-    def errors(source) -> dict[str, float]:
-        named = {'mpjpe_mm': source.mpjpe, 'p_mpjpe_mm': source.p_mpjpe, 'mean_pose_mpjpe_mm': source.mean_pose}
-        return {name: value for name, value in named.items() if value is not None}
-
-    content = {**about,
-               'per_action': {action.kind: {'poses': action.poses, **errors(action)} for action in evaluation.actions},
-               'action_wise_average': errors(evaluation),
+    kinds = {action.kind: {'poses': action.poses, **errors_of(action)} for action in evaluation.actions}
+    content = {**about, 'per_action': kinds,
+               'action_wise_average': errors_of(evaluation),
                'pose_wise_average': {'mpjpe_mm': evaluation.pose_mpjpe, 'p_mpjpe_mm': evaluation.pose_p_mpjpe}}
     with atomic_write(path, 'w') as file:
         json.dump(content, file, indent=1)

@@ -1,11 +1,14 @@
-"""A run from its data to its last checkpoint: training, resuming and evaluating, the same for every network."""
+"""A training run from its data to its last checkpoint, and going on with one, the same for every network."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
 import os
+import shlex
+import signal
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,77 +16,32 @@ import torch
 from torch import Tensor, nn
 
 from common import checkpoint as checkpoints
-from common import engine
+from common import distributed, engine
+from common.augmentation import Samples
 from common.checkpoint import Checkpoint
-from common.data_utils import DataOptions, measure_range, warn
+from common.data_utils import DataOptions, Poses, measure_range, warn
+from common.engine import Counters
 from common.errors import UserError
 from common.generators import PoseBatches
 from common.log import Progress, RunLog, TensorBoard, draw_curves, make_run_folder
 from common.prepared import Data
-from common.report import print_table, write_report
+from common.recipe import Recipe, Schedule, learning_rate
+from common.report import errors_of, print_table
+from common.scoring import count_parameters, tell
+from common.signals import Signals
+from common.step import make_step
 from models import ModelConfig, build_model
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """Hyper-parameters of a training: as the flags of the same names. They are kept in the checkpoint."""
-
-    epochs: int
-    snapshot: int
-    batch_size: int = 64
-    lr: float = 1e-3
-    lr_decay: int = 100_000
-    lr_gamma: float = 0.96
-    max_norm: bool = True
-    seed: int = 0
-
-
-@dataclass(frozen=True)
 class Output:
-    """Where a run's files go: as the flags of the same names."""
+    """Where a run's files go, and when: as the flags of the same names; `command` is what started the run."""
 
     checkpoint: str = 'checkpoint'
     report: str | None = None
     tensorboard: bool = False
-
-
-def evaluate_checkpoint(path: str, architecture: str, flags: dict[str, Any], data_options: DataOptions,
-                        device: torch.device, report: str | None) -> None:
-    """Score a checkpoint on the test subjects, action by action.
-
-    Args:
-        architecture: the network that the script is for.
-        flags: values of ModelConfig attributes given on the command line.
-        report: JSON file to write, or None.
-    Raises:
-        UserError: the checkpoint or the data cannot be used, or the flags contradict the checkpoint.
-    """
-    checkpoint = load(path, architecture, flags)
-    data = Data(data_options)
-    model = checkpoints.restore_model(checkpoint, path, data.dataset.skeleton).to(device)
-    test = data.test().to(device)
-    mean_pose = data.mean_pose()
-    print(f'{path}: {checkpoint.config.describe()}, {count_parameters(model):,} parameters, {checkpoint.epoch} epochs')
-    started = time.monotonic()
-    with Progress('evaluating', len(test)) as progress:
-        evaluation = engine.evaluate(model, test, None if mean_pose is None else mean_pose.to(device), progress)
-    print(f'{len(test):,} poses of {", ".join(data.dataset.test_subjects)} in {time.monotonic() - started:.1f} s '
-          f'on {device}')
-    _tell(evaluation, report, path, checkpoint.config, data_options)
-
-
-def load(path: str, architecture: str, flags: dict[str, Any]) -> Checkpoint:
-    """Read a checkpoint for a script that is for one architecture."""
-    checkpoint = checkpoints.load_checkpoint(path)
-    if checkpoint.config.architecture != architecture:
-        script = {'gcn': 'main_gcn.py', 'linear': 'main_linear.py'}[checkpoint.config.architecture]
-        raise UserError(f'{path} holds a {checkpoint.config.describe()}: use {script}.')
-    checkpoints.check_flags(checkpoint, path, flags)
-    return checkpoint
-
-
-def count_parameters(model: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in model.parameters())
+    save_minutes: float = 10.0
+    command: Sequence[str] = ()
 
 
 class Training:
@@ -103,126 +61,198 @@ class Training:
     def __init__(self, config: ModelConfig, recipe: Recipe, data_options: DataOptions, device: torch.device,
                  output: Output, resume: tuple[str, Checkpoint] | None = None) -> None:
         self.config, self.recipe, self.output, self.device = config, recipe, output, device
-        self.data = Data(data_options)
-        self.train_poses, self.test_poses = self.data.train(), self.data.test().to(device)
-        if len(self.train_poses) < 2:
+        self.data = data = Data(data_options)
+        train = data.train()
+        if len(train) < 2:
             raise UserError('a single pose cannot train a network with batch norm: use more actions or a smaller '
                             '--downsample.')
+        self.judge = (data.validation() if data_options.val_subjects else data.test()).to(device)
+        mean_pose = data.mean_pose(train)
+        self.mean_pose = None if mean_pose is None else mean_pose.to(device)
+        self.keypoints_range = measure_range(train.keypoints.numpy())
+
         torch.manual_seed(recipe.seed)
-        self.order = torch.Generator().manual_seed(recipe.seed)
-        self.epoch, self.step, self.best = 0, 0, math.inf
+        self.batches = PoseBatches(len(train), recipe.batch_size, torch.Generator().manual_seed(recipe.seed), device)
+        self.counters, self.best = Counters(), math.inf
         self.evaluation: engine.Evaluation | None = None
         if resume is None:
-            self.model = build_model(config, self.data.dataset.skeleton).to(device)
-            self.optimizer = engine.make_optimizer(self.model, recipe.lr)
-            self.folder = make_run_folder(output.checkpoint)
+            model = build_model(config, data.skeleton)
         else:
+            path, checkpoint = resume
+            if checkpoint.epoch >= recipe.epochs:
+                raise UserError(f'{path} has been trained for {checkpoint.epoch} epochs already: give a larger '
+                                f'--epochs than {recipe.epochs} to go on.')
+            model = checkpoints.restore_model(checkpoint, path, data.skeleton, config.dropout, averaged=False)
+        samples = Samples(train.to(device), data.skeleton, recipe)
+        self.step = make_step(model.to(device), recipe, samples)
+        if resume is not None:
             self._restore(*resume)
-        self.batches = PoseBatches(self.train_poses, recipe.batch_size, self.order, device)
-        mean_pose = self.data.mean_pose(self.train_poses)
-        self.mean_pose = None if mean_pose is None else mean_pose.to(device)
-        self.keypoints_range = measure_range(self.train_poses.keypoints.numpy())
-        self.schedule = engine.Schedule(recipe.lr, recipe.lr_decay, recipe.lr_gamma)
-        self.log = RunLog(self.folder, self.epoch)
-        self.tensorboard = TensorBoard(self.folder, self.epoch) if output.tensorboard else None
+        self.schedule = Schedule(recipe.lr, recipe.lr_decay, recipe.lr_gamma, recipe.schedule, recipe.warmup_steps,
+                                 recipe.epochs * len(self.batches))
+        self.folder = self._choose_folder(resume[0] if resume else None)
+        self.last = os.path.join(self.folder, checkpoints.LAST)
+        self.log = RunLog(self.folder, self.counters.epoch)
+        self.tensorboard = TensorBoard(self.folder, self.counters.epoch) if output.tensorboard else None
 
     def run(self) -> None:
-        """Train to the last epoch; evaluate, log and save after each."""
-        print(f'{self.config.describe()}, {count_parameters(self.model):,} parameters, on {self.device}: '
-              f'{len(self.train_poses):,} poses to train, {len(self.test_poses):,} to test; files go to {self.folder}')
+        """Train to the last epoch; evaluate, log and save after each.
+
+        Raises:
+            SystemExit: a signal asked for the end; all is saved, and the status is the shell's for that signal.
+        """
+        print(f'{self.config.describe()}, {count_parameters(self.step.model):,} parameters, on {self.device}: '
+              f'{self.batches.count:,} poses to train, {len(self.judge):,} to {self._verb}; files go to {self.folder}',
+              flush=True)
+        self.saved = time.monotonic()
+        if not distributed.rank():
+            self.log.write()  # by which a resume knows the folder, though no epoch is done
         try:
-            while self.epoch < self.recipe.epochs:
-                self._epoch()
-        except KeyboardInterrupt:
-            if os.path.exists(os.path.join(self.folder, checkpoints.LAST)):
-                print(f'\nStopped after epoch {self.epoch}; add to the command, to go on: '
-                      f'--resume {os.path.join(self.folder, checkpoints.LAST)}')
-            raise
+            with Signals() as self.signals:
+                while self.counters.epoch < self.recipe.epochs:
+                    self._epoch()
         finally:
             if self.tensorboard:
                 self.tensorboard.close()
-        draw_curves(self.log.rows, os.path.join(self.folder, 'log.png'))
-        assert self.evaluation is not None
-        _tell(self.evaluation, self.output.report, os.path.join(self.folder, checkpoints.LAST), self.config,
-              self.data.options)
+        self._finish()
+
+    @property
+    def _verb(self) -> str:
+        return 'validate' if self.data.options.val_subjects else 'test'
+
+    @property
+    def network(self) -> nn.Module:
+        """What is evaluated: the network with averaged weights, where there is a moving average."""
+        return self.step.average.model if self.step.average else self.step.model
 
     def _epoch(self) -> None:
-        started = time.monotonic()
-        label = f'epoch {self.epoch + 1}/{self.recipe.epochs}'
-        with Progress(label, len(self.train_poses)) as progress:
-            loss, self.step = engine.train_one_epoch(
-                self.model, self.batches, self.optimizer, self.schedule, self.step,
-                1.0 if self.recipe.max_norm else None, progress)
-        trained = time.monotonic() - started
-        with Progress(f'{label} evaluation', len(self.test_poses)) as progress:
-            self.evaluation = engine.evaluate(self.model, self.test_poses, self.mean_pose, progress)
-        p1, p2 = self.evaluation.pose_mpjpe, self.evaluation.pose_p_mpjpe
-        self.epoch += 1
+        counters, started, before = self.counters, time.monotonic(), self.counters.seen
+        label = f'epoch {counters.epoch + 1}/{self.recipe.epochs}'
+        with Progress(label, self.batches.count) as progress:
+            for _ in engine.train_epoch(self.step, self.batches, self.schedule, counters):
+                progress(counters.seen, counters.loss)
+                self._attend()
+        trained, poses = time.monotonic() - started, counters.seen - before
+        with Progress(f'{label} evaluation', len(self.judge)) as progress:
+            def report(done: int) -> None:
+                progress(done)
+                if distributed.size() == 1:  # processes count their parts of the poses at their own pace
+                    self._attend()
+            self.evaluation = self._evaluate(self.network, self.judge, report)
+        p1, p2, loss = self.evaluation.pose_mpjpe, self.evaluation.pose_p_mpjpe, counters.loss
+        counters.next_epoch()
         is_best = p1 < self.best
         self.best = min(p1, self.best)
 
-        row = (self.epoch, engine.learning_rate(self.optimizer), loss, p1, p2)
-        self.log.append(row)
-        if self.tensorboard:
-            self.tensorboard.append(row)
+        if not distributed.rank():
+            row = (counters.epoch, learning_rate(self.step.optimizer), loss, p1, p2)
+            self.log.append(row)
+            if self.tensorboard:
+                self.tensorboard.append(row)
         self._save(p1, is_best)
-        print(f'{label}: loss {loss:.6f}, MPJPE {p1:.2f}, P-MPJPE {p2:.2f} mm over all test poses, '
-              f'{trained:.1f} s ({len(self.train_poses) / trained:,.0f} poses/s){", best so far" if is_best else ""}',
-              flush=True)
+        print(f'{label}: loss {loss:.6f}, MPJPE {p1:.2f}, P-MPJPE {p2:.2f} mm over all poses to {self._verb}, '
+              f'{trained:.1f} s ({poses / trained:,.0f} poses/s){", best so far" if is_best else ""}', flush=True)
 
-    def _save(self, error: float, is_best: bool) -> None:
-        options = self.data.options
+    def _evaluate(self, network: nn.Module, poses: Poses,
+                  report: Callable[[int], None] | None = None) -> engine.Evaluation:
+        mirror = self.data.skeleton if self.recipe.tta == 'flip' else None
+        return engine.evaluate(network, poses, self.mean_pose, report, mirror)
+
+    def _attend(self) -> None:
+        """Between two steps: save where that is due, and end where a signal asks for it."""
+        due = time.monotonic() - self.saved > self.output.save_minutes * 60
+        wish = distributed.highest(self.signals.caught or int(due), self.device)
+        if wish:
+            self._save(self.evaluation.pose_mpjpe if self.evaluation else math.inf)
+        if wish > 1:
+            print(f'\nStopped by {signal.Signals(wish).name} in epoch {self.counters.epoch + 1}, after step '
+                  f'{self.counters.step}; to go on:\n  {shlex.join([*self.output.command, "--resume", self.last])}',
+                  flush=True)
+            raise SystemExit(128 + wish)
+
+    def _save(self, error: float, is_best: bool = False) -> None:
+        """Write the checkpoint; `ckpt_last` at the end, so that whatever it claims of the others is true."""
+        self.saved = time.monotonic()
+        if distributed.rank():
+            return
+        counters, average, options = self.counters, self.step.average, self.data.options
         checkpoint = Checkpoint(
-            epoch=self.epoch, lr=engine.learning_rate(self.optimizer), step=self.step,
-            state_dict=self.model.state_dict(), optimizer=self.optimizer.state_dict(), error=error, config=self.config,
-            best_error=self.best, random=self._random_states(), keypoints_range=self.keypoints_range,
-            recipe={**dataclasses.asdict(self.recipe), 'dataset': options.dataset, 'keypoints': options.keypoints,
-                    'actions': None if options.actions is None else list(options.actions),
-                    'downsample': options.downsample})
-        names = [checkpoints.LAST]
-        if self.epoch % self.recipe.snapshot == 0:
-            names.append(checkpoints.snapshot_name(self.epoch))
-        if is_best:
-            names.append(checkpoints.BEST)
-        for name in names:
+            epoch=counters.epoch, lr=learning_rate(self.step.optimizer), step=counters.step,
+            state_dict=self.step.model.state_dict(), optimizer=self.step.optimizer.state_dict(), error=error,
+            config=self.config, best_error=self.best, random=self._random_states(),
+            average={'state_dict': average.model.state_dict(), 'updates': average.updates} if average else {},
+            under_way=(counters.seen, self.batches.count, counters.loss_sum), keypoints_range=self.keypoints_range,
+            recipe={**dataclasses.asdict(self.recipe), **options.kept()})
+        names = [checkpoints.BEST] if is_best else []
+        if counters.seen == 0 and counters.epoch % self.recipe.snapshot == 0:
+            names.append(checkpoints.snapshot_name(counters.epoch))
+        for name in [*names, checkpoints.LAST]:
             checkpoint.save(os.path.join(self.folder, name))
 
+    def _finish(self) -> None:
+        """Tell the errors of the last epoch and, with validation subjects, first those of the epoch they chose.
+
+        Test subjects that were kept out of the choice are scored here for the first time.
+        """
+        if not distributed.rank():
+            draw_curves(self.log.rows, os.path.join(self.folder, 'log.png'))
+        options, last = self.data.options, self.evaluation
+        about: dict[str, Any] = {'epoch': self.counters.epoch}
+        if options.val_subjects:
+            test = self.data.test().to(self.device)
+            path = os.path.join(self.folder, checkpoints.BEST)
+            best = checkpoints.load_checkpoint(path)
+            network = checkpoints.restore_model(best, path, self.data.skeleton).to(self.device)
+            print(f'Epoch {best.epoch}, chosen on {", ".join(options.val_subjects)}:')
+            chosen = self._evaluate(network, test)
+            print_table(chosen)
+            about['chosen'] = {'epoch': best.epoch, 'on': list(options.val_subjects), **errors_of(chosen)}
+            print(f'Epoch {self.counters.epoch}, the last:')
+            last = self._evaluate(self.network, test)
+        assert last is not None
+        tell(last, self.output.report, self.last, self.config, options, about)
+
     def _random_states(self) -> dict[str, Tensor]:
-        states = {'torch': torch.get_rng_state(), 'order': self.order.get_state()}
+        states = {'torch': torch.get_rng_state(), 'order': self.batches.state(self.counters.seen)}
         if self.device.type == 'cuda':
             states['cuda'] = torch.cuda.get_rng_state(self.device)
         return states
 
     def _restore(self, path: str, checkpoint: Checkpoint) -> None:
-        if checkpoint.epoch >= self.recipe.epochs:
-            raise UserError(f'{path} has been trained for {checkpoint.epoch} epochs already: give a larger --epochs '
-                            f'than {self.recipe.epochs} to go on.')
-        self.model = checkpoints.restore_model(checkpoint, path, self.data.dataset.skeleton,
-                                               self.config.dropout).to(self.device)
-        self.optimizer = engine.make_optimizer(self.model, self.recipe.lr)
-        checkpoints.restore_optimizer(self.optimizer, checkpoint, path)
-        self.epoch, self.step, self.best = checkpoint.epoch, checkpoint.step, checkpoint.best_error
+        """Go on where the checkpoint was saved; with other data, at the beginning of its epoch."""
+        checkpoints.restore_optimizer(self.step.optimizer, checkpoint, path)
+        self.counters = Counters(checkpoint.epoch, checkpoint.step)
+        self.best = checkpoint.best_error
+        seen, of, loss_sum = checkpoint.under_way
+        if of == self.batches.count:
+            self.counters.seen, self.counters.loss_sum = seen, loss_sum
+        elif seen:
+            warn(f'{path} was saved within an epoch of {of:,} poses; there are {self.batches.count:,} now, so epoch '
+                 f'{checkpoint.epoch + 1} begins anew.')
+        average = self.step.average
+        if average:
+            network = checkpoints.restore_model(checkpoint, path, self.data.skeleton)
+            average.load(network.state_dict(), checkpoint.average.get('updates', 0))
         self._restore_random(path, checkpoint.random)
-        folder = os.path.dirname(path) or os.curdir
-        own = os.path.exists(os.path.join(folder, 'log.txt'))  # a published file may lie among others: leave its folder
-        self.folder = folder if own else make_run_folder(self.output.checkpoint)
 
     def _restore_random(self, path: str, states: dict[str, Tensor]) -> None:
         if not states:
             warn(f'{path} holds no random states: the run goes on in an order of its own.')
             return
         try:
+            self.batches.generator.set_state(states['order'])
+            if distributed.rank():  # the file has those of the first process only
+                torch.manual_seed(self.recipe.seed + self.counters.step * distributed.size() + distributed.rank())
+                return
             torch.set_rng_state(states['torch'])
-            self.order.set_state(states['order'])
             if self.device.type == 'cuda' and 'cuda' in states:
                 torch.cuda.set_rng_state(states['cuda'], self.device)
         except (KeyError, RuntimeError, TypeError, AttributeError) as error:
             raise UserError(f'{path} holds random states that cannot be used: {error}.') from error
 
-
-def _tell(evaluation: engine.Evaluation, report: str | None, path: str, config: ModelConfig,
-          options: DataOptions) -> None:
-    print_table(evaluation)
-    if report:
-        write_report(report, evaluation, {'checkpoint': path, 'network': config.as_dict(), 'dataset': options.dataset,
-                                          'keypoints': options.keypoints, 'downsample': options.downsample})
+    def _choose_folder(self, resumed: str | None) -> str:
+        """The folder of the run that is resumed, else a new one."""
+        if resumed is not None:
+            folder = os.path.dirname(resumed) or os.curdir
+            if os.path.exists(os.path.join(folder, 'log.txt')):  # a published file may lie among others: leave it alone
+                return folder
+        return self.output.checkpoint if distributed.rank() else make_run_folder(self.output.checkpoint)

@@ -61,7 +61,7 @@ class GraphNonLocal(nn.Module):
         project, norm = getattr(self, 'nonlocal')['W']
         gathered = attend(x, *self.look())                                             # (B, J, C/2)
         update = F.linear(gathered.flatten(0, 1), project.weight.squeeze(2), project.bias)
-        return x + norm(update).view(x.shape[1], x.shape[0], -1).transpose(0, 1)
+        return x + norm(update).unflatten(0, (x.shape[1], x.shape[0])).transpose(0, 1)
 
 
 def attend(x: Tensor, weight: Tensor, bias: Tensor, query: Tensor, query_bias: Tensor, to_pair: Tensor) -> Tensor:
@@ -74,7 +74,7 @@ def attend(x: Tensor, weight: Tensor, bias: Tensor, query: Tensor, query_bias: T
 
 
 def _pooled_attention(both, query, to_pair):
-    first, second = both.view(-1, 2, *both.shape[1:]).unbind(1)                        # (P, B, [g, phi])
+    first, second = both.unflatten(0, (-1, 2)).unbind(1)                               # (P, B, [g, phi])
     pooled = torch.maximum(first, second)
     g, phi = pooled.chunk(2, dim=2)
     key = phi @ to_pair                                                                # (P, B)
@@ -111,5 +111,5 @@ class _PooledAttention(torch.autograd.Function):
         grad_both = pooled.new_empty(len(pooled), 2, *pooled.shape[1:])
         torch.mul(grad_pooled, from_first, out=grad_both[:, 0])
         torch.sub(grad_pooled, grad_both[:, 0], out=grad_both[:, 1])
-        grad_to_pair = grad_key.reshape(1, -1) @ phi.reshape(-1, phi.shape[2])
-        return grad_both.view(-1, *pooled.shape[1:]), grad_query, grad_to_pair.view(-1)
+        grad_to_pair = grad_key.reshape(1, -1) @ phi.flatten(0, 1)
+        return grad_both.flatten(0, 1), grad_query, grad_to_pair.view(-1)

@@ -31,7 +31,7 @@ class SemCHGraphConv(SemGraphConv):
     def product(x: Tensor, weight: Tensor, mixing: Tensor) -> Tensor:
         """As `SemGraphConv.product`, channel o of [x W0; x W1] mixed by S_o; mixing is (C', J, J)."""
         joints, batch, _ = x.shape
-        own, others = transform(x, weight).view(2, joints, batch, -1)                  # (J, B, C')
+        own, others = transform(x, weight).unflatten(1, (joints, batch))                  # (J, B, C')
         diagonal = mixing.diagonal(dim1=1, dim2=2)                                     # (C', J)
         between = mixing - torch.diag_embed(diagonal)
         return diagonal.T.unsqueeze(1) * own + torch.einsum('cij,jbc->ibc', between, others)

@@ -113,7 +113,7 @@ class _MixedProduct(torch.autograd.Function):
         joints, batch, channels = x.shape
         both = transform(x, weight)
         ctx.save_for_backward(x.reshape(-1, channels), weight, mixing, both)
-        return (mixing @ both.view(2 * joints, -1)).view(joints, batch, -1)
+        return (mixing @ both.view(2 * joints, -1)).view(joints, batch, weight.shape[2])
 
     @staticmethod
     @once_differentiable
@@ -127,4 +127,4 @@ class _MixedProduct(torch.autograd.Function):
         for side in (0, 1):
             torch.mm(x.T, grad_both[side], out=grad_weight[side])
         grad_x = (grad_both[0] @ weight[0].T).addmm_(grad_both[1], weight[1].T)
-        return grad_x.view(joints, batch, -1), grad_weight, grad_mixing
+        return grad_x.view(joints, batch, x.shape[1]), grad_weight, grad_mixing

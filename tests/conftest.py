@@ -69,6 +69,13 @@ def data_dir(tmp_path):
 
 
 @pytest.fixture
+def workplace(data_dir, monkeypatch):
+    """A working directory with `data/data_3d_tiny.npz`."""
+    monkeypatch.chdir(data_dir.parent)
+    return data_dir.parent
+
+
+@pytest.fixture
 def script(capsys, monkeypatch):
     """Run a script's main with arguments; gives (exit status, standard output, standard error)."""
     def run(main, *arguments):

@@ -1,5 +1,6 @@
 """Makes the small clips and videos that tests of rendering draw, and reads what was made of them."""
 
+import json
 import subprocess
 
 import numpy as np
@@ -47,6 +48,11 @@ def frames_of(path):
             pictures.append(np.asarray(image.convert('RGB')).astype(int))
             delays.append(image.info['duration'])
     return pictures, delays
+
+
+def frames_of_page(text):
+    """What the script of a page holds of every frame."""
+    return [json.loads(line[len('frames.push('):-2]) for line in text.splitlines() if line.startswith('frames.push(')]
 
 
 def write_video(path, frames, fps, size=(64, 48), *options, step=STEP):

@@ -7,10 +7,14 @@ import numpy as np
 
 from common import h36m_dataset, npz
 from common.camera import image_coordinates, project, world_to_camera
-from common.lifting.keypoints import LAYOUTS
+from common.lifting.keypoints import JOINTS, LAYOUTS
 
+# Nose, left and right eye, left and right ear: metres forward, left and up from the top of an adult's head.
+FACE = np.array([(0.11, 0, -0.15), (0.09, 0.032, -0.11), (0.09, -0.032, -0.11), (0, 0.075, -0.13), (0, -0.075, -0.13)])
+NOSE, EYES, EARS = 0, [1, 2], [3, 4]
 COCO_LIKE = ('coco', 'alphapose', 'mmpose_video', 'mmpose_demo', 'ultralytics', 'ultralytics_track', 'videopose3d',
              'detectron2')
+FORMATS = (*COCO_LIKE, 'openpose', 'mmpose_image', 'ultralytics_image', 'npy', 'npz')
 
 
 @cache
@@ -27,13 +31,28 @@ def demo_walking(camera=0):
     return image_coordinates(seen.astype(float), 1000, 1000)
 
 
+def with_face(poses):
+    """(T, 16, 3) metres to (T, 21, 3): behind them nose, eyes and ears, where adults have them below their crown.
+
+    The head stands on the thorax and faces where the chest does.
+    """
+    up, across = poses[:, 9] - poses[:, 8], poses[:, 10] - poses[:, 13]
+    up = up / np.linalg.norm(up, axis=-1, keepdims=True)
+    forward = np.cross(across, up)
+    forward /= np.linalg.norm(forward, axis=-1, keepdims=True)
+    axes = np.stack([forward, np.cross(up, forward), up], axis=1)  # forward, left, up
+    return np.concatenate([poses, poses[:, 9, None] + FACE @ axes], axis=1).astype(poses.dtype)
+
+
 def spread(poses, name, trained_on='gt'):
     """(T, 16, 2) to (T, J, 2) of a layout: the joints that are in it are exact, others lie near the middle.
 
-    A joint that is the mean of two gets them a little to its sides, unless they are joints of the 16 themselves.
+    A joint that is the mean of two gets them a little to its sides, unless they are joints of the 16 themselves; so the
+    Head is exact too, unless there is a face, (T, 21, 2), on which eyes and ears lie where they are.
     """
     layout = LAYOUTS[name]
     sources = layout.sources_for(trained_on)
+    poses, face = poses[:, :JOINTS], poses[:, JOINTS:]
     made = np.repeat(poses.mean(1, keepdims=True), layout.joints, axis=1)
     exact = [joint for joint, parts in enumerate(sources) if len(parts) == 1]
     for joint in exact:
@@ -47,6 +66,10 @@ def spread(poses, name, trained_on='gt'):
         eyes = sources[9]
         made[:, layout.nose] = poses[:, 9] + (0.0, 30.0)
         made[:, list(eyes), 1] = poses[:, 9, None, 1] + 15.0
+    if face.size and len(sources[9]) == 2:
+        made[:, sources[9]] = face[:, EARS if name == 'mediapipe33' else EYES]
+        if layout.nose is not None:
+            made[:, layout.nose] = face[:, NOSE]
     return made
 
 
@@ -115,14 +138,19 @@ def write(folder, format, people, scores=None, ids=None):
             content.append(found)
         path.write_text(json.dumps(content[0] if format == 'ultralytics_image' else content))
     else:
-        path = folder / f'{format}.npz'
+        path = folder / (f'{format}.npz' if format != 'npy' else 'plain.npy')
         _write_arrays(path, format, people, scores)
     return path
 
 
 def _write_arrays(path, format, people, scores):
-    if format == 'videopose3d':
+    if format in ('videopose3d', 'npy', 'npz'):
         assert len(people) == 1
+    if format == 'npy':
+        np.save(path, np.concatenate([people[0], scores[0][..., None]], axis=-1))
+    elif format == 'npz':
+        np.savez(path, keypoints=people[0], scores=scores[0])
+    elif format == 'videopose3d':
         meta = {'layout_name': 'coco', 'num_joints': 17, 'keypoints_symmetry': [[1, 3], [2, 4]],
                 'video_metadata': {'clip.mp4': {'w': 1000, 'h': 1000}}}
         npz.write_npz(str(path), positions_2d={'clip.mp4': {'custom': [people[0].astype(np.float32)]}}, metadata=meta)

@@ -5,6 +5,7 @@ import json
 
 import pytest
 import torch
+from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from benchmarks import __main__ as command
 from benchmarks import child, measure
@@ -49,11 +50,14 @@ def test_both_errors_are_the_same():
 def test_an_epoch_takes_the_steps_it_is_asked_for(side):
     program = side(dataclasses.replace(NETWORKS['SemGCN'], hid_dim=8, num_layers=1), CPU)
     steps = []
-    program.optimizer.register_step_post_hook(lambda *_: steps.append(1))
-    program.epoch(random_poses(10), batch_size=4)
-    assert len(steps) == 3
-    program.epoch(random_poses(10), batch_size=4, limit=2)
-    assert len(steps) == 5
+    hook = register_optimizer_step_post_hook(lambda *_: steps.append(1))
+    try:
+        program.epoch(random_poses(10), batch_size=4)
+        assert len(steps) == 3
+        program.epoch(random_poses(10), batch_size=4, limit=2)
+        assert len(steps) == 5
+    finally:
+        hook.remove()
 
 
 def test_the_products_of_a_network_are_counted():

@@ -8,6 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from common import h36m_dataset
+from common.camera import project, world_to_camera
+from common.data_utils import measure_range
+from common.lifting.framing import DEFAULT_RANGE
 from common.npz import read_npz
 from data import prepare_data_demo
 
@@ -182,6 +186,14 @@ def test_every_camera_sees_every_joint(demo):
             bent = ray * (radial + ray @ tangential[:, None]) + tangential * r2
             pixels = np.array(inside['focal_length']) * bent + np.array(inside['center'])
             assert (pixels > 0).all() and (pixels < [inside['res_w'], inside['res_h']]).all()
+
+
+def test_the_range_assumed_of_published_checkpoints_is_that_of_these_people(demo):
+    poses = [project(world_to_camera(take[:, h36m_dataset.KEPT_JOINTS], camera), camera)
+             for subject in h36m_dataset.TRAIN_SUBJECTS for take in demo[subject].values()
+             for camera in h36m_dataset.cameras()[subject]]
+    for name, measured in measure_range(np.concatenate(poses)).items():
+        assert measured == pytest.approx(DEFAULT_RANGE[name], abs=2e-4), name
 
 
 def test_people_face_every_way_and_stand_in_many_places(takes):

@@ -186,6 +186,8 @@ def test_wrong_files_and_folders_get_one_sentence(tmp_path, walker):
     for path, format, sentence in cases:
         with pytest.raises(UserError, match=sentence):
             read_detections(str(path), format)
+    with pytest.raises(UserError, match='coco, which holds one sequence: leave --sequence out'):
+        read_detections(str(coco), sequence='clip.mp4')
 
 
 def test_a_folder_of_mixed_files_is_refused(tmp_path, walker):

@@ -8,6 +8,8 @@ from common import engine
 from common.data_utils import Poses
 from common.errors import UserError
 from common.generators import PoseBatches
+from common.recipe import Recipe, Schedule
+from common.step import TrainingStep
 
 
 class Fixed(nn.Module):
@@ -32,37 +34,41 @@ def poses(count, kinds=None, joints=16):
                  kind_names=['Walking', 'Eating', 'Posing'], cameras=[])
 
 
-def batches(data, size, seed=0):
-    return PoseBatches(data, size, torch.Generator().manual_seed(seed), torch.device('cpu'))
-
-
-def test_schedule_is_set_at_the_first_step_and_at_multiples_only():
-    schedule = engine.Schedule(1e-3, 100, 0.96)
-    assert schedule.at(1) == 1e-3 * 0.96 ** 0.01
-    assert schedule.at(2) is None and schedule.at(99) is None
-    assert schedule.at(100) == 1e-3 * 0.96
-    assert schedule.at(300) == 1e-3 * 0.96 ** 3
+def batches(count, size, seed=0):
+    return PoseBatches(count, size, torch.Generator().manual_seed(seed), torch.device('cpu'))
 
 
 @pytest.mark.parametrize('count, size, sizes', [
     (10, 4, [4, 4, 2]), (8, 4, [4, 4]), (9, 4, [4, 5]), (3, 4, [3]), (1, 4, [1]), (5, 1, [1] * 5),
 ])
 def test_an_epoch_has_every_pose_once_and_no_last_batch_of_one(count, size, sizes):
-    data = poses(count)
-    loader = batches(data, size)
-    epoch = list(loader)
-    assert [len(keypoints) for keypoints, _ in epoch] == sizes and len(loader) == len(sizes)
-    keypoints, positions = (torch.cat(parts) for parts in zip(*epoch, strict=True))
-    assert sorted(keypoints[:, 1, 0].tolist()) == sorted(data.keypoints[:, 1, 0].tolist())
-    assert torch.equal(keypoints, positions[..., :2])  # pairs stay pairs
+    loader = batches(count, size)
+    epoch = list(loader.epoch())
+    assert [len(batch) for batch in epoch] == sizes and len(loader) == len(sizes)
+    assert sorted(torch.cat(epoch).tolist()) == list(range(count))
 
 
 def test_the_order_differs_between_epochs_and_repeats_with_the_seed():
-    data = poses(50)
-    first, second = batches(data, 50), batches(data, 50)
-    one, two = next(iter(first))[0], next(iter(first))[0]
+    first, second = batches(50, 50), batches(50, 50)
+    one, two = next(first.epoch()), next(first.epoch())
     assert not torch.equal(one, two)
-    assert torch.equal(next(iter(second))[0], one)
+    assert torch.equal(next(second.epoch()), one)
+
+
+@pytest.mark.parametrize('seen, sizes', [(0, [4, 5]), (4, [5]), (9, [])])
+def test_an_epoch_goes_on_where_it_was_left(seen, sizes):
+    loader = batches(9, 4)
+    list(loader.epoch())
+    whole = torch.cat(list(loader.epoch()))
+    again = batches(9, 4, seed=7)
+    epochs = batches(9, 4)
+    list(epochs.epoch())
+    next(epochs.epoch())
+    again.generator.set_state(epochs.state(4))
+    rest = list(again.epoch(seen))
+    assert [len(batch) for batch in rest] == sizes
+    assert not rest or torch.equal(torch.cat(rest), whole[seen:])
+    assert torch.equal(again.state(0), loader.state(0))  # and the next epoch is the same
 
 
 def test_prediction_is_relative_to_the_hip_and_does_not_depend_on_the_batch():
@@ -95,30 +101,56 @@ def test_progress_is_told_to_the_end():
     assert told == [5, 10, 12]
 
 
+def step_of(model, data, **recipe):
+    """A step of plain gradient descent with rate 1, so that a parameter moves by its gradient."""
+    step = TrainingStep(model, Recipe(1, 1, **recipe), lambda batch: (data.keypoints[batch], data.positions[batch]))
+    step.optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    return step
+
+
+def train(step, loader, counters=None, schedule=None):
+    counters = counters or engine.Counters()
+    return counters, sum(1 for _ in engine.train_epoch(step, loader, schedule or Schedule(1.0, 10**9), counters))
+
+
 def test_the_epoch_loss_is_the_mean_over_poses_though_batches_differ():
-    data = poses(5)
-    model = Fixed(0.5)
-    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
-    schedule = engine.Schedule(lr=1e-30)
-    loss, step = engine.train_one_epoch(model, batches(data, 2), optimizer, schedule, 7, None, lambda *_: None)
-    assert step == 9  # batches of 2 and 3
-    assert loss == pytest.approx(0.25, rel=1e-5)
+    counters, looks = train(step_of(Fixed(0.5), poses(5)), batches(5, 2), engine.Counters(step=7), Schedule(lr=1e-30))
+    assert counters.step == 9 and looks == 2 and counters.seen == 5  # batches of 2 and 3
+    assert counters.loss == pytest.approx(0.25, rel=1e-5)
 
 
-@pytest.mark.parametrize('max_norm, moved', [(1.0, 1.0), (None, 40.0)])
+@pytest.mark.parametrize('max_norm, moved', [(True, 1.0), (False, 40.0)])
 def test_the_gradient_is_clipped_unless_told_otherwise(max_norm, moved):
     model = Fixed(20.0)  # the gradient of its mean squared error is 2 * shift = 40
-    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
-    engine.train_one_epoch(model, batches(poses(4), 4), optimizer, engine.Schedule(1.0, 10**9), 0, max_norm,
-                           lambda *_: None)
+    train(step_of(model, poses(4), max_norm=max_norm), batches(4, 4))
     assert 20.0 - model.shift.item() == pytest.approx(moved, rel=1e-4)
 
 
-def test_a_loss_that_is_not_finite_stops_the_run():
-    model = Fixed(float('inf'))
-    optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
-    with pytest.raises(UserError, match=r'not finite at step 6, learning rate 1\.00e-03'):
-        engine.train_one_epoch(model, batches(poses(4), 4), optimizer, engine.Schedule(), 5, 1.0, lambda *_: None)
+@pytest.mark.parametrize('max_norm', [True, False])
+def test_a_loss_that_is_not_finite_stops_the_run(max_norm):
+    step = step_of(Fixed(float('inf')), poses(4), max_norm=max_norm)
+    with pytest.raises(UserError, match=r'the loss is not finite at step 6, learning rate 1\.00e-03'):
+        train(step, batches(4, 4), engine.Counters(step=5), Schedule())
+
+
+@pytest.mark.parametrize('max_norm', [True, False])
+def test_a_gradient_that_is_not_finite_stops_the_run_though_the_loss_is(max_norm):
+    step = step_of(Fixed(0.0), poses(4), max_norm=max_norm)
+    step.loss = lambda predicted, _: predicted.square().sum().sqrt()  # the length of nothing has no direction
+    data = poses(4)
+    step.samples = lambda batch: (torch.zeros_like(data.keypoints), torch.zeros_like(data.positions))
+    with pytest.raises(UserError, match='the gradient is not finite at step 1'):
+        train(step, batches(4, 4))
+
+
+@pytest.mark.parametrize('count', [1, 30, 171])
+def test_errors_of_steps_that_were_read_late_name_the_right_step(monkeypatch, count):
+    """As on a GPU, where losses are looked at in bundles."""
+    counters = engine.Counters(step=count)
+    unread = [(2, torch.tensor(0.5), torch.tensor(1.0))] * 3 + [(2, torch.tensor(float('nan')), torch.tensor(1.0))]
+    with pytest.raises(UserError, match=f'at step {count},'):
+        engine._read(unread, counters, 1e-3)
+    assert counters.seen == 6 and counters.loss == 0.5
 
 
 def test_chunks_do_not_change_the_errors():

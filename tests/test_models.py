@@ -9,6 +9,9 @@ import torch
 from torch.nn import functional as F
 
 from common import engine, graph_utils, h36m_dataset
+from common.generators import PoseBatches
+from common.recipe import Recipe, Schedule, learning_rate
+from common.step import TrainingStep
 from models import ModelConfig, build_model, default_config, infer_config
 from models.folded import fold
 from models.graph_non_local import GraphNonLocal
@@ -101,33 +104,26 @@ def test_network_matches_the_golden_output(golden, name):
     np.testing.assert_allclose(output, arrays['output'], rtol=0, atol=1e-5)
 
 
-class _Given:
-    """The golden batches in place of random ones."""
+class _InOrder(PoseBatches):
+    """Batches in the order of the golden arrays in place of a random one."""
 
-    def __init__(self, arrays):
-        self.batches = list(zip(torch.from_numpy(arrays['train_input']), torch.from_numpy(arrays['train_target']),
-                                strict=True))
-
-    def __len__(self):
-        return len(self.batches)
-
-    def __iter__(self):
-        return iter(self.batches)
+    def epoch(self, seen=0):
+        return iter(torch.arange(seen, self.count).split(self.batch_size))
 
 
 def train_on_golden(arrays, name):
     """The engine's own loop over the golden batches, with a learning rate that decays every 5 steps."""
-    model = golden_network(arrays, name)
-    optimizer = engine.make_optimizer(model)
-    losses, rates, total = [], [], [0.0]
-
-    def report(seen, mean):
-        losses.append((seen * mean - total[0]) / 32)
-        total[0] = seen * mean
-        rates.append(engine.learning_rate(optimizer))
-
-    engine.train_one_epoch(model, _Given(arrays), optimizer, engine.Schedule(decay=5), 0, 1.0, report)
-    return model, losses, rates
+    keypoints, positions = (torch.from_numpy(arrays[key]) for key in ('train_input', 'train_target'))
+    batches = _InOrder(keypoints.shape[0] * keypoints.shape[1], keypoints.shape[1], torch.Generator(), 'cpu')
+    keypoints, positions = keypoints.flatten(0, 1), positions.flatten(0, 1)
+    step = TrainingStep(golden_network(arrays, name), Recipe(1, 1), lambda batch: (keypoints[batch], positions[batch]))
+    counters, losses, rates = engine.Counters(), [], []
+    before = 0.0
+    for _ in engine.train_epoch(step, batches, Schedule(decay=5), counters):
+        losses.append((counters.loss_sum - before) / batches.batch_size)
+        rates.append(learning_rate(step.optimizer))
+        before = counters.loss_sum
+    return step.model, losses, rates
 
 
 @pytest.mark.parametrize('name', NETWORKS)

@@ -68,11 +68,11 @@ CHOICES = [{}, {'downsample': 5}, {'actions': ('Walking',)}, {'val_subjects': ('
 @pytest.mark.parametrize('choice', CHOICES)
 def test_what_comes_from_the_cache_is_what_went_in(folder, unreadable, choice):
     first = Data(options(folder, **choice))
-    train, test, outline = first.train(), first.test(), first.dataset
+    train, test, outline = first.train(), first.test(), first.outline
     assert len(kept(folder)) == 2
     unreadable()
     again = Data(options(folder, **choice))
-    assert again.dataset == outline and outline.test_subjects == ('S9',) and len(outline.skeleton) == 16
+    assert again.outline == outline and outline.test_subjects == ('S9',) and len(outline.skeleton) == 16
     assert_same(again.train(), train)
     assert_same(again.test(), test)
 
@@ -82,7 +82,9 @@ def test_the_splits_are_the_published_ones_without_those_kept_out(folder):
         data = Data(options(folder, val_subjects=('S1',)))
         assert {camera.translation.tobytes() for camera in data.train().cameras} == {
             camera.translation.tobytes() for camera in data_utils.load_dataset('tiny', str(folder)).cameras['S5']}
-        assert len(data.train()) == 3 * 12 * 4 and len(data.test()) == 3 * 12 * 4
+        assert len(data.train()) == len(data.validation()) == len(data.test()) == 3 * 12 * 4
+        assert not torch.equal(data.validation().positions, data.train().positions)
+    assert len(kept(folder)) == 3
 
 
 def test_other_options_have_files_of_their_own(folder):
@@ -155,7 +157,7 @@ def test_an_archive_of_something_else_is_made_again(folder):
                     {'keypoints': np.zeros(3)}):
         np.savez(path, **entries)
         data = Data(options(folder))
-        assert data.dataset.name == 'tiny'
+        assert data.outline.name == 'tiny'
         assert_same(data.train(), whole)
 
 

@@ -16,27 +16,7 @@ from common import npz
 from common.checkpoint import load_checkpoint
 from common.log import COLUMNS
 from conftest import ROOT, moving_people
-
-SMALL = ['-d', 'tiny', '--device', 'cpu', '-b', '32']
-GCN = [*SMALL, '-z', '8', '-l', '1']
-
-
-@pytest.fixture
-def workplace(data_dir, monkeypatch):
-    """A working directory with `data/data_3d_tiny.npz`."""
-    monkeypatch.chdir(data_dir.parent)
-    return data_dir.parent
-
-
-def run_folder(root='checkpoint'):
-    (folder,) = os.listdir(root)
-    return os.path.join(root, folder)
-
-
-def train(script, *arguments, main=main_gcn.main):
-    status, out, err = script(main, *arguments)
-    assert status == 0, err
-    return out
+from runs import GCN, SMALL, assert_same_run, run_folder, train
 
 
 @pytest.mark.parametrize('main, network', [
@@ -77,15 +57,8 @@ def test_resuming_gives_the_same_bits_as_never_stopping(workplace, script, main,
     halves = run_folder('halves')
     train(script, '-e', '4', '--device', 'cpu', '-r', f'{halves}/ckpt_epoch_0002.pth.tar', main=main)
     assert os.listdir('halves') == [os.path.basename(halves)]
-    one, two = (load_checkpoint(f'{folder}/ckpt_last.pth.tar') for folder in (run_folder('whole'), halves))
-    assert list(one.state_dict) == list(two.state_dict)
-    assert all(torch.equal(one.state_dict[key], two.state_dict[key]) for key in one.state_dict)
-    for index, state in one.optimizer['state'].items():
-        assert all(torch.equal(state[key], two.optimizer['state'][index][key]) for key in state)
-    assert (one.step, one.lr, one.error, one.best_error) == (two.step, two.lr, two.error, two.best_error)
-    assert all(torch.equal(one.random[key], two.random[key]) for key in one.random)
-    logs = [(workplace / folder / 'log.txt').read_text() for folder in (run_folder('whole'), halves)]
-    assert logs[0] == logs[1] and len(logs[0].splitlines()) == 5
+    assert_same_run(run_folder('whole'), halves)
+    assert len((workplace / halves / 'log.txt').read_text().splitlines()) == 5
 
 
 def test_the_same_seed_gives_the_same_bits_and_another_seed_others(workplace, script):
@@ -221,23 +194,6 @@ def test_evaluation_leaves_no_trace_and_needs_no_training_subjects(trained, work
     before = sorted(os.walk(workplace))
     train(script, '-d', 'test', '--evaluate', trained['gcn'])
     assert sorted(os.walk(workplace)) == before
-
-
-def test_an_interrupted_run_tells_how_to_go_on(workplace, script, monkeypatch):
-    from common import engine
-    whole_epoch, epochs = engine.train_one_epoch, []
-
-    def interrupted_in_the_second(*arguments):
-        epochs.append(1)
-        if len(epochs) == 2:
-            raise KeyboardInterrupt
-        return whole_epoch(*arguments)
-
-    monkeypatch.setattr(engine, 'train_one_epoch', interrupted_in_the_second)
-    status, out, err = script(main_gcn.main, *GCN, '-e', '3')
-    assert status == 130 and 'stopped' in err
-    path = re.search(r'--resume (\S+)', out).group(1)
-    assert load_checkpoint(path).epoch == 1
 
 
 def test_scripts_run_as_programs(workplace):

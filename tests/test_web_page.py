@@ -13,7 +13,7 @@ from chromium import PROGRAM, Page
 from common.rendering import animation
 from common.rendering.video import VideoFrames
 from common.rendering.visualization import LEFT, RIGHT
-from make_clips import LWRIST, STEP, make_clip, write_video
+from make_clips import LWRIST, STEP, frames_of_page, make_clip, write_video
 
 pytest.importorskip('plotly')
 
@@ -29,7 +29,7 @@ def test_what_the_page_holds(tmp_path):
     clip.views[0].positions[1, 3] = np.nan
     clip.views[0].errors[3] = np.nan
     text = write(clip, tmp_path / 'a.html')
-    frames = [json.loads(line[len('frames.push('):-2]) for line in text.splitlines() if line.startswith('frames.push(')]
+    frames = frames_of_page(text)
     assert len(frames) == 6
     np.testing.assert_allclose(np.reshape(frames[2]['keypoints'], (2, 16, 2)), clip.keypoints[:, 2], atol=0.051)
     for view, positions in zip(clip.views, frames[2]['views'], strict=True):

@@ -41,6 +41,8 @@ def read_detections(path: str, format: str | None = None, sequence: str | None =
         found = detection_arrays.read_arrays(path, format, sequence)
     else:
         found = _read_json(path, format)
+    if sequence is not None and found.format != 'videopose3d':
+        raise UserError(f'{path} is of the format {found.format}, which holds one sequence: leave --sequence out.')
     if not any(found.people.values()):
         raise UserError(f'{path} holds no person: the detector has found nobody in its {len(found.people)} frames.')
     return found

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from common import h36m_dataset, npz
-from common.errors import UserError
 from common.files import atomic_write
 from common.lifting.bvh import write_bvh
 from common.lifting.tracking import Track
@@ -49,12 +48,6 @@ class Lifted:
                 'swapped': track.swapped, 'joint_names': np.array(skeleton.names), 'bones': np.array(skeleton.bones),
                 'image_size': np.array(self.size), 'fps': np.array(self.fps or np.nan), 'axes': np.array(self.axes),
                 'units': np.array('metres from the hip'), 'checkpoint': np.array(os.path.basename(self.checkpoint))}
-
-
-def check_suffix(path: str, suffixes: tuple[str, ...], flag: str) -> None:
-    """Refuse a name that does not say what is to be written, before any work is done."""
-    if os.path.splitext(path)[1].lower() not in suffixes:
-        raise UserError(f'{flag} {path}: the name must end in {" or ".join(suffixes)}.')
 
 
 def path_of(path: str, track: Track, several: bool) -> str:

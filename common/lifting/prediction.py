@@ -11,6 +11,7 @@ import torch
 from common.camera import normalize_screen
 from common.data_utils import warn
 from common.errors import UserError, listing
+from common.files import check_suffix
 from common.lifting import framing, lift_output, tracking
 from common.lifting.detections import read_detections
 from common.lifting.detector_mediapipe import DETECTORS, detect
@@ -23,6 +24,7 @@ from common.lifting.placing import make_clip
 from common.lifting.tracking import Track
 from common.rendering import animation
 from common.rendering.video import VideoFrames
+from common.rendering.visualization import check_size
 
 USUAL_FPS = 30.0
 _LOST = 15  # frames after which somebody without identifier is somebody new, unless --max_gap is longer
@@ -64,7 +66,7 @@ def run(options: Options) -> None:
     Raises:
         UserError: it cannot be done.
     """
-    _check_names(options)
+    _check_output(options)
     lifter = Lifter(options.checkpoint, options.device, options.trained_on)
     video = VideoFrames(options.video) if options.video else None
     detections = _detections(options, video)
@@ -96,13 +98,14 @@ def frame_rate(video: VideoFrames) -> float:
     return video.count / video.seconds if video.seconds > 0 else USUAL_FPS
 
 
-def _check_names(options: Options) -> None:
+def _check_output(options: Options) -> None:
     if options.output:
-        lift_output.check_suffix(options.output, lift_output.SUFFIXES, '--output')
+        check_suffix(options.output, lift_output.SUFFIXES, '--output')
     if options.bvh:
-        lift_output.check_suffix(options.bvh, ('.bvh',), '--bvh')
+        check_suffix(options.bvh, ('.bvh',), '--bvh')
     if options.render:
-        lift_output.check_suffix(options.render, animation.SUFFIXES, '--render')
+        check_suffix(options.render, animation.SUFFIXES, '--render')
+        check_size(options.viz_size)
 
 
 def _detections(options: Options, video: VideoFrames | None) -> Detections:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -18,7 +17,7 @@ from tqdm import tqdm
 
 from common.data_utils import warn
 from common.errors import UserError
-from common.files import atomic_path
+from common.files import atomic_path, check_suffix
 from common.rendering import gif, web_page
 from common.rendering.clip import Clip
 from common.rendering.video import VideoFrames, ffmpeg
@@ -29,21 +28,6 @@ GIF_FPS = 50.0  # delays are whole hundredths of a second, and browsers slow a s
 GIF_LONGEST = 65535  # hundredths of a second, the longest delay there is
 SHEET_FRAMES = 8
 SHEET_ASPECT = 4 / 3
-
-
-def suffix_of(path: str) -> str:
-    """The kind of file that a name asks for.
-
-    Raises:
-        UserError: it is none that can be written.
-    """
-    suffix = os.path.splitext(path)[1].lower()
-    if suffix not in SUFFIXES:
-        raise UserError(f'--viz_output {path}: the name must end in {", ".join(SUFFIXES[:-1])} or {SUFFIXES[-1]}, '
-                        f'which choose what is made.')
-    if os.path.isdir(path):
-        raise UserError(f'--viz_output {path} is a folder; name a file.')
-    return suffix
 
 
 def render(clip: Clip, path: str, size: float = 5, bitrate: int = 3000, video: VideoFrames | None = None) -> Clip:
@@ -58,10 +42,11 @@ def render(clip: Clip, path: str, size: float = 5, bitrate: int = 3000, video: V
     Raises:
         UserError: the file cannot be written, a package is missing, or the video cannot be used.
     """
-    suffix = suffix_of(path)
+    suffix = check_suffix(path, SUFFIXES)
     if video is not None:
         if not video.covered:
-            raise UserError(f'{video.path} ends before the clip begins: use a smaller --viz_skip.')
+            raise UserError(f'{video.path} ends before the clip begins, after {video.count} frames: is it the video of '
+                            f'these keypoints, or is too much of it skipped?')
         if not math.isclose(video.size[0] / video.size[1], clip.image_size[0] / clip.image_size[1], rel_tol=0.02):
             warn(f'{video.path} is {video.size[0]}x{video.size[1]} and is stretched to the shape of the image that the '
                  f'keypoints lie in, {clip.image_size[0]}x{clip.image_size[1]}: is it of this camera?')

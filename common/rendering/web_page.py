@@ -62,7 +62,8 @@ def _constants(clip: Clip, eye: Eye, window: tuple[float, ...]) -> dict:
     """What the page's script knows of the whole clip."""
     joints, people = len(clip.skeleton), len(clip.keypoints)
     longest = max(2 * eye.floor, eye.target[2] * 2)  # which is 1 to plotly
-    largest = float((eye.highest - eye.lowest).max() / longest)
+    across = 2 * max(-eye.lowest[0], eye.highest[0])  # the middle of the floor stays that of the panel
+    largest = float(max(across, eye.highest[1] - eye.lowest[1]) / longest)
     bones = [(person * joints + parent, person * joints + child, color) for person in range(people)
              for (parent, child), color in zip(clip.skeleton.bones, look.bone_colors(clip.skeleton), strict=True)]
     return {'fps': clip.fps, 'start': clip.start, 'caption': clip.caption, 'window': window, 'bones': bones,

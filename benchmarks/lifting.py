@@ -1,0 +1,68 @@
+"""The figures of docs/predict.md: what layouts and framing do to the result, and how long a single pose takes.
+
+    python -m benchmarks.lifting CHECKPOINT                      # S9 of the demo set
+    python -m benchmarks.lifting CHECKPOINT data_3d_cmu.npz      # S9 of another
+"""
+
+import sys
+import time
+
+import numpy as np
+import torch
+
+from common import h36m_dataset
+from common.camera import image_coordinates, project, world_to_camera
+from common.lifting.keypoints import JOINTS, LAYOUTS
+from common.lifting.lifter import Lifter
+from common.loss import mpjpe, p_mpjpe
+from common.npz import read_npz
+from data.prepare_data_demo import make_demo
+from tests.make_detections import spread, with_face
+
+EVERY = 2
+SQUARE, WIDE = (1000, 1000), (1920, 1080)
+FRAMINGS = {'as in training': (1, (0, 0), SQUARE), 'the same pixels': (1, (460, 40), WIDE),
+            'half the size': (0.5, (500, 300), WIDE), '0.3 of the size, at the edge': (0.3, (1500, 400), WIDE)}
+
+
+def views(takes):
+    """Every take as every camera of S9 sees it in a square image: (T, 21, 2) pixels, and (T, 16, 3) metres."""
+    for take in takes:
+        poses = with_face(take[::EVERY, h36m_dataset.KEPT_JOINTS])
+        for camera in h36m_dataset.cameras()['S9']:
+            seen = world_to_camera(poses, camera)
+            yield image_coordinates(project(seen, camera).astype(float), *SQUARE), (seen - seen[:, :1])[:, :JOINTS]
+
+
+def errors(lifted, truth):
+    """MPJPE and P-MPJPE in mm of lists of (T, 16, 3)."""
+    pair = [torch.from_numpy(np.concatenate(positions)).double() for positions in (lifted, truth)]
+    return ', '.join(f'{1000 * measure(*pair).mean():.1f}' for measure in (mpjpe, p_mpjpe))
+
+
+def main():
+    torch.set_num_threads(1)
+    lift = Lifter(sys.argv[1])
+    world = read_npz(sys.argv[2], ('positions_3d',))['positions_3d'] if len(sys.argv) > 2 else make_demo()
+    pixels, truth = zip(*views(world['S9'].values()))
+    direct = [lift(view[:, :JOINTS], SQUARE, 'h36m16') for view in pixels]
+    print(f'{sum(map(len, pixels)):,} poses\nlayout, mm from h36m16, MPJPE and P-MPJPE')
+    for name in LAYOUTS:
+        lifted = [lift(spread(view, name), SQUARE, name) for view in pixels]
+        away = np.linalg.norm(np.concatenate(lifted) - np.concatenate(direct), axis=-1)
+        print(f'{name:12} {1000 * away.mean():6.1f}   {errors(lifted, truth)}')
+    print('framing, MPJPE and P-MPJPE, the same with center_crop')
+    for name, (scale, shift, size) in FRAMINGS.items():
+        found = [[lift(view[:, :JOINTS] * scale + shift, size, 'h36m16', center_crop=crop) for view in pixels]
+                 for crop in (False, True)]
+        print(f'{name:30} {" | ".join(errors(lifted, truth) for lifted in found)}')
+    pose, times = pixels[0][0, :JOINTS], []
+    for _ in range(300):
+        start = time.perf_counter()
+        lift(pose, SQUARE, 'h36m16')
+        times.append(time.perf_counter() - start)
+    print(f'a single pose: {1000 * np.median(times):.2f} ms (median of {len(times)}, one thread)')
+
+
+if __name__ == '__main__':
+    main()

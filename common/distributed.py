@@ -1,0 +1,122 @@
+"""Several processes as one run: what `torchrun` started, and the few words they exchange.
+
+Without `torchrun` every function is what a single process expects.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.distributed.nn.functional import all_reduce
+
+from common.errors import UserError
+
+
+def start(device: torch.device) -> torch.device:
+    """Join the processes that `torchrun` started, if it did; gives the device of this one.
+
+    Only the first process prints from here on.
+
+    Raises:
+        UserError: processes cannot share that kind of device.
+    """
+    if int(os.environ.get('WORLD_SIZE', '1')) == 1:
+        return device
+    if device.type == 'mps':
+        raise UserError('torchrun does not work with --device mps; use --device cpu.')
+    if device.type == 'cuda':
+        local = int(os.environ['LOCAL_RANK'])
+        if local >= torch.cuda.device_count():
+            raise UserError(f'torchrun started more processes than this machine has GPUs '
+                            f'({torch.cuda.device_count()}): lower --nproc_per_node.')
+        device = torch.device('cuda', local)
+        torch.cuda.set_device(device)
+    dist.init_process_group('nccl' if device.type == 'cuda' else 'gloo')
+    if rank():
+        sys.stdout = open(os.devnull, 'w', encoding='utf-8')  # noqa: SIM115 - for the rest of the process
+    return device
+
+
+def finish() -> None:
+    """Part from the other processes, if there are any."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
+def size() -> int:
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def rank() -> int:
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def share(numbers: Tensor) -> Tensor:
+    """This process's part of a batch, (B,) -> about (B / size,)."""
+    return numbers[rank()::size()]
+
+
+def part(count: int) -> slice:
+    """This process's part of `count` things in a row."""
+    return slice(count * rank() // size(), count * (rank() + 1) // size())
+
+
+def total(tensor: Tensor) -> Tensor:
+    """The sum over the processes."""
+    if size() > 1:
+        dist.all_reduce(tensor)
+    return tensor
+
+
+def gathered(mine: Tensor, count: int) -> Tensor:
+    """The `count` things in a row of which each process has its `part`, to the bit."""
+    whole = mine.new_zeros(count, *mine.shape[1:])
+    whole[part(count)] = mine
+    return total(whole)
+
+
+def highest(number: int, device: torch.device) -> int:
+    """The largest of the processes' numbers."""
+    if size() == 1:
+        return number
+    tensor = torch.tensor(number, device=device)
+    dist.all_reduce(tensor, dist.ReduceOp.MAX)
+    return int(tensor)
+
+
+def parallel(model: nn.Module) -> nn.Module:
+    """A network whose gradients are the mean over the processes, and whose batch norms see all their poses.
+
+    `model` itself is changed and shares its weights with what is returned; alone it is returned as it is.
+    """
+    if size() == 1:
+        return model
+    for module in model.modules():
+        if type(module) is nn.BatchNorm1d:
+            module.__class__ = SharedBatchNorm1d  # the same tensors under the same names
+    return nn.parallel.DistributedDataParallel(model, broadcast_buffers=False)
+
+
+class SharedBatchNorm1d(nn.BatchNorm1d):
+    """Batch norm over the poses of all processes; unlike PyTorch's SyncBatchNorm it works on CPUs too.
+
+    The processes may have different numbers of poses, or none. Shapes: (N, C) -> (N, C).
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return super().forward(x)
+        assert self.running_mean is not None and self.running_var is not None and self.num_batches_tracked is not None
+        assert self.momentum is not None
+        count = total(torch.tensor(float(len(x)), device=x.device))
+        mean = all_reduce(x.sum(0)) / count
+        variance = all_reduce((x - mean).square().sum(0)) / count
+        with torch.no_grad():
+            self.num_batches_tracked += 1
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(variance * (count / (count - 1)), self.momentum)
+        return (x - mean) * (variance + self.eps).rsqrt() * self.weight + self.bias

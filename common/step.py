@@ -1,0 +1,95 @@
+"""One training step: gather, forward, backward, clip, optimiser, and the moving average of the weights."""
+
+from __future__ import annotations
+
+import copy
+import math
+
+import torch
+from torch import Tensor, nn
+
+from common import distributed
+from common.augmentation import Samples
+from common.recipe import LOSSES, Recipe, make_optimizer
+
+MAX_NORM = 1.0  # of the gradient, as published
+
+
+class TrainingStep:
+    """Takes one step of a recipe.
+
+    Args:
+        model: on the device of the samples.
+        recipe: its optimizer, loss, clipping, batch norm's momentum, moving average and precision.
+        samples: numbers of poses (B,) -> keypoints (B, J, 2), positions (B, J, 3).
+    """
+
+    def __init__(self, model: nn.Module, recipe: Recipe, samples: Samples) -> None:
+        self.model, self.recipe, self.samples = model, recipe, samples
+        network = distributed.parallel(model)
+        self.network = torch.compile(network) if recipe.compile else network
+        self.optimizer = make_optimizer(model, recipe)
+        self.max_norm = MAX_NORM if recipe.max_norm else math.inf
+        self.loss = LOSSES[recipe.loss]
+        self.joints: slice = model.loss_joints  # type: ignore[assignment]
+        self.average = MovingAverage(model, recipe.ema) if recipe.ema else None
+        for module in model.modules():
+            if isinstance(module, nn.BatchNorm1d):
+                module.momentum = recipe.bn_momentum
+
+    def __call__(self, batch: Tensor) -> tuple[Tensor, Tensor]:
+        """Train on the poses with these numbers, (B,); of several processes each takes its share.
+
+        Returns:
+            the mean loss of the batch and the norm of its gradient, () each, on the device.
+        """
+        mine = distributed.share(batch)
+        keypoints, positions = self.samples(mine)
+        with torch.autocast(batch.device.type, torch.bfloat16, enabled=self.recipe.amp == 'bf16'):
+            loss = self.loss(self.network(keypoints)[:, self.joints], positions[:, self.joints])
+        if distributed.size() > 1:  # the mean over the batch, whatever the processes' shares; gradients are averaged
+            loss = loss.nan_to_num() if not len(mine) else loss
+            loss = loss * (len(mine) * distributed.size() / len(batch))
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.max_norm)
+        self.optimizer.step()
+        if self.average:
+            self.average.update()
+        return distributed.total(loss.detach() / distributed.size()), norm
+
+
+class MovingAverage:
+    """The exponential moving average of a network's weights, its batch norms' statistics included.
+
+    While the average is young its decay is (1 + n) / (10 + n) after n updates, so that the first weights are forgotten.
+
+    Args:
+        model: what is followed.
+        decay: share of the average that an update keeps.
+
+    Attributes:
+        model: a network with the averaged weights.
+        updates: how many there were.
+    """
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.decay, self.updates = decay, 0
+        self.model = copy.deepcopy(model).requires_grad_(False)
+        self._averages, self._weights = ([value for value in network.state_dict().values() if value.is_floating_point()]
+                                         for network in (self.model, model))
+
+    @torch.no_grad()
+    def update(self) -> None:
+        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
+        torch._foreach_lerp_(self._averages, self._weights, 1 - decay)
+        self.updates += 1
+
+    def load(self, state: dict[str, Tensor], updates: int) -> None:
+        self.model.load_state_dict(state)
+        self.updates = updates
+
+
+def make_step(model: nn.Module, recipe: Recipe, samples: Samples) -> TrainingStep:
+    """The fastest way to take a recipe's steps on the model's device."""
+    return TrainingStep(model, recipe, samples)
