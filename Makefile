@@ -5,12 +5,13 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO_RUN := $(VENV)/demo
 
-.PHONY: demo test test-video fuzz lint clean help
+.PHONY: demo test test-video fuzz bench lint clean help
 
 help:
 	@echo "make demo   install into $(VENV), train on the demo data for two minutes, evaluate, draw demo.gif"
 	@echo "make test   install into $(VENV), run the linters and all tests"
 	@echo "make fuzz   read ten thousand damaged files"
+	@echo "make bench  measure speed and memory against a straightforward program, half an hour"
 	@echo "make test-video  a real clip through predict.py with MediaPipe, in an environment apart"
 	@echo "make clean  remove $(VENV) and what the demo made"
 
@@ -59,6 +60,9 @@ $(VENV)-video/installed: requirements-video.txt requirements.txt
 # Ten thousand damaged files: each must be read or answered with a sentence.
 fuzz: $(VENV)/installed-dev
 	$(BIN)/python -m tests.fuzz --inputs 10000
+
+bench: $(VENV)/installed
+	$(BIN)/python -m benchmarks --output $(VENV)/benchmark.json
 
 clean:
 	rm -rf $(VENV) $(VENV)-video demo.gif data/data_3d_demo.npz

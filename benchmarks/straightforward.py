@@ -121,8 +121,8 @@ class PoseDataset(Dataset):
         return torch.from_numpy(self.keypoints[index]), torch.from_numpy(self.positions[index])
 
 
-def batches(poses, batch_size: int) -> DataLoader:
-    return DataLoader(PoseDataset(poses.keypoints.numpy(), poses.positions.numpy()), batch_size, shuffle=True)
+def batches(poses, batch_size: int, shuffle: bool = True) -> DataLoader:
+    return DataLoader(PoseDataset(poses.keypoints.numpy(), poses.positions.numpy()), batch_size, shuffle)
 
 
 def train_step(model, optimizer, keypoints, positions):
@@ -139,14 +139,24 @@ def train_step(model, optimizer, keypoints, positions):
 def evaluate(model, poses, batch_size: int = 64):
     """Mean P1 and P2 (mm) over poses, batch by batch, the alignment by NumPy's batched SVD."""
     model.eval()
+    device = next(model.parameters()).device
     p1, p2, count = 0.0, 0.0, len(poses)
-    for start in range(0, count, batch_size):
-        target = poses.positions[start:start + batch_size].numpy()
-        predicted = model(poses.keypoints[start:start + batch_size]).numpy()
+    for keypoints, positions in batches(poses, batch_size, shuffle=False):
+        predicted, target = model(keypoints.to(device)).cpu().numpy(), positions.numpy()
         predicted = predicted - predicted[:, :1]
         p1 += np.linalg.norm(predicted - target, axis=2).mean(1).sum()
-        p2 += np.linalg.norm(aligned(predicted, target) - target, axis=2).mean(1).sum()
+        p2 += p_mpjpe(predicted, target).sum()
     return p1 / count * 1000, p2 / count * 1000
+
+
+def mean_p_mpjpe(predicted, target, batch_size: int = 64):
+    """P2 (mm) over (N, J, 3) arrays, batch by batch."""
+    batches = (slice(start, start + batch_size) for start in range(0, len(predicted), batch_size))
+    return sum(p_mpjpe(predicted[batch], target[batch]).sum() for batch in batches) / len(predicted) * 1000
+
+
+def p_mpjpe(predicted, target):
+    return np.linalg.norm(aligned(predicted, target) - target, axis=2).mean(1)
 
 
 def aligned(predicted, target):

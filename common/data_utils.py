@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -70,14 +71,39 @@ class Poses:
     def __len__(self) -> int:
         return len(self.keypoints)
 
+    def tensors(self) -> dict[str, Tensor]:
+        """Those attributes that have a row for each pose."""
+        return {part.name: getattr(self, part.name) for part in fields(self) if not part.kw_only}
+
     def to(self, device: torch.device) -> Poses:
-        tensors = (self.keypoints, self.positions, self.roots, self.kinds, self.views)
-        return Poses(*(tensor.to(device) for tensor in tensors), kind_names=self.kind_names, cameras=self.cameras)
+        return Poses(**{name: tensor.to(device) for name, tensor in self.tensors().items()},
+                     kind_names=self.kind_names, cameras=self.cameras)
+
+
+_listeners: list[list[str]] = []
 
 
 def warn(sentence: str) -> None:
     """Tell the user something that does not stop the program."""
     print(f'Warning: {sentence}', file=sys.stderr)
+    for listener in _listeners:
+        listener.append(sentence)
+
+
+@contextmanager
+def heard_warnings() -> Iterator[list[str]]:
+    """The sentences that `warn` tells meanwhile."""
+    _listeners.append([])
+    try:
+        yield _listeners[-1]
+    finally:
+        _listeners.pop()
+
+
+def source_paths(dataset: str, keypoints: str, data_dir: str) -> tuple[str, str]:
+    """Where a dataset's 3D lies, and where its 2D, which need not be there for keypoints 'gt'."""
+    return (os.path.join(data_dir, f'data_3d_{dataset}.npz'),
+            os.path.join(data_dir, f'data_2d_{dataset}_{keypoints}.npz'))
 
 
 def load_dataset(name: str, data_dir: str) -> MocapDataset:
@@ -86,7 +112,7 @@ def load_dataset(name: str, data_dir: str) -> MocapDataset:
     Raises:
         UserError: the file is missing, is damaged, or does not hold what it should.
     """
-    path = os.path.join(data_dir, f'data_3d_{name}.npz')
+    path, _ = source_paths(name, '', data_dir)
     if not os.path.exists(path):
         if name != 'demo':
             raise UserError(f'{path} is not there: data/README.md tells how to make it, --data_dir where to look; '
@@ -124,7 +150,7 @@ def load_keypoints(dataset: MocapDataset, keypoints: str, data_dir: str) -> Keyp
     Raises:
         UserError: the file is missing, is damaged, or does not hold what it should.
     """
-    path = os.path.join(data_dir, f'data_2d_{dataset.name}_{keypoints}.npz')
+    _, path = source_paths(dataset.name, keypoints, data_dir)
     if not os.path.exists(path):
         if keypoints == 'gt':
             return {subject: {action: [project(world_to_camera(sequence, camera), camera)
