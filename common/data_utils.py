@@ -200,10 +200,10 @@ def _two_levels(path, entry, content):
 
 def _checked_fps(path, fps):
     """Frames a second, which only files of this project tell."""
-    array = np.asarray(fps)
-    if array.shape or array.dtype.kind not in 'iuf' or not 1 <= array <= 1000:
+    number = fps.item() if isinstance(fps, np.ndarray) and not fps.shape else fps
+    if type(number) not in (int, float) or not 1 <= number <= 1000:
         raise UserError(f'{path}: fps must be one number from 1 to 1000.')
-    return float(array)
+    return float(number)
 
 
 def _checked_positions(path, subject, action, sequence):

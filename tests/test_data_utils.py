@@ -5,25 +5,16 @@ import pytest
 import torch
 
 from common import data_utils, h36m_dataset, npz
-from common.camera import image_coordinates, normalize_screen, project, world_to_camera
+from common.camera import normalize_screen, project, world_to_camera
 from common.errors import UserError
 from common.mocap_dataset import kind_of
-from conftest import moving_people
+from conftest import moving_people, pixels_of
 
 CAMERAS = h36m_dataset.cameras()
 
 
 def load(folder, name='tiny'):
     return data_utils.load_dataset(name, str(folder))
-
-
-def pixels_of(people, joints=16, extra=0):
-    """Published layout: [T + extra frames] of pixels for every camera."""
-    return {subject: {action: [
-        image_coordinates(project(world_to_camera(np.concatenate([sequence, sequence[:1].repeat(extra, 0)])
-                                                  [:, h36m_dataset.KEPT_JOINTS], camera), camera), camera.width,
-                          camera.height) for camera in CAMERAS[subject]]
-        for action, sequence in actions.items()} for subject, actions in people.items()}
 
 
 def write_2d(folder, content, name='data_2d_tiny_det'):
