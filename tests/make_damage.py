@@ -138,7 +138,7 @@ def damage_tree(rng: random.Random, tree: Any) -> Any:
     for _ in range(rng.choice((1, 1, 2, 3))):
         parent, key = _branch(rng, root)
         value, kind = parent[key], rng.randrange(6)
-        if isinstance(value, np.ndarray) and value.ndim > 1 and kind < 5:
+        if isinstance(value, np.ndarray) and value.ndim > 1 and value.dtype.kind in 'fi' and kind < 5:
             with np.errstate(all='ignore'), warnings.catch_warnings():
                 warnings.simplefilter('ignore')
                 parent[key] = rng.choice(ODD_ARRAYS)(value)
