@@ -5,12 +5,13 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO_RUN := $(VENV)/demo
 
-.PHONY: demo test test-video fuzz lint clean help
+.PHONY: demo test test-video fuzz load lint clean help
 
 help:
 	@echo "make demo   install into $(VENV), train on the demo data for two minutes, evaluate, draw demo.gif"
-	@echo "make test   install into $(VENV), run the linters and all tests"
+	@echo "make test   install into $(VENV), run the linters and all tests, print the branch coverage"
 	@echo "make fuzz   read ten thousand damaged files"
+	@echo "make load   measure that memory stays flat with five million poses and with long clips"
 	@echo "make test-video  a real clip through predict.py with MediaPipe, in an environment apart"
 	@echo "make clean  remove $(VENV) and what the demo made"
 
@@ -45,7 +46,7 @@ lint: $(VENV)/installed-dev
 	$(BIN)/mypy
 
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --cov
 
 # A real clip through a real detector; MediaPipe wants Python 3.9 to 3.12 and numpy < 2, so it has an environment apart.
 test-video: $(VENV)-video/installed demo
@@ -59,6 +60,9 @@ $(VENV)-video/installed: requirements-video.txt requirements.txt
 # Ten thousand damaged files: each must be read or answered with a sentence.
 fuzz: $(VENV)/installed-dev
 	$(BIN)/python -m tests.fuzz --inputs 10000
+
+load: $(VENV)/installed-dev
+	$(BIN)/python -m tests.load_check
 
 clean:
 	rm -rf $(VENV) $(VENV)-video demo.gif data/data_3d_demo.npz

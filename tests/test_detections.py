@@ -1,12 +1,14 @@
 """Detector files: every format is recognised and read, and every damage is answered with one sentence."""
 
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
 
 from common import npz
 from common.errors import UserError
+from common.lifting import detections
 from common.lifting.detections import read_detections
 from make_detections import COCO_LIKE, as_persons, spread, write
 
@@ -153,6 +155,24 @@ def test_damaged_json_gets_one_sentence(tmp_path, content, sentence):
     with pytest.raises(UserError, match=sentence) as caught:
         read_detections(str(path))
     assert 'x.json' in str(caught.value) and '\n' not in str(caught.value)
+
+
+@pytest.mark.parametrize('part', ['[],', '{},', '{"a":1},', '1,', '"a",', '[[[[]]]],', '1.5,'])
+def test_json_that_grows_is_refused_before_it_has_grown(tmp_path, part, monkeypatch):
+    """What is let through takes no more than was reckoned."""
+    text = '[' + 100_000 * part + '0]'
+    tracemalloc.start()
+    content = json.loads(text)
+    taken = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert len(content) == 100_001
+    monkeypatch.setattr(detections, 'MAX_MEMORY', taken)
+    (tmp_path / 'x.json').write_text(text)
+    with pytest.raises(UserError, match=r'x\.json is refused: it is made of too many lists and values'):
+        read_detections(str(tmp_path / 'x.json'))
+    monkeypatch.setattr(detections, 'MAX_MEMORY', 15 * taken)
+    with pytest.raises(UserError, match='format known|no person'):
+        read_detections(str(tmp_path / 'x.json'))
 
 
 @pytest.mark.parametrize('entries, sentence', [
