@@ -171,7 +171,7 @@ def test_json_that_grows_is_refused_before_it_has_grown(tmp_path, part, monkeypa
     with pytest.raises(UserError, match=r'x\.json is refused: it is made of too many lists and values'):
         read_detections(str(tmp_path / 'x.json'))
     monkeypatch.setattr(detections, 'MAX_MEMORY', 15 * taken)
-    with pytest.raises(UserError, match='format known|no person'):
+    with pytest.raises(UserError, match=r'format known|no person'):
         read_detections(str(tmp_path / 'x.json'))
 
 
