@@ -141,22 +141,23 @@ def main() -> int:
                     target.read(path)
         limit_memory(BYTES)
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        for number in range(arguments.inputs) if arguments.only is None else [arguments.only]:
-            rng = random.Random(f'{arguments.seed}/{number}')
-            row = number % len(table)
-            target, path = table[row], paths[row]
-            content = target.pack(target.damage(rng, seeds[row], everything if rng.random() < 0.2 else ()))
-            _write(path, content)
-            begun = time.monotonic()
-            outcome, detail = (judge_apart if target.apart else judge)(target, path, watch)
-            slowest = max(slowest, (time.monotonic() - begun, number))
-            counts[target.title][outcome] += 1
-            if outcome not in GOOD or arguments.only is not None:
-                print(f'input {number}, {target.title}: {outcome}\n{detail}', flush=True)
-                if arguments.keep:
-                    os.makedirs(arguments.keep, exist_ok=True)
-                    _write(os.path.join(arguments.keep, f'{arguments.seed}-{number}-{target.name.split("/")[-1]}'),
-                           content)
+        with suppress(KeyboardInterrupt):  # what has been tried until then is reported
+            for number in range(arguments.inputs) if arguments.only is None else [arguments.only]:
+                rng = random.Random(f'{arguments.seed}/{number}')
+                row = number % len(table)
+                target, path = table[row], paths[row]
+                content = target.pack(target.damage(rng, seeds[row], everything if rng.random() < 0.2 else ()))
+                _write(path, content)
+                begun = time.monotonic()
+                outcome, detail = (judge_apart if target.apart else judge)(target, path, watch)
+                slowest = max(slowest, (time.monotonic() - begun, number))
+                counts[target.title][outcome] += 1
+                if outcome not in GOOD or arguments.only is not None:
+                    print(f'input {number}, {target.title}: {outcome}\n{detail}', flush=True)
+                    if arguments.keep:
+                        os.makedirs(arguments.keep, exist_ok=True)
+                        _write(os.path.join(arguments.keep, f'{arguments.seed}-{number}-{target.name.split("/")[-1]}'),
+                               content)
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     return _report(counts, slowest, grown, time.monotonic() - started, arguments.seed)
 
