@@ -72,6 +72,11 @@ def test_frames_that_no_video_has_are_refused(walking):
         make_tracks(detections({0: [(walking[0], 1.0, 'a')], 1: [], 900_000_000: [(walking[0], 1.0, 'a')]}), H36M)
 
 
+def test_who_is_lost_is_counted_in_frames_that_were_looked_at(walking):
+    found = detections({frame: [(walking[0], 1.0, None)] for frame in (0, 5, 10, 25, 30)})
+    assert [len(make_tracks(found, H36M, max_lost=lost)) for lost in (3, 2)] == [1, 2]
+
+
 def test_few_detections_do_not_make_many_rows(walking):
     """Found by fuzzing: each row takes memory, whatever it holds, and each person has rows of their own."""
     def seen(last, people):
