@@ -98,13 +98,15 @@ def test_normalised_coordinates_become_pixels_and_are_told(tmp_path, walker, for
     found, note = read_detections(str(path)).scaled((1000, 800))
     assert word in note
     np.testing.assert_allclose(found.people[3][0].keypoints, joints[3], atol=1e-6)
-    found, note = read_detections(str(write(tmp_path, 'alphapose', [spread(walker, 'coco17')]))).scaled((1000, 800))
-    assert note is None
+    for small in (1, 100):  # a hundredth of it are pixels still, of somebody far away
+        alphapose = write(tmp_path, 'alphapose', [spread(walker / small, 'coco17')])
+        found, note = read_detections(str(alphapose)).scaled((1000, 800))
+        assert note is None
 
 
 def test_names_number_the_frames_or_their_order_does(tmp_path, walker, capsys):
     content = json.loads(write(tmp_path, 'alphapose', [spread(walker, 'coco17')]).read_text())
-    for entry, name in zip(content, ['v_03.png', 'v_05.png', 'v_07.png', 'v_09.png', 'v_11.png', 'v_13.png']):
+    for entry, name in zip(content, ['v2_03.png', 'v2_05.png', 'v2_07.png', 'v2_09.png', 'v2_11.png', 'v2_13.png']):
         entry['image_id'] = name
     (tmp_path / 'x.json').write_text(json.dumps(content))
     assert list(read_detections(str(tmp_path / 'x.json')).people) == [3, 5, 7, 9, 11, 13]
@@ -134,6 +136,7 @@ def flat(count=51, value=5.0):
     ([{'image_id': -3, 'keypoints': flat()}], 'frame number outside'),
     ([{'image_id': 1, 'keypoints': flat()}, {'image_id': 'a', 'keypoints': flat()}], 'a text in others'),
     ([{'image_id': 1, 'keypoints': flat()}, {'image_id': 2, 'keypoints': flat(48)}], 'people of 16, 17 joints'),
+    ([{'image_id': 1 << 70, 'keypoints': flat()}], 'a frame number outside 0 to 1000000000'),
     ([{'image_id': 1, 'keypoints': flat(), 'idx': '../../x'}], 'neither a number nor a short name'),
     ([{'image_id': 1, 'keypoints': flat()}, 7], 'entry 1 of the file must be an object'),
     ([{'image_id': 1, 'keypoints': []}], 'instead of'),
