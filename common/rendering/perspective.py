@@ -14,7 +14,7 @@ import numpy as np
 
 ELEVATION = 15.0  # degrees, as published
 TILE = 0.25  # metres, of the floor
-_PART = 1 << 16  # points looked at together
+_PART = 1 << 13  # points looked at together
 
 
 @dataclass(frozen=True)
