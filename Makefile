@@ -5,13 +5,14 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO_RUN := $(VENV)/demo
 
-.PHONY: demo test test-video fuzz bench lint clean help
+.PHONY: demo test test-video fuzz load bench lint clean help
 
 help:
 	@echo "make demo   install into $(VENV), train on the demo data for two minutes, evaluate, draw demo.gif"
-	@echo "make test   install into $(VENV), run the linters and all tests"
+	@echo "make test   install into $(VENV), run the linters and all tests, print the branch coverage"
 	@echo "make fuzz   read ten thousand damaged files"
 	@echo "make bench  measure speed and memory against a straightforward program, half an hour"
+	@echo "make load   measure that memory stays flat with five million poses and with long clips"
 	@echo "make test-video  a real clip through predict.py with MediaPipe, in an environment apart"
 	@echo "make clean  remove $(VENV) and what the demo made"
 
@@ -46,7 +47,7 @@ lint: $(VENV)/installed-dev
 	$(BIN)/mypy
 
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --cov
 
 # A real clip through a real detector; MediaPipe wants Python 3.9 to 3.12 and numpy < 2, so it has an environment apart.
 test-video: $(VENV)-video/installed demo
@@ -61,8 +62,13 @@ $(VENV)-video/installed: requirements-video.txt requirements.txt
 fuzz: $(VENV)/installed-dev
 	$(BIN)/python -m tests.fuzz --inputs 10000
 
+# Speed and memory against a straightforward program of the same equations.
 bench: $(VENV)/installed
 	$(BIN)/python -m benchmarks --output $(VENV)/benchmark.json
+
+# Peak memory with half a million and with five million poses, and with long clips.
+load: $(VENV)/installed-dev
+	$(BIN)/python -m tests.load_check
 
 clean:
 	rm -rf $(VENV) $(VENV)-video demo.gif data/data_3d_demo.npz

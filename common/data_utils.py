@@ -21,6 +21,7 @@ from common.npz import read_npz
 
 # Human poses in metres are never this large; in millimetres they always are.
 MAX_POSE_SIZE = 10.0
+MAX_IMAGES = 100  # widths of the image, from its corner: no detector means what is farther
 
 Keypoints = dict[str, dict[str, list[np.ndarray]]]
 Range = dict[str, list[float]]
@@ -242,20 +243,22 @@ def _two_levels(path, entry, content):
 
 def _checked_fps(path, fps):
     """Frames a second, which only files of this project tell."""
-    array = np.asarray(fps)
-    if array.shape or array.dtype.kind not in 'iuf' or not 1 <= array <= 1000:
+    number = fps.item() if isinstance(fps, np.ndarray) and not fps.shape else fps
+    if type(number) not in (int, float) or not 1 <= number <= 1000:
         raise UserError(f'{path}: fps must be one number from 1 to 1000.')
-    return float(array)
+    return float(number)
 
 
 def _checked_positions(path, subject, action, sequence):
     """One sequence as (T, 16, 3) float32, refused where it cannot be poses in metres."""
     where = f'{path}: {subject} {action}'
     joints = len(h36m_dataset.SKELETON_32)
+    if not isinstance(action, str):
+        raise UserError(f'{where} is not named by a text; data/README.md describes the layout.')
     if not isinstance(sequence, np.ndarray) or sequence.ndim != 3 or sequence.shape[1:] != (joints, 3):
         raise UserError(f'{where} must be an array (frames, {joints}, 3), not {_shape_of(sequence)}.')
     kept = _finite_floats(where, sequence[:, h36m_dataset.KEPT_JOINTS])
-    if len(kept) and np.ptp(kept, axis=1).max() > MAX_POSE_SIZE:
+    if np.ptp(kept, axis=1).max() > MAX_POSE_SIZE:
         raise UserError(f'{where} has poses {np.ptp(kept, axis=1).max():,.0f} m across: are they in millimetres? '
                         f'Positions must be in metres.')
     return kept
@@ -275,8 +278,12 @@ def _checked_views(path, dataset, subject, action, views):
         if view.shape[1] == joints + 1:  # VideoPose3D's files have the Neck/Nose too
             view = np.delete(view, h36m_dataset.NECK_IN_17, axis=1)
         pixels = _finite_floats(at, view[..., :2])
-        if len(pixels) and np.abs(pixels).max() <= 2:
+        farthest = np.abs(pixels).max()
+        if farthest <= 2:
             raise UserError(f'{at} lies within 2 pixels of the origin: is it normalised already? It must be in pixels.')
+        if farthest > MAX_IMAGES * camera.width:
+            raise UserError(f'{at} has coordinates of up to {farthest:.3g} pixels in an image of {camera.width}x'
+                            f'{camera.height}: it must be in pixels of that image.')
         checked.append(normalize_screen(pixels, camera.width, camera.height))
     return checked
 
@@ -284,7 +291,10 @@ def _checked_views(path, dataset, subject, action, views):
 def _finite_floats(where, array):
     if array.dtype.kind not in 'fiu':
         raise UserError(f'{where} must hold numbers, not {array.dtype}.')
-    array = np.ascontiguousarray(array, np.float32)
+    if not len(array):
+        raise UserError(f'{where} is empty: leave it out, or make the file again.')
+    with np.errstate(over='ignore'):  # too large for float32 is infinite, which is told
+        array = np.ascontiguousarray(array, np.float32)
     if not np.isfinite(array).all():
         frame = int(np.argwhere(~np.isfinite(array))[0, 0])
         raise UserError(f'{where} holds a number that is not finite, first in frame {frame}.')
@@ -292,6 +302,8 @@ def _finite_floats(where, array):
 
 
 def _shape_of(value):
+    if isinstance(value, list | tuple):
+        return f'{type(value).__name__} of {len(value)}'
     return f'{value.dtype} {value.shape}' if isinstance(value, np.ndarray) else type(value).__name__
 
 

@@ -67,9 +67,11 @@ def part(count: int) -> slice:
 
 def total(tensor: Tensor) -> Tensor:
     """The sum over the processes."""
-    if size() > 1:
-        dist.all_reduce(tensor)
-    return tensor
+    if size() == 1:
+        return tensor
+    sent = tensor.cuda() if dist.get_backend() == 'nccl' else tensor  # NCCL takes nothing that is not on its device
+    dist.all_reduce(sent)
+    return sent.to(tensor.device)
 
 
 def gathered(mine: Tensor, count: int) -> Tensor:

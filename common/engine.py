@@ -26,7 +26,8 @@ from common.recipe import Schedule, set_learning_rate
 from common.step import TrainingStep
 from models.folded import fold
 
-EVALUATION_BATCH = 512  # activations of a few MB, which stay in a core's cache
+CPU_BATCH, GPU_BATCH = 256, 8192  # of an evaluation; on a CPU so few that activations stay in a core's cache
+_SCORED_TOGETHER = 1 << 13  # poses predicted before their errors are taken: memory stays flat
 METRES_TO_MM = 1000.0
 _READ_EVERY = 50  # steps between looks at the losses on a device that computes ahead
 
@@ -90,28 +91,30 @@ def _read(unread: list[tuple[int, Tensor]], counters: Counters, rate: float | No
 
 
 @torch.inference_mode()
-def predict(model: nn.Module, keypoints: Tensor, batch_size: int = EVALUATION_BATCH,
+def predict(model: nn.Module, keypoints: Tensor, batch_size: int | None = None,
             report: Callable[[int], None] | None = None, mirror: Mirror | None = None) -> Tensor:
     """Lift poses, relative to the hip.
 
     Args:
         keypoints: (N, J, 2) normalised image coordinates, on the model's device.
+        batch_size: poses at a time; None for what suits the device.
         mirror: makes the answer the mean of that for the pose and of that for its mirror image, mirrored back.
         report: called with the number of poses done.
     Returns:
         (N, J, 3) metres in camera axes (x right, y down, z forward), the hip at the origin.
     """
+    batch_size = batch_size or (CPU_BATCH if keypoints.device.type == 'cpu' else GPU_BATCH)
     folded = fold(model.eval())
-    positions = []
+    positions = keypoints.new_empty(*keypoints.shape[:2], 3)
     for start in range(0, len(keypoints), batch_size):
         given = keypoints[start:start + batch_size]
         predicted = folded(given)
         if mirror is not None:
             predicted = (predicted + mirror(folded(mirror(given)))) / 2
-        positions.append(predicted - predicted[:, :1])
+        torch.sub(predicted, predicted[:, :1], out=positions[start:start + batch_size])
         if report:
             report(min(start + batch_size, len(keypoints)))
-    return torch.cat(positions)
+    return positions
 
 
 @dataclass(frozen=True)
@@ -165,12 +168,18 @@ def evaluate(model: nn.Module, poses: Poses, mean_pose: Tensor | None = None,
         mirror: as in `predict`.
     """
     part = distributed.part(len(poses))
-    target = poses.positions[part]
-    predicted = predict(model, poses.keypoints[part], report=report, mirror=mirror)
-    errors = [pose_errors(predicted, target, mpjpe), pose_errors(predicted, target, p_mpjpe)]
-    if mean_pose is not None:
-        errors.append(pose_errors(mean_pose.expand_as(predicted), target, mpjpe))
-    errors = [distributed.gathered(error, len(poses)) for error in errors]
+    keypoints, positions = poses.keypoints[part], poses.positions[part]
+    folded = fold(model.eval())
+    mine = torch.empty(2 if mean_pose is None else 3, len(keypoints), dtype=torch.float64)
+    for start in range(0, len(keypoints), _SCORED_TOGETHER):
+        some = slice(start, start + _SCORED_TOGETHER)
+        predicted, target = predict(folded, keypoints[some], mirror=mirror), positions[some]
+        mine[0, some], mine[1, some] = (pose_errors(predicted, target, metric) for metric in (mpjpe, p_mpjpe))
+        if mean_pose is not None:
+            mine[2, some] = pose_errors(mean_pose.expand_as(predicted), target, mpjpe)
+        if report:
+            report(min(start + _SCORED_TOGETHER, len(keypoints)))
+    errors = [distributed.gathered(error, len(poses)) for error in mine]
     kinds = poses.kinds.cpu()
     counts = torch.bincount(kinds, minlength=len(poses.kind_names))
     sums = [torch.bincount(kinds, error, minlength=len(poses.kind_names)) for error in errors]
@@ -180,7 +189,7 @@ def evaluate(model: nn.Module, poses: Poses, mean_pose: Tensor | None = None,
 
 
 def pose_errors(predicted: Tensor, target: Tensor, metric: Callable[[Tensor, Tensor], Tensor],
-                chunk: int = 1 << 16) -> Tensor:
+                chunk: int = 1 << 10) -> Tensor:
     """A metric of `common.loss` in mm, pose by pose, in float64 on the CPU; by chunks, so that memory stays flat."""
     errors = []
     for start in range(0, len(predicted), chunk):

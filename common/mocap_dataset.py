@@ -56,8 +56,8 @@ class MocapDataset:
         """Every kind of action that the dataset has."""
         return self._kinds
 
-    def sequences(self, subjects: Iterable[str], kinds: Iterable[str] | None = None) -> list[tuple[str, str]]:
-        """(subject, action) of the subjects' sequences of some kinds of action (all: None)."""
-        wanted = set(self.kinds if kinds is None else kinds)
+    def sequences(self, subjects: Iterable[str], kinds: Iterable[str]) -> list[tuple[str, str]]:
+        """(subject, action) of the subjects' sequences of some kinds of action."""
+        wanted = set(kinds)
         return [(subject, action) for subject in subjects for action in self.positions.get(subject, ())
                 if kind_of(action) in wanted]

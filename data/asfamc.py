@@ -185,7 +185,7 @@ class _SkeletonReader:
         self.lines = _Lines(path)
         self.length = 0.0  # how many of the file's units an inch is
         # The root's resting place is not read: every trial is moved to its own centre anyway.
-        self.root: dict[str, list] = {'axis': ['XYZ'], 'orientation': [0.0, 0.0, 0.0]}
+        self.root: dict[str, list] = {'axis': list('XYZ'), 'orientation': [0.0, 0.0, 0.0]}
         self.bone: dict[str, list] = {}  # the one that is being read
         self.bones: dict[str, Bone] = {}
         self.attached: list[Bone] = []

@@ -17,7 +17,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__)))) 
 
 from common.errors import UserError, listing, run_script
 from common.h36m_dataset import cameras, skeleton
-from data import preparation
+from data import archives, preparation
 
 PRETRAINED = 'data_2d_h36m_sh_pt_mpii.npz'
 FINE_TUNED = 'data_2d_h36m_sh_ft_h36m.npz'
@@ -60,12 +60,12 @@ def main() -> None:
 
 def read_zip(path: str) -> dict[str, dict[str, list[np.ndarray]]]:
     """Detections of h36m.zip: {subject: {action: 4 x float32 (T, 16, 2)}}, pixels."""
-    return _detections(path, 'StackedHourglass', preparation.zip_members)
+    return _detections(path, 'StackedHourglass', archives.zip_members)
 
 
 def read_tar(path: str) -> dict[str, dict[str, list[np.ndarray]]]:
     """Detections of the archive of fine-tuned ones, as `read_zip`."""
-    return _detections(path, 'StackedHourglassFineTuned240', partial(preparation.tar_members, expected=FILES))
+    return _detections(path, 'StackedHourglassFineTuned240', partial(archives.tar_members, expected=FILES))
 
 
 def _detections(path, folder, read_members):
@@ -78,7 +78,7 @@ def _detections(path, folder, read_members):
 
     views: dict[str, dict[str, dict[str, np.ndarray]]] = {camera: {} for camera in CAMERA_IDS}
     for where, (subject, action, camera), content in read_members(path, choose):
-        poses = preparation.checked(preparation.read_h5(content, 'poses', where), (None, 16, 2), where)
+        poses = preparation.checked(archives.read_h5(content, 'poses', where), (None, 16, 2), where)
         poses = np.ascontiguousarray(poses[:, SH_TO_H36M], dtype=np.float32)
         preparation.add_sequence(views[camera], subject, action, poses, where)
     if not any(views.values()):

@@ -18,7 +18,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__)))) 
 
 from common.errors import UserError, listing, run_script
 from common.h36m_dataset import TEST_SUBJECTS, TRAIN_SUBJECTS
-from data import preparation
+from data import archives, preparation
 from data.asfamc import Skeleton, far_ends, read_amc, read_asf
 
 NAME = 'data_3d_cmu.npz'
@@ -79,7 +79,7 @@ def read_table(path: str) -> Table:
         UserError: with the line that cannot be understood.
     """
     table = Table()
-    with preparation.damage_told(path), open(path, encoding='utf-8-sig') as file:
+    with archives.damage_told(path), open(path, encoding='utf-8-sig') as file:
         lines = file.read().splitlines()
     for number, line in enumerate(lines, 1):
         cells = ','.join(cell.strip(' \t"') for cell in line.split(','))
@@ -114,7 +114,7 @@ def read_database(folder: str, table: Table, fps: int) -> dict[str, dict[str, np
     skeletons: dict[str, Skeleton] = {}
     taken: Counter = Counter()
     positions: dict[str, dict[str, np.ndarray]] = {}
-    for actor, trial, path in preparation.progress(_trials(folder)):
+    for actor, trial, path in archives.progress(_trials(folder)):
         subject, kind = table.subject(actor), table.kind(actor, trial)
         if kind == LEFT_OUT:
             continue

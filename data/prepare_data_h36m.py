@@ -19,12 +19,13 @@ import numpy as np
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # so that it runs from any folder
 
 from common.errors import UserError, listing, run_script
-from data import preparation
+from data import archives, preparation
 
 NAME = 'data_3d_h36m.npz'
 ARCHIVED = re.compile(r'(?:^|/)(S\d+)/MyPoses/3D_positions/([^/]+)\.h5$')
 CDF_3 = bytes.fromhex('cdf300010000ffff')  # how an uncompressed file of version 3 begins
-PATIENCE = 10  # seconds for a file, which takes some hundredths
+PATIENCE = 5  # seconds for a file, which takes some hundredths
+MEMORY = 1 << 30  # bytes for it, which takes some MB
 SOURCE_FOLDER = os.path.join('MyPoseFeatures', 'D3_Positions')
 
 
@@ -55,8 +56,8 @@ def main() -> None:
 def read_archive(path: str) -> dict[str, dict[str, np.ndarray]]:
     """Positions of h36m.zip: {subject: {action: float32 (T, 32, 3)}}, metres."""
     positions: dict[str, dict[str, np.ndarray]] = {}
-    for where, (subject, action), content in preparation.zip_members(path, _archived):
-        coordinates = preparation.checked(preparation.read_h5(content, '3D_positions', where), (96, None), where)
+    for where, (subject, action), content in archives.zip_members(path, _archived):
+        coordinates = preparation.checked(archives.read_h5(content, '3D_positions', where), (96, None), where)
         poses = coordinates.reshape(32, 3, -1).transpose(2, 0, 1)
         preparation.add_sequence(positions, subject, action, in_metres(poses), where)
     if not positions:
@@ -68,8 +69,8 @@ def read_archive(path: str) -> dict[str, dict[str, np.ndarray]]:
 def read_source(folder: str) -> dict[str, dict[str, np.ndarray]]:
     """Positions of the original release, as `read_archive`."""
     positions: dict[str, dict[str, np.ndarray]] = {}
-    with multiprocessing.Pool(1, signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
-        for path, subject, action in preparation.progress(_source_files(folder)):
+    with multiprocessing.Pool(1, _begin_apart) as pool:
+        for path, subject, action in archives.progress(_source_files(folder)):
             poses = _read_apart(pool, path)
             preparation.add_sequence(positions, subject, action, in_metres(poses.reshape(-1, 32, 3)), path)
     if not positions:
@@ -86,14 +87,14 @@ def in_metres(millimetres: np.ndarray) -> np.ndarray:
 def read_cdf(path: str) -> np.ndarray:
     """The variable Pose of a NASA CDF file, (T, 96) millimetres."""
     cdflib = preparation.optional('cdflib', 'cdflib', 'Reading .cdf files')
-    with preparation.damage_told(path):
+    with archives.damage_told(path):
         _refuse_cut(path)
         file = cdflib.CDF(path)
         variables = file.cdf_info().zVariables + file.cdf_info().rVariables
         if 'Pose' not in variables:
             raise UserError(f'{path} has no variable Pose; it has {listing(variables, 4) or "none"}.')
         about = file.varinq('Pose')
-        preparation.refuse_large(path, 8 * (about.Last_Rec + 1) * math.prod(map(int, about.Dim_Sizes)))
+        archives.refuse_large(path, 8 * (about.Last_Rec + 1) * math.prod(map(int, about.Dim_Sizes)))
         poses = np.asarray(file.varget('Pose'))
     return preparation.checked(poses, (1, None, 96), path)[0]
 
@@ -101,8 +102,8 @@ def read_cdf(path: str) -> np.ndarray:
 def read_mat(path: str) -> np.ndarray:
     """The same from a MATLAB copy of such a file: `data` is a 1x1 cell that holds (T, 96)."""
     scipy_io = preparation.optional('scipy', 'scipy.io', 'Reading .cdf.mat files')
-    with preparation.damage_told(path):
-        preparation.refuse_large(path, os.path.getsize(path))
+    with archives.damage_told(path):
+        archives.refuse_large(path, os.path.getsize(path))
         data = scipy_io.loadmat(path, variable_names=['data']).get('data')
     if not isinstance(data, np.ndarray) or data.dtype != object or data.shape != (1, 1) \
             or not isinstance(data[0, 0], np.ndarray):
@@ -110,10 +111,16 @@ def read_mat(path: str) -> np.ndarray:
     return preparation.checked(data[0, 0], (None, 96), path)
 
 
+def _begin_apart():
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    archives.limit_memory(MEMORY)
+
+
 def _read_apart(pool, path):
-    """Read a file in another process: on damaged ones, SciPy's reader can crash and cdflib's can go on for ever."""
+    """Read a file in another process: on damaged ones, SciPy's reader can crash, and cdflib's can go on for ever and
+    allocates what a record claims."""
     reading = pool.apply_async(read_mat if path.endswith('.mat') else read_cdf, (path,))
-    with preparation.damage_told(path):
+    with archives.damage_told(path):
         try:
             return reading.get(PATIENCE)
         except multiprocessing.TimeoutError:
@@ -123,7 +130,7 @@ def _read_apart(pool, path):
 def _refuse_cut(path):
     """A CDF file says where it ends; cdflib does not look, and takes what is cut off for zeros."""
     size = os.path.getsize(path)
-    preparation.refuse_large(path, size)
+    archives.refuse_large(path, size)
     with open(path, 'rb') as file:
         if file.read(8) != CDF_3:
             return

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from common import h36m_dataset, npz
+from common.camera import image_coordinates, project, world_to_camera
 from common.errors import run_script
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -57,6 +58,15 @@ def moving_people(subjects=('S1', 'S5', 'S9'), actions=('Walking', 'Walking 1', 
             place = np.append(rng.uniform(-0.5, 0.5, 2), 1.0)
             people[subject][action] = (rest * rng.uniform(0.8, 1.2) + sway + place).astype(np.float32)
     return people
+
+
+def pixels_of(people, extra=0):
+    """The 2D of `moving_people` in the published layout, {subject: {action: [(T + extra, 16, 2) pixels]}}."""
+    return {subject: {action: [
+        image_coordinates(project(world_to_camera(np.concatenate([sequence, sequence[:1].repeat(extra, 0)])
+                                                  [:, h36m_dataset.KEPT_JOINTS], camera), camera), camera.width,
+                          camera.height) for camera in h36m_dataset.cameras()[subject]]
+        for action, sequence in actions.items()} for subject, actions in people.items()}
 
 
 @pytest.fixture

@@ -8,8 +8,10 @@ import sys
 import tarfile
 import zipfile
 
+import cdflib.cdfwrite
 import h5py
 import numpy as np
+import scipy.io
 
 from common.h36m_dataset import ACTIONS, CORRUPTED, TEST_SUBJECTS, TRAIN_SUBJECTS, cameras
 
@@ -101,8 +103,48 @@ def make_sh_tar(path, detections: dict) -> str:
     return write_tar(path, detection_members(detections, '{subject}/StackedHourglassFineTuned240'))
 
 
+def write_cdf(path, poses):
+    file = cdflib.cdfwrite.CDF(str(path), cdf_spec={'Compressed': 0})
+    file.write_var({'Variable': 'Pose', 'Data_Type': 45, 'Num_Elements': 1, 'Rec_Vary': True,
+                    'Dim_Sizes': [len(poses), 96]}, var_data=poses.reshape(1, -1, 96))
+    file.close()
+
+
+def write_mat(path, poses):
+    cell = np.empty((1, 1), object)
+    cell[0, 0] = poses.reshape(-1, 96)
+    scipy.io.savemat(path, {'data': cell})
+
+
 def run_data_script(name: str, *arguments, folder: str = ROOT) -> subprocess.CompletedProcess:
     """Run a script of data/ as a user does, from the project root or from another folder."""
     script = os.path.relpath(os.path.join(ROOT, 'data', name), folder)
     return subprocess.run([sys.executable, script, *map(str, arguments)], cwd=folder, capture_output=True, text=True,
                           timeout=60)
+
+
+# Every bone that the 32 joints need, each 0.45 units (1 inch) up, but the forearms: these have channels, and axes that
+# are turned, so that rx bends them about z.
+TREE = {'rhipjoint': 'root', 'rfemur': 'rhipjoint', 'rtibia': 'rfemur', 'rfoot': 'rtibia', 'rtoes': 'rfoot',
+        'lhipjoint': 'root', 'lfemur': 'lhipjoint', 'ltibia': 'lfemur', 'lfoot': 'ltibia', 'ltoes': 'lfoot',
+        'thorax': 'root', 'upperneck': 'thorax', 'head': 'upperneck',
+        'lclavicle': 'thorax', 'lhumerus': 'lclavicle', 'lradius': 'lhumerus', 'lthumb': 'lradius',
+        'lfingers': 'lradius', 'rclavicle': 'thorax', 'rhumerus': 'rclavicle', 'rradius': 'rhumerus',
+        'rthumb': 'rradius', 'rfingers': 'rradius'}
+MOVING = ('lradius', 'rradius')
+
+
+def make_asf() -> str:
+    bones = ''.join(f'  begin\n    id {number}\n    name {name}\n    direction 0 1 0\n    length 0.45\n'
+                    f'    axis {"0 90 0" if name in MOVING else "0 0 0"} XYZ\n'
+                    + ('    dof rx ry\n    limits (-10.0 170.0)\n           (-10.0 170.0)\n' if name in MOVING else '')
+                    + '  end\n' for number, name in enumerate(TREE, 1))
+    hierarchy = ''.join(f'    {parent} {child}\n' for child, parent in TREE.items())
+    return ('# made by a test\n:version 1.10\n:units\n  mass 1.0\n  length 0.45\n  angle deg\n'
+            ':documentation\n  begin with any words\n:root\n  order TX TY TZ RX RY RZ\n  axis XYZ\n  position 0 0 0\n'
+            f'  orientation 0 0 0\n:bonedata\n{bones}:hierarchy\n  begin\n{hierarchy}  end\n')
+
+
+def make_amc(frames: int, bend: float = 0) -> str:
+    return ':FULLY-SPECIFIED\n:DEGREES\n' + ''.join(
+        f'{frame}\nroot 0 9 0 0 0 0\nlradius {bend} 0\nrradius 0 0\n' for frame in range(1, frames + 1))

@@ -1,8 +1,16 @@
 """Damage as disks, networks and strangers do it: files cut, flipped, overwritten, and spliced with one another."""
 
+import copy
+import io
+import json
+import pickle
 import pickletools
 import random
+import warnings
 from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
 
 # What claims are made of: sizes and counts at the edges of their types, in the byte orders that formats use.
 CLAIMS = (b'\0' * 4, b'\xff' * 4, b'\xff' * 8, b'\xff\xff\xff\x7f', b'\x7f\xff\xff\xff', b'\0\0\0\x80', b'\1\0\0\0',
@@ -110,3 +118,78 @@ def damage_pickle(rng: random.Random, seeds: Sequence[bytes], others: Sequence[b
         if not content:
             break
     return b''.join(content)
+
+
+# What stands where something else belongs, in JSON and in dicts of arrays.
+ODD = (None, True, 0, -1, -0.5, 1e9, 1e308, 1 << 70, float('nan'), float('inf'), '', '../x', 'é\n', '9' * 5000, [], {},
+       [[]], [None], {'a': 1})
+ODD_ARRAYS: tuple[Callable[[np.ndarray], Any], ...] = (
+    lambda array: array[:0], lambda array: array[..., :1], lambda array: array[::-1, ::2], lambda array: array.T,
+    lambda array: array[None], lambda array: array.reshape(-1), lambda array: array * 1000, lambda array: array * 1e30,
+    lambda array: array * np.nan, lambda array: array / 1000, lambda array: array.astype('>f8'),
+    lambda array: array.astype(np.float16), lambda array: array.astype(np.int8), lambda array: array.astype(object),
+    lambda array: array.astype(str), lambda array: array.astype(complex), lambda array: array.astype(bool),
+    lambda array: array.tolist(), lambda array: np.array(5), lambda array: np.concatenate([array, array[:1]]))
+
+
+def damage_tree(rng: random.Random, tree: Any) -> Any:
+    """Nested dicts, lists and arrays with something replaced, lost, repeated or put in another place."""
+    root = [tree]
+    for _ in range(rng.choice((1, 1, 2, 3))):
+        parent, key = _branch(rng, root)
+        value, kind = parent[key], rng.randrange(6)
+        if isinstance(value, np.ndarray) and value.ndim > 1 and value.dtype.kind in 'fi' and kind < 5:
+            with np.errstate(all='ignore'), warnings.catch_warnings():
+                warnings.simplefilter('ignore')
+                parent[key] = rng.choice(ODD_ARRAYS)(value)
+        elif kind == 0 and parent is not root:
+            del parent[key]
+        elif kind == 1 and isinstance(parent, list):
+            parent[key:key] = [value] * rng.choice((1, 1, 50))
+        elif kind == 2:
+            parent[key] = [value] * rng.choice((1, 2))
+        elif kind == 3:
+            other, place = _branch(rng, root)
+            parent[key] = copy.deepcopy(other[place])
+        elif kind == 4 and isinstance(value, int | float):
+            parent[key] = rng.choice((-value, value * 1000, value / 1000, str(value)))
+        else:
+            parent[key] = copy.deepcopy(rng.choice(ODD))
+    return root[0]
+
+
+def _branch(rng: random.Random, root: list) -> tuple[Any, Any]:
+    """A container somewhere in a tree, and a key of it."""
+    parent, key = root, 0
+    while rng.random() < 0.85 and isinstance(parent[key], dict | list) and parent[key]:
+        parent = parent[key]
+        key = rng.choice(list(parent)) if isinstance(parent, dict) else rng.randrange(len(parent))
+    return parent, key
+
+
+def damage_json(rng: random.Random, seeds: Sequence[bytes], others: Sequence[bytes] = ()) -> bytes:
+    """As `damage`, mostly of the content, so that it is JSON still."""
+    if rng.random() < 0.25:
+        return damage(rng, seeds, others)
+    return json.dumps(damage_tree(rng, json.loads(rng.choice(seeds)))).encode()
+
+
+def pickled_entries(**entries: Any) -> bytes:
+    """What `damage_entries` takes for a file of these entries."""
+    return pickle.dumps(entries)
+
+
+def damage_entries(rng: random.Random, seeds: Sequence[bytes], others: Sequence[bytes] = ()) -> bytes:
+    return pickle.dumps(damage_tree(rng, pickle.loads(rng.choice(seeds))))
+
+
+def npz_of(pickled: bytes) -> bytes:
+    """An `.npz` of the entries."""
+    content, buffer = pickle.loads(pickled), io.BytesIO()
+    entries = {}
+    for name, value in (content if isinstance(content, dict) else {'x': content}).items():
+        entries[str(name)] = value if isinstance(value, np.ndarray) else np.empty((), object)
+        if not isinstance(value, np.ndarray):
+            entries[str(name)][()] = value
+    np.savez(buffer, **entries)
+    return buffer.getvalue()

@@ -5,25 +5,16 @@ import pytest
 import torch
 
 from common import data_utils, h36m_dataset, npz
-from common.camera import image_coordinates, normalize_screen, project, world_to_camera
+from common.camera import normalize_screen, project, world_to_camera
 from common.errors import UserError
 from common.mocap_dataset import kind_of
-from conftest import moving_people
+from conftest import moving_people, pixels_of
 
 CAMERAS = h36m_dataset.cameras()
 
 
 def load(folder, name='tiny'):
     return data_utils.load_dataset(name, str(folder))
-
-
-def pixels_of(people, joints=16, extra=0):
-    """Published layout: [T + extra frames] of pixels for every camera."""
-    return {subject: {action: [
-        image_coordinates(project(world_to_camera(np.concatenate([sequence, sequence[:1].repeat(extra, 0)])
-                                                  [:, h36m_dataset.KEPT_JOINTS], camera), camera), camera.width,
-                          camera.height) for camera in CAMERAS[subject]]
-        for action, sequence in actions.items()} for subject, actions in people.items()}
 
 
 def write_2d(folder, content, name='data_2d_tiny_det'):
@@ -156,6 +147,8 @@ def broken_3d(**change):
 GOOD = moving_people()['S5']['Walking']
 NAN = GOOD.copy()
 NAN[7, 3, 1] = np.nan
+ONE_AFAR = GOOD.copy()
+ONE_AFAR[-1, 3] = GOOD[-1, 0] + (0, 50, 0)
 
 
 @pytest.mark.parametrize('content, sentence', [
@@ -163,23 +156,34 @@ NAN[7, 3, 1] = np.nan
     (broken_3d(sequence=[1, 2]), r'S5 Walking must be an array .* not list'),
     (broken_3d(sequence=NAN), r'S5 Walking holds a number that is not finite, first in frame 7'),
     (broken_3d(sequence=GOOD * 1000), r'S5 Walking has poses .* millimetres'),
+    (broken_3d(sequence=ONE_AFAR), r'S5 Walking has poses 50 m across'),
+    (broken_3d(sequence=GOOD.astype(float) * 1e300), r'S5 Walking holds a number that is not finite, first in frame 0'),
+    (broken_3d(sequence=GOOD[:0]), r'S5 Walking is empty'),
+    (broken_3d(sequence=GOOD.astype(object)), r'S5 Walking must hold numbers, not object'),
+    ({'S5': {5: GOOD}}, r'S5 5 is not named by a text'),
     (broken_3d(sequence=GOOD.astype(str)), r'S5 Walking must hold numbers'),
     ({'Alice': {'Walking': GOOD}}, r'no subject of the splits .* it has Alice'),
     ({}, r'no subject of the splits .* it has none'),
     ([GOOD], r'not a dict of subjects and actions'),
     ({'S1': GOOD}, r'not a dict of subjects and actions'),
 ])
-def test_wrong_3d_is_named(tmp_path, content, sentence):
+def test_wrong_3d_is_named(tmp_path, content, sentence, recwarn):
     npz.write_npz(str(tmp_path / 'data_3d_x.npz'), positions_3d=content)
     with pytest.raises(UserError, match=sentence) as caught:
         load(tmp_path, 'x')
-    assert 'data_3d_x.npz' in str(caught.value)
+    assert 'data_3d_x.npz' in str(caught.value) and not recwarn
 
 
 @pytest.mark.parametrize('views, sentence', [
-    (lambda views: views[:3], r'S1 Eating must have one array for each of 4 cameras'),
+    (lambda views: views[:3], r'S1 Eating must have one array for each of 4 cameras, not list of 3'),
     (lambda views: [view[:, :12] for view in views], r'S1 Eating camera 0 must be an array \(frames, 16 or 17'),
     (lambda views: [view / 1000 for view in views], r'S1 Eating camera 0 .* normalised already'),
+    (lambda views: [*views, views[0]], r'S1 Eating must have one array for each of 4 cameras, not list of 5'),
+    (lambda views: [views[0][:, :, :1], *views[1:]], r'S1 Eating camera 0 must be an array .* \(12, 16, 1\)'),
+    (lambda views: [views[0], views[1] * 1e4, *views[2:]],
+     r'S1 Eating camera 1 has coordinates of up to .* in an image of 1000x100'),
+    (lambda views: [*views[:2], views[2][:0], views[3]], r'S1 Eating camera 2 is empty'),
+    (lambda views: [*views[:2], views[2] > 5, views[3]], r'S1 Eating camera 2 must hold numbers, not bool'),
     (lambda views: [*views[:3], np.full_like(views[3], np.inf)], r'S1 Eating camera 3 .* not finite, first in frame 0'),
     (lambda views: 'pixels', r'S1 Eating must have one array for each of 4 cameras, not str'),
 ])
@@ -190,6 +194,24 @@ def test_wrong_2d_is_named(data_dir, views, sentence):
     with pytest.raises(UserError, match=sentence) as caught:
         data_utils.load_keypoints(load(data_dir), 'det', str(data_dir))
     assert 'data_2d_tiny_det.npz' in str(caught.value)
+
+
+def test_dtypes_may_be_mixed(data_dir):
+    """Numbers are numbers, whatever their type and byte order; what is computed with is float32."""
+    content = pixels_of(moving_people())
+    views = [view.round() for view in content['S1']['Eating']]
+    content['S1']['Eating'] = views
+    write_2d(data_dir, content)
+    dataset = load(data_dir)
+    expected = data_utils.load_keypoints(dataset, 'det', str(data_dir))['S1']['Eating']
+    mixed = (np.int32, '>f4', np.float64, '>i2')
+    content['S1']['Eating'] = [view.astype(dtype) for view, dtype in zip(views, mixed)]
+    write_2d(data_dir, content)
+    for found, same in zip(data_utils.load_keypoints(dataset, 'det', str(data_dir))['S1']['Eating'], expected):
+        assert found.dtype == np.float32
+        np.testing.assert_array_equal(found, same)
+    poses = data_utils.pair(dataset, data_utils.load_keypoints(dataset, 'det', str(data_dir)), ['S1'], dataset.kinds)
+    assert poses.keypoints.dtype == poses.positions.dtype == torch.float32
 
 
 def test_a_missing_file_tells_how_to_get_it(data_dir):

@@ -1,12 +1,14 @@
 """Detector files: every format is recognised and read, and every damage is answered with one sentence."""
 
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
 
 from common import npz
 from common.errors import UserError
+from common.lifting import detections
 from common.lifting.detections import read_detections
 from make_detections import COCO_LIKE, as_persons, spread, write
 
@@ -96,13 +98,15 @@ def test_normalised_coordinates_become_pixels_and_are_told(tmp_path, walker, for
     found, note = read_detections(str(path)).scaled((1000, 800))
     assert word in note
     np.testing.assert_allclose(found.people[3][0].keypoints, joints[3], atol=1e-6)
-    found, note = read_detections(str(write(tmp_path, 'alphapose', [spread(walker, 'coco17')]))).scaled((1000, 800))
-    assert note is None
+    for small in (1, 100):  # a hundredth of it are pixels still, of somebody far away
+        alphapose = write(tmp_path, 'alphapose', [spread(walker / small, 'coco17')])
+        found, note = read_detections(str(alphapose)).scaled((1000, 800))
+        assert note is None
 
 
 def test_names_number_the_frames_or_their_order_does(tmp_path, walker, capsys):
     content = json.loads(write(tmp_path, 'alphapose', [spread(walker, 'coco17')]).read_text())
-    for entry, name in zip(content, ['v_03.png', 'v_05.png', 'v_07.png', 'v_09.png', 'v_11.png', 'v_13.png']):
+    for entry, name in zip(content, ['v2_03.png', 'v2_05.png', 'v2_07.png', 'v2_09.png', 'v2_11.png', 'v2_13.png']):
         entry['image_id'] = name
     (tmp_path / 'x.json').write_text(json.dumps(content))
     assert list(read_detections(str(tmp_path / 'x.json')).people) == [3, 5, 7, 9, 11, 13]
@@ -132,6 +136,7 @@ def flat(count=51, value=5.0):
     ([{'image_id': -3, 'keypoints': flat()}], 'frame number outside'),
     ([{'image_id': 1, 'keypoints': flat()}, {'image_id': 'a', 'keypoints': flat()}], 'a text in others'),
     ([{'image_id': 1, 'keypoints': flat()}, {'image_id': 2, 'keypoints': flat(48)}], 'people of 16, 17 joints'),
+    ([{'image_id': 1 << 70, 'keypoints': flat()}], 'a frame number outside 0 to 1000000000'),
     ([{'image_id': 1, 'keypoints': flat(), 'idx': '../../x'}], 'neither a number nor a short name'),
     ([{'image_id': 1, 'keypoints': flat()}, 7], 'entry 1 of the file must be an object'),
     ([{'image_id': 1, 'keypoints': []}], 'instead of'),
@@ -155,6 +160,24 @@ def test_damaged_json_gets_one_sentence(tmp_path, content, sentence):
     assert 'x.json' in str(caught.value) and '\n' not in str(caught.value)
 
 
+@pytest.mark.parametrize('part', ['[],', '{},', '{"a":1},', '1,', '"a",', '[[[[]]]],', '1.5,'])
+def test_json_that_grows_is_refused_before_it_has_grown(tmp_path, part, monkeypatch):
+    """What is let through takes no more than was reckoned."""
+    text = '[' + 100_000 * part + '0]'
+    tracemalloc.start()
+    content = json.loads(text)
+    taken = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert len(content) == 100_001
+    monkeypatch.setattr(detections, 'MAX_MEMORY', taken)
+    (tmp_path / 'x.json').write_text(text)
+    with pytest.raises(UserError, match=r'x\.json is refused: it is made of too many lists and values'):
+        read_detections(str(tmp_path / 'x.json'))
+    monkeypatch.setattr(detections, 'MAX_MEMORY', 15 * taken)
+    with pytest.raises(UserError, match=r'format known|no person'):
+        read_detections(str(tmp_path / 'x.json'))
+
+
 @pytest.mark.parametrize('entries, sentence', [
     ({'positions_2d': np.zeros((3, 4))}, r'3, 4\) instead of'),
     ({'a': np.zeros(3), 'b': np.zeros(3)}, 'call the one'),
@@ -163,6 +186,9 @@ def test_damaged_json_gets_one_sentence(tmp_path, content, sentence):
     ({'keypoints': np.zeros((2, 17, 2))}, 'holds no person'),
     ({'boxes': np.zeros((2, 3)), 'keypoints': np.zeros((3, 3))}, 'is not a usable detectron2 file'),
     ({'boxes': np.zeros(()), 'keypoints': np.zeros(())}, 'not a list of frames'),
+    ({'boxes': np.zeros((1, 2)), 'keypoints': np.zeros((1, 2, 3))}, 'boxes of frame 0 are not lists of numbers'),
+    ({'boxes': np.zeros((1, 2, 3)), 'keypoints': np.full((1, 2, 3), 'a')}, 'keypoints of frame 0 are not lists'),
+    ({}, 'it has the entries none; call the one with the keypoints keypoints'),
     ({'positions_2d': {'v': [1]}}, 'not a dict of videos'),
     ({'positions_2d': {}}, 'choose with --sequence one of none'),
     ({'positions_2d': {'v': {'custom': ['x']}}}, 'not an array of numbers'),

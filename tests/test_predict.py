@@ -12,6 +12,7 @@ import predict
 from common import checkpoint, engine, h36m_dataset
 from common.camera import normalize_screen
 from common.data_utils import measure_range
+from common.lifting import lifter
 from common.lifting.framing import DEFAULT_RANGE, usable_range
 from common.lifting.lifter import Lifter, turn_up, usual_pitch
 from common.lifting.placing import estimate_place
@@ -161,6 +162,15 @@ def test_center_crop_makes_place_and_size_irrelevant(model, walking):
     here = lift(walking, SIZE, 'h36m16', center_crop=True)
     there = lift(walking * 0.3 + (900, 100), (1920, 1080), 'h36m16', center_crop=True)
     np.testing.assert_allclose(there, here, atol=1e-5)
+
+
+def test_long_clips_are_lifted_in_parts(model, rng, monkeypatch):
+    poses = rng.uniform(-0.5, 0.5, (8, 16, 2))
+    poses[[1, 6, 7], 3] = np.nan
+    whole = Lifter(model).lift(poses)
+    assert np.isnan(whole).all((1, 2)).tolist() == [False, True, False, False, False, False, True, True]
+    monkeypatch.setattr(lifter, '_CHUNK', 3)  # so that one part is all NaN
+    np.testing.assert_allclose(Lifter(model).lift(poses), whole, atol=1e-6)
 
 
 def test_the_checkpoint_tells_what_it_was_trained_on_and_where_people_were(run, walking, tmp_path):

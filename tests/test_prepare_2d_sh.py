@@ -12,7 +12,7 @@ import pytest
 from common.errors import UserError
 from common.h36m_dataset import skeleton
 from common.npz import read_npz
-from data import preparation, prepare_data_2d_h36m_sh
+from data import archives, preparation, prepare_data_2d_h36m_sh
 from tests import make_archives as make
 
 FOLDER = '{subject}/StackedHourglassFineTuned240'
@@ -127,6 +127,23 @@ def test_sizes_are_not_believed(tmp_path):
         path = tmp_path / 'sh.tar.gz'
         path.write_bytes(gzip.compress(info.tobuf(tarfile.GNU_FORMAT) + bytes(4096)))
         assert sentence in refusal(path)
+
+
+def test_more_than_an_archive_has(few, tmp_path, monkeypatch):
+    """Members that nobody wants are skipped, but what goes on for ever has to be gone through."""
+    path = tmp_path / 'sh.tar.gz'
+    make.write_tar(path, few)
+    monkeypatch.setattr(archives, 'MAX_MEMBERS', len(few))
+    assert list(prepare_data_2d_h36m_sh.read_tar(str(path))) == ['S1']
+    monkeypatch.setattr(archives, 'MAX_MEMBERS', len(few) - 1)
+    assert f'sh.tar.gz is refused: it has more than {len(few) - 1} members' in refusal(path)
+    readme = tarfile.TarInfo('readme')
+    readme.size = 1 << 40
+    path.write_bytes(gzip.compress(readme.tobuf(tarfile.GNU_FORMAT) + bytes(4096)))
+    assert 'it has more than 2,147,483,648 bytes unpacked' in refusal(path)
+    monkeypatch.setattr(archives, 'MAX_UNPACKED', 1 << 20)
+    path.write_bytes(gzip.compress(bytes(3 << 20)))
+    assert 'it has more than 1,048,576 bytes unpacked' in refusal(path)
 
 
 def test_damaged_archives(few, tmp_path):

@@ -14,39 +14,12 @@ from tests import make_archives as make
 
 TRIALS, CONVERTED = 'mocap/asfamc/02', 'mocap/data_3d_cmu.npz'  # of ../shared
 
-# Every bone that the 32 joints need, each 0.45 units (1 inch) up, but the forearms: these have channels, and axes that
-# are turned, so that rx bends them about z.
-TREE = {'rhipjoint': 'root', 'rfemur': 'rhipjoint', 'rtibia': 'rfemur', 'rfoot': 'rtibia', 'rtoes': 'rfoot',
-        'lhipjoint': 'root', 'lfemur': 'lhipjoint', 'ltibia': 'lfemur', 'lfoot': 'ltibia', 'ltoes': 'lfoot',
-        'thorax': 'root', 'upperneck': 'thorax', 'head': 'upperneck',
-        'lclavicle': 'thorax', 'lhumerus': 'lclavicle', 'lradius': 'lhumerus', 'lthumb': 'lradius',
-        'lfingers': 'lradius', 'rclavicle': 'thorax', 'rhumerus': 'rclavicle', 'rradius': 'rhumerus',
-        'rthumb': 'rradius', 'rfingers': 'rradius'}
-MOVING = ('lradius', 'rradius')
-
-
-def make_asf() -> str:
-    bones = ''.join(f'  begin\n    id {number}\n    name {name}\n    direction 0 1 0\n    length 0.45\n'
-                    f'    axis {"0 90 0" if name in MOVING else "0 0 0"} XYZ\n'
-                    + ('    dof rx ry\n    limits (-10.0 170.0)\n           (-10.0 170.0)\n' if name in MOVING else '')
-                    + '  end\n' for number, name in enumerate(TREE, 1))
-    hierarchy = ''.join(f'    {parent} {child}\n' for child, parent in TREE.items())
-    return ('# made by a test\n:version 1.10\n:units\n  mass 1.0\n  length 0.45\n  angle deg\n'
-            ':documentation\n  begin with any words\n:root\n  order TX TY TZ RX RY RZ\n  axis XYZ\n  position 0 0 0\n'
-            f'  orientation 0 0 0\n:bonedata\n{bones}:hierarchy\n  begin\n{hierarchy}  end\n')
-
-
-def make_amc(frames: int, bend: float = 0) -> str:
-    return ':FULLY-SPECIFIED\n:DEGREES\n' + ''.join(
-        f'{frame}\nroot 0 9 0 0 0 0\nlradius {bend} 0\nrradius 0 0\n' for frame in range(1, frames + 1))
-
-
 def make_database(folder, trials: dict[str, str]) -> str:
     """{'02_01': motion}, each actor with a skeleton."""
     for name, motion in trials.items():
         actor = folder / name[:name.index('_')]
         actor.mkdir(parents=True, exist_ok=True)
-        (actor / f'{actor.name}.asf').write_text(make_asf())
+        (actor / f'{actor.name}.asf').write_text(make.make_asf())
         (actor / f'{name}.amc').write_text(motion)
     return str(folder)
 
@@ -91,7 +64,7 @@ def test_50_hz_is_the_same_motion(shared, tmp_path, monkeypatch):
 
 def test_kinematics_by_hand(tmp_path):
     """A straight body an inch a bone; the left forearm bent by 90 degrees about its own x, which is the world's -z."""
-    make_database(tmp_path, {'02_01': make_amc(5, bend=90)})
+    make_database(tmp_path, {'02_01': make.make_amc(5, bend=90)})
     skeleton = asfamc.read_asf(str(tmp_path / '02' / '02.asf'))
     ends = asfamc.far_ends(skeleton, asfamc.read_amc(str(tmp_path / '02' / '02_01.amc'), skeleton))
     inches = {name: (end[0] / asfamc.INCH).round(9).tolist() for name, end in ends.items()}
@@ -113,7 +86,7 @@ def test_rotations_turn_about_x_first():
 def test_centre_floor_and_reach(tmp_path):
     """A glide of 8 m along x: centred on its mean, cut at 2 m from there, the lowest joint on the floor."""
     step = 8 / 400 / asfamc.INCH * 0.45
-    motion = make_amc(401).splitlines()
+    motion = make.make_amc(401).splitlines()
     motion = [f'root {int(before) * step} 9 3 0 0 0' if line.startswith('root') else line
               for before, line in zip(['', *motion], motion)]
     make_database(tmp_path, {'02_01': '\n'.join(motion)})
@@ -127,7 +100,7 @@ def test_centre_floor_and_reach(tmp_path):
 def test_names_and_subjects(tmp_path):
     """Actors share a subject and their names stay apart; what is unknown is named by number, and can be left out."""
     names = ['02_01', '02_02', '02_03', '07_01', '13_05', '13_06', '120_09']
-    make_database(tmp_path, {name: make_amc(3) for name in names})
+    make_database(tmp_path, {name: make.make_amc(3) for name in names})
     rows = '# mine\n2,1-2,S9,Walking\n"7",*,S9, Walking\n13,5,S6,-\n13,*,S6,\n'
     positions = positions_of(tmp_path, rows)
     assert {subject: list(actions) for subject, actions in positions.items()} == {
@@ -159,6 +132,13 @@ def test_a_table_that_is_not_understood(row, sentence, tmp_path):
         positions_of(tmp_path, row)
 
 
+def test_the_order_of_the_root_s_axes_may_be_left_out(tmp_path):
+    (tmp_path / 'a.asf').write_text(make.make_asf())
+    (tmp_path / 'b.asf').write_text(make.make_asf().replace('  axis XYZ\n  position', '  position'))
+    told, left_out = (asfamc.read_asf(str(tmp_path / name)).bones[0] for name in ('a.asf', 'b.asf'))
+    np.testing.assert_array_equal(left_out.axes, told.axes)
+
+
 @pytest.mark.parametrize(('old', 'new', 'sentence'), [
     ('lradius 0 0', 'lradius 0', 'line 5: there are 1 numbers where 2 belong'),
     ('lradius 0 0', 'lradius 0 zero', "line 5: '0 zero' is not made of numbers"),
@@ -173,7 +153,7 @@ def test_a_table_that_is_not_understood(row, sentence, tmp_path):
     (':DEGREES', ':RADIANS', 'line 2: its angles are in radians'),
 ])
 def test_damaged_motion(old, new, sentence, tmp_path):
-    make_database(tmp_path, {'02_01': make_amc(3).replace(old, new, 1)})
+    make_database(tmp_path, {'02_01': make.make_amc(3).replace(old, new, 1)})
     with pytest.raises(UserError, match=rf'02_01\.amc, {sentence}'):
         positions_of(tmp_path)
 
@@ -194,14 +174,14 @@ def test_damaged_motion(old, new, sentence, tmp_path):
     ('    rradius rfingers\n', '', 'line \\d+: the file ends without a place in the hierarchy for rfingers'),
 ])
 def test_damaged_skeleton(old, new, sentence, tmp_path):
-    make_database(tmp_path, {'02_01': make_amc(3)})
-    (tmp_path / '02' / '02.asf').write_text(make_asf().replace(old, new, 1))
+    make_database(tmp_path, {'02_01': make.make_amc(3)})
+    (tmp_path / '02' / '02.asf').write_text(make.make_asf().replace(old, new, 1))
     with pytest.raises(UserError, match=rf'02\.asf, {sentence}'):
         positions_of(tmp_path)
 
 
 def test_truncated_at_any_line(tmp_path):
-    make_database(tmp_path, {'02_01': make_amc(3)})
+    make_database(tmp_path, {'02_01': make.make_amc(3)})
     for name in ('02.asf', '02_01.amc'):
         path = tmp_path / '02' / name
         whole = path.read_text()
@@ -216,9 +196,9 @@ def test_truncated_at_any_line(tmp_path):
 
 
 def test_a_skeleton_without_the_bones(tmp_path):
-    make_database(tmp_path, {'02_01': make_amc(3)})
+    make_database(tmp_path, {'02_01': make.make_amc(3)})
     asf = tmp_path / '02' / '02.asf'
-    asf.write_text(make_asf().replace('rfingers', 'rhand'))
+    asf.write_text(make.make_asf().replace('rfingers', 'rhand'))
     with pytest.raises(UserError, match=r'02\.asf has no bone rfingers, which the 32 joints need'):
         positions_of(tmp_path)
     asf.unlink()
@@ -229,10 +209,10 @@ def test_a_skeleton_without_the_bones(tmp_path):
 def test_folders_that_do_not_fit(tmp_path):
     with pytest.raises(UserError, match=r'has no \.amc file in it'):
         positions_of(tmp_path)
-    make_database(tmp_path, {'02_01': make_amc(3)})
+    make_database(tmp_path, {'02_01': make.make_amc(3)})
     with pytest.raises(UserError, match='has no trial that the table does not leave out'):
         positions_of(tmp_path, '2,*,S9,-')
-    make_database(tmp_path / 'copy', {'02_01': make_amc(3)})
+    make_database(tmp_path / 'copy', {'02_01': make.make_amc(3)})
     with pytest.raises(UserError, match=r'02_01\.amc and .*02_01\.amc are the same trial'):
         positions_of(tmp_path)
     (tmp_path / 'copy' / '02' / '02_01.amc').rename(tmp_path / 'copy' / '02' / 'walk.amc')
@@ -241,7 +221,7 @@ def test_folders_that_do_not_fit(tmp_path):
 
 
 def test_from_the_command_line(tmp_path):
-    database = make_database(tmp_path / 'cmu', {'02_01': make_amc(7), '01_01': make_amc(4)})
+    database = make_database(tmp_path / 'cmu', {'02_01': make.make_amc(7), '01_01': make.make_amc(4)})
     inside = os.path.join(make.ROOT, 'data')
     script = 'prepare_data_cmu.py'
     made = make.run_data_script(script, '--from-asfamc', database, '--output', tmp_path, folder=inside)
@@ -250,7 +230,7 @@ def test_from_the_command_line(tmp_path):
     assert 'S9                 1           4  Walking' in made.stdout
     refused = make.run_data_script(script, '--from-asfamc', database, '--output', tmp_path)
     assert (refused.returncode, 'give --force' in refused.stderr) == (2, True)
-    (tmp_path / 'cmu' / '02' / '02_01.amc').write_text(make_amc(7)[:-5])
+    (tmp_path / 'cmu' / '02' / '02_01.amc').write_text(make.make_amc(7)[:-5])
     damaged = make.run_data_script(script, '--from-asfamc', database, '--output', tmp_path, '--force')
     assert (damaged.returncode, damaged.stderr.count('\n')) == (2, 1)
     assert '02_01.amc, line 30: there are 0 numbers where 2 belong' in damaged.stderr

@@ -16,7 +16,7 @@ import scipy.io
 
 from common.errors import UserError
 from common.npz import read_npz
-from data import preparation, prepare_data_h36m
+from data import archives, preparation, prepare_data_h36m
 from tests import make_archives as make
 
 MEMBER = 'h36m/S1/MyPoses/3D_positions/Walking.h5'
@@ -94,20 +94,7 @@ def test_full_counts_give_no_warning(tmp_path, capsys):
     assert re.search(r'^train +150 +150 +1,559,752 +1,559,752$', told.out, re.MULTILINE)
 
 
-def write_cdf(path, poses):
-    file = cdflib.cdfwrite.CDF(str(path), cdf_spec={'Compressed': 0})
-    file.write_var({'Variable': 'Pose', 'Data_Type': 45, 'Num_Elements': 1, 'Rec_Vary': True,
-                    'Dim_Sizes': [len(poses), 96]}, var_data=poses.reshape(1, -1, 96))
-    file.close()
-
-
-def write_mat(path, poses):
-    cell = np.empty((1, 1), object)
-    cell[0, 0] = poses.reshape(-1, 96)
-    scipy.io.savemat(path, {'data': cell})
-
-
-@pytest.mark.parametrize(('ending', 'write'), [('.cdf', write_cdf), ('.cdf.mat', write_mat)])
+@pytest.mark.parametrize(('ending', 'write'), [('.cdf', make.write_cdf), ('.cdf.mat', make.write_mat)])
 def test_original_release(ending, write, positions, tmp_path):
     for subject, actions in positions.items():
         folder = tmp_path / subject / 'MyPoseFeatures' / 'D3_Positions'
@@ -121,8 +108,8 @@ def test_original_release(ending, write, positions, tmp_path):
 def test_cdf_is_taken_before_its_copy(positions, tmp_path):
     folder = tmp_path / 'S1' / 'MyPoseFeatures' / 'D3_Positions'
     folder.mkdir(parents=True)
-    write_cdf(folder / 'Walking.cdf', positions['S1']['Walking'])
-    write_mat(folder / 'Walking.cdf.mat', positions['S5']['Walking'])
+    make.write_cdf(folder / 'Walking.cdf', positions['S1']['Walking'])
+    make.write_mat(folder / 'Walking.cdf.mat', positions['S5']['Walking'])
     assert_same(prepare_data_h36m.read_source(str(tmp_path)),
                 {'S1': {'Walking': expected(positions)['S1']['Walking']}})
 
@@ -137,11 +124,11 @@ def test_damaged_original(name, content, tmp_path):
         prepare_data_h36m.read_source(str(tmp_path))
 
 
-@pytest.mark.parametrize('write', [write_cdf, write_mat])
+@pytest.mark.parametrize('write', [make.write_cdf, make.write_mat])
 def test_truncated_original(write, tmp_path):
     path = tmp_path / f'Walking.{write.__name__[6:]}'
     write(path, np.random.default_rng(0).normal(size=(20, 32, 3)))
-    read = prepare_data_h36m.read_cdf if write is write_cdf else prepare_data_h36m.read_mat
+    read = prepare_data_h36m.read_cdf if write is make.write_cdf else prepare_data_h36m.read_mat
     whole = path.read_bytes()
     for size in (*range(0, len(whole), len(whole) // 25), len(whole) - 1):
         path.write_bytes(whole[:size])
@@ -155,7 +142,7 @@ def test_original_of_another_kind(tmp_path):
         scipy.io.savemat(path, {'data': data})
         with pytest.raises(UserError, match=r'Walking\.cdf\.mat'):
             prepare_data_h36m.read_mat(path)
-    write_mat(path, np.full((2, 32, 3), np.nan))
+    make.write_mat(path, np.full((2, 32, 3), np.nan))
     with pytest.raises(UserError, match=r'Walking\.cdf\.mat holds values that are not finite'):
         prepare_data_h36m.read_mat(path)
     path = str(tmp_path / 'Walking.cdf')
@@ -175,15 +162,21 @@ def crashes(path):
     os._exit(11)
 
 
-@pytest.mark.parametrize('reader', [never_ends, crashes])
-def test_a_reader_that_crashes_or_never_ends(reader, tmp_path, monkeypatch):
-    """Both happen to the libraries on damaged files; the process that reads them is another one."""
+def takes_all_memory(path):
+    return len(bytearray(2 * prepare_data_h36m.MEMORY))
+
+
+@pytest.mark.parametrize(('reader', 'reason'), [
+    (never_ends, 'reading it crashes, or takes longer'), (crashes, 'reading it crashes, or takes longer'),
+    (takes_all_memory, 'MemoryError')])
+def test_a_reader_that_crashes_or_never_ends(reader, reason, tmp_path, monkeypatch):
+    """All of it happens to the libraries on damaged files; the process that reads them is another one."""
     folder = tmp_path / 'S1' / 'MyPoseFeatures' / 'D3_Positions'
     folder.mkdir(parents=True)
     (folder / 'Walking.cdf').touch()
     monkeypatch.setattr(prepare_data_h36m, 'PATIENCE', 1)
     monkeypatch.setattr(prepare_data_h36m, 'read_cdf', reader)
-    with pytest.raises(UserError, match=r'Walking\.cdf is damaged or cut short \(reading it crashes, or takes longer'):
+    with pytest.raises(UserError, match=rf'Walking\.cdf is damaged or cut short \({reason}'):
         prepare_data_h36m.read_source(str(tmp_path))
 
 
@@ -274,8 +267,21 @@ def test_link_in_a_zip(tmp_path):
 
 
 def test_a_member_that_is_too_large(tmp_path):
-    told = refusal({MEMBER: bytes(preparation.MAX_BYTES + 1)}, tmp_path)
+    told = refusal({MEMBER: bytes(archives.MAX_BYTES + 1)}, tmp_path)
     assert f"'{MEMBER}' is refused: it claims 67,108,865 bytes" in told
+
+
+def test_more_than_an_archive_has(few, tmp_path, monkeypatch):
+    """Each member may be small, and all of them together endless."""
+    wanted = few | {'h36m/S1/readme.txt': bytes(1000)}  # which is not read, so its size does not count
+    monkeypatch.setattr(archives, 'MAX_UNPACKED', sum(map(len, few.values())))
+    path = make.write_zip(tmp_path / 'h36m.zip', wanted)
+    assert len(prepare_data_h36m.read_archive(path)['S1']) == len(few)
+    monkeypatch.setattr(archives, 'MAX_UNPACKED', archives.MAX_UNPACKED - 1)
+    assert 'h36m.zip is refused: it has more than' in refusal(wanted, tmp_path)
+    monkeypatch.setattr(archives, 'MAX_UNPACKED', 1 << 30)
+    monkeypatch.setattr(archives, 'MAX_MEMBERS', len(few))
+    assert f'it has more than {len(few)} members' in refusal(wanted, tmp_path)
 
 
 def test_the_same_sequence_twice(few, tmp_path):

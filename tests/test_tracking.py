@@ -72,6 +72,26 @@ def test_frames_that_no_video_has_are_refused(walking):
         make_tracks(detections({0: [(walking[0], 1.0, 'a')], 1: [], 900_000_000: [(walking[0], 1.0, 'a')]}), H36M)
 
 
+def test_who_is_lost_is_counted_in_frames_that_were_looked_at(walking):
+    found = detections({frame: [(walking[0], 1.0, None)] for frame in (0, 5, 10, 25, 30)})
+    assert [len(make_tracks(found, H36M, max_lost=lost)) for lost in (3, 2)] == [1, 2]
+
+
+def test_few_detections_do_not_make_many_rows(walking):
+    """Found by fuzzing: each row takes memory, whatever it holds, and each person has rows of their own."""
+    def seen(last, people):
+        return detections({0: people, 1: people, last: people})
+
+    alone, crowd = ([(walking[0], 1.0, name) for name in names] for names in ('a', 'abcdefgh'))
+    assert len(make_tracks(seen(9_000, alone), H36M)[0].frames) == 9_001
+    with pytest.raises(UserError, match=r'has 24 detections, but track a spans 9,001 frames, from 0 to 9000'):
+        make_tracks(seen(9_000, crowd), H36M)
+    with pytest.raises(UserError, match=r'has 3 detections, but track a spans 50,001 frames'):
+        make_tracks(seen(50_000, alone), H36M)
+    every = dict.fromkeys(range(500), alone)
+    assert len(make_tracks(detections({**every, 50_000: alone}), H36M)[0].frames) == 50_001
+
+
 def test_short_gaps_are_filled_and_marked_and_long_ones_stay(walking):
     line = np.linspace(0, 1, 31)[:, None, None] * np.array([30.0, 60.0]) + walking[:1]
     gappy = line.copy()

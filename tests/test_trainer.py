@@ -153,7 +153,7 @@ def test_wrong_inputs_get_one_sentence_and_status_2(trained, workplace, script):
         (main_gcn.main, ['-d', 'tiny', '-k', 'cpn'], ['data_2d_tiny_cpn.npz', 'gt']),
         (main_gcn.main, ['-d', 'tiny', '-a', 'Walking,Flying'], ['Flying', 'Eating, Walking']),
         (main_gcn.main, ['-d', 'tiny', '-a', ','], ['--actions']),
-        (main_gcn.main, ['-d', 'empty'], ['no frames']),
+        (main_gcn.main, ['-d', 'empty'], ['S1 Walking is empty']),
         (main_gcn.main, ['-d', '../x'], ['not a name']),
         (main_gcn.main, ['--evaluate', 'no.pth.tar', '-d', 'tiny'], ['no.pth.tar is not there']),
         (main_gcn.main, ['--evaluate', 'text.pth.tar', '-d', 'tiny'], ['text.pth.tar is not a readable checkpoint']),

@@ -7,6 +7,7 @@ import pytest
 from PIL import ImageColor
 
 from common.errors import UserError
+from common.rendering import perspective
 from common.rendering.clip import Cut, View, stand
 from common.rendering.visualization import LEFT, MIDDLE, RIGHT, SHADE, Scene
 from make_clips import HEAD, LWRIST, RFOOT, STANDING, color_near, make_clip
@@ -62,6 +63,26 @@ class TestScene:
         for view, stage in zip(clip.views, scene.stages, strict=True):
             places = stage(view.positions)[0].reshape(-1, 2)
             assert (places > (0, box.top)).all() and (places < (scene.width, scene.height)).all()
+
+    def test_the_floor_and_all_people_are_seen_and_no_more(self):
+        for reach in (0.1, 3.0):
+            people = np.random.default_rng(0).uniform(-reach, reach, (50, 3)) + (0, 0, reach)
+            eye = perspective.Eye([people[:20], people[20:]], 70)
+            floor = eye.floor * np.array([(x, y, 0) for x in (-1, 1) for y in (-1, 1)])
+            seen = eye(np.concatenate([people, floor]))[0]
+            np.testing.assert_allclose([eye.lowest, eye.highest], [seen.min(0), seen.max(0)])
+            assert eye.floor % perspective.TILE == 0 and eye.floor >= np.abs(people[:, :2]).max()
+
+    def test_long_clips_are_looked_through_in_parts(self, monkeypatch):
+        clip = make_clip()
+        clip.keypoints[0, 0], clip.views[0].positions[0, 1, :3] = np.nan, np.nan
+        whole = Scene(clip, 3)
+        monkeypatch.setattr(perspective, '_PART', 5)
+        parts = Scene(clip, 3)
+        np.testing.assert_array_equal([parts.window.scale, parts.window.offset],
+                                      [whole.window.scale, whole.window.offset])
+        for one, other in zip(parts.stages, whole.stages, strict=True):
+            np.testing.assert_allclose([one.scale, one.offset], [other.scale, other.offset], rtol=1e-12)
 
     def test_a_frame_does_not_depend_on_those_before(self):
         clip = make_clip()

@@ -75,7 +75,7 @@ class TestScript:
         npz.write_npz('data/data_3d_tiny.npz', positions_3d=moving_people(), fps=np.float64(24))
         assert ', 0.50 s' in script(viz.main, *CLIP, '--viz_output', 'a.gif')[1]
         assert ', 1.20 s' in script(viz.main, *CLIP, '--viz_output', 'a.gif', '--viz_fps', 10)[1]
-        for wrong in (np.float64('nan'), np.array([50, 60]), np.array('fast')):
+        for wrong in (np.float64('nan'), np.array([50, 60]), np.array('fast'), {'a': [[], 1]}, np.array(True)):
             npz.write_npz('data/data_3d_tiny.npz', positions_3d=moving_people(), fps=wrong)
             status, _, err = script(viz.main, *CLIP, '--viz_output', 'a.gif')
             assert status == 2 and 'fps must be one number' in err

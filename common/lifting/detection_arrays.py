@@ -97,15 +97,17 @@ def _frames(entry: Any, name: str) -> list[np.ndarray]:
         try:
             array = np.array(frame[1], np.float64)
         except (ValueError, TypeError):
-            raise ValueError(f'{name} of frame {index} are not numbers') from None
+            array = np.array(np.nan)
+        if not array.ndim:
+            raise ValueError(f'{name} of frame {index} are not lists of numbers')
         frames.append(array)
     return frames
 
 
 def _plain(path: str, content: dict[str, Any]) -> Detections:
-    names = [name for name in NAMES if name in content] or list(content)
-    if len(names) != 1 and names[0] not in NAMES:
-        raise ValueError(f'it has the entries {listing(content)}; call the one with the keypoints {NAMES[1]}')
+    names = [name for name in NAMES if name in content][:1] or list(content)
+    if len(names) != 1:
+        raise ValueError(f'it has the entries {listing(content) or "none"}; call the one with the keypoints {NAMES[1]}')
     array, hint = content[names[0]], None
     if not isinstance(array, np.ndarray):
         raise ValueError(f'{names[0]} is a {type(array).__name__} instead of an array')

@@ -19,6 +19,8 @@ from common.lifting import detection_arrays
 from common.lifting.people import MAX_FRAME, Detections, Person, numbers, person
 
 MAX_JSON_BYTES = 512 << 20  # an hour of video at 30 frames a second is about a quarter of it
+# A byte of JSON can become twenty of Python's: `[],` is a list of 56 and a place of 8. At most, about:
+_LIST_BYTES, _VALUE_BYTES, MAX_MEMORY = 160, 64, 2 << 30
 FORMATS = ('coco', 'alphapose', 'openpose', 'mmpose', 'ultralytics', 'videopose3d', 'detectron2', 'array')
 Found = tuple[int | str | None, Person | None]  # frame (None: the file is one frame) and who is there, if anybody
 
@@ -85,8 +87,13 @@ def _load(path: str) -> Any:
         raise UserError(f'{path} has {size >> 20} MiB, more than the {MAX_JSON_BYTES >> 20} that are read: give it in '
                         f'parts.')
     try:
-        with open(path, encoding='utf-8-sig') as file:
-            return json.load(file)
+        with open(path, 'rb') as file:
+            content = file.read()
+        memory = _LIST_BYTES * (content.count(b'[') + content.count(b'{')) + _VALUE_BYTES * content.count(b',')
+        if memory > MAX_MEMORY:
+            raise UserError(f'{path} is refused: it is made of too many lists and values for its size to be read in '
+                            f'{MAX_MEMORY >> 30} GiB of memory; give it in parts.')
+        return json.loads(content.decode('utf-8-sig'))
     except OSError as error:
         raise UserError(f'{path} cannot be read: {error.strerror or error}.') from error
     except RecursionError:

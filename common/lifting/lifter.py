@@ -21,6 +21,7 @@ from common.lifting import framing
 from common.lifting.keypoints import JOINTS, TRAINED_ON, Layout, choose_layout, layout_named, to_h36m
 from models.folded import fold
 
+_CHUNK = 1 << 16  # poses lifted at a time, so that copies of them do not grow with the clip
 AXES = 'x right, y down, z forward (camera axes)'
 AXES_UP = 'x right, y forward, z up (camera axes, leveled)'
 
@@ -96,11 +97,13 @@ class Lifter:
 
     def lift(self, poses: np.ndarray) -> np.ndarray:
         """Lift (N, 16, 2) normalised poses to (N, 16, 3) metres; NaN where a pose is not whole."""
-        whole = np.isfinite(poses).all((1, 2))
         positions = np.full((len(poses), JOINTS, 3), np.nan, np.float32)
-        if whole.any():
-            inputs = torch.from_numpy(poses[whole].astype(np.float32)).to(self.device)
-            positions[whole] = engine.predict(self.model, inputs).cpu().numpy()
+        for start in range(0, len(poses), _CHUNK):
+            part, lifted = poses[start:start + _CHUNK], positions[start:start + _CHUNK]
+            whole = np.isfinite(part).all((1, 2))
+            if whole.any():
+                inputs = torch.from_numpy(part[whole].astype(np.float32)).to(self.device)
+                lifted[whole] = engine.predict(self.model, inputs).cpu().numpy()
         return positions
 
 

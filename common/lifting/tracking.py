@@ -19,7 +19,9 @@ from common.errors import UserError, listing
 from common.lifting.keypoints import JOINTS, Layout, to_h36m
 from common.lifting.people import Detections
 
-MAX_ROWS = 2_000_000
+MAX_ROWS = 2_000_000  # of all tracks together, which take 400 bytes each and more while they are worked on
+# Numbers of frames are claims: how many rows a few detections may make, and how many each further one.
+FREE_ROWS, ROWS_EACH = 10_000, 100
 MAX_COST = 1.2  # of a match: 1 - overlap + distance of the joints in sizes of the person; people apart have more
 
 
@@ -93,7 +95,18 @@ def make_tracks(detections: Detections, layout: Layout, trained_on: str = 'gt', 
     frames = list(detections.people)
     step = _step(frames)
     whole = (frames[0], frames[-1]) if detections.joined else None
-    return [_track(detections.path, name, seen, rows, step, whole) for name, rows in groups.items() if rows]
+    spans = {name: whole or (int(seen.frame[rows].min()), int(seen.frame[rows].max()))
+             for name, rows in groups.items() if rows}
+    _check_spans(detections.path, spans, step, len(seen.frame))
+    return [_track(name, seen, groups[name], step, *span) for name, span in spans.items()]
+
+
+def _check_spans(path: str, spans: dict[str, tuple[int, int]], step: int, detected: int) -> None:
+    lengths = {name: (last - first) // step + 1 for name, (first, last) in spans.items()}
+    if sum(lengths.values()) > min(MAX_ROWS, FREE_ROWS + ROWS_EACH * detected):
+        name = max(lengths, key=lengths.__getitem__)
+        raise UserError(f'{path} has {detected:,} detections, but track {name} spans {lengths[name]:,} frames, from '
+                        f'{spans[name][0]} to {spans[name][1]}: are these numbers of frames of one video?')
 
 
 def _gather(detections: Detections, layout: Layout, trained_on: str, min_score: float) -> _Seen:
@@ -174,13 +187,9 @@ def _cost(old: np.ndarray, old_boxes: np.ndarray, new: np.ndarray, new_boxes: np
     return 1 - overlap / union + mean / np.sqrt(np.maximum(area_a, area_b))
 
 
-def _track(path: str, name: str, seen: _Seen, rows: list[int], step: int, whole: tuple[int, int] | None) -> Track:
+def _track(name: str, seen: _Seen, rows: list[int], step: int, first: int, last: int) -> Track:
     rows = sorted(rows, key=lambda row: seen.frame[row])
-    first, last = whole or (int(seen.frame[rows[0]]), int(seen.frame[rows[-1]]))
     length = (last - first) // step + 1
-    if length > MAX_ROWS:
-        raise UserError(f'{path}: track {name} spans {length:,} frames, from {first} to {last}: are these numbers of '
-                        f'frames of one video?')
     places = (seen.frame[rows] - first) // step
     keypoints, scores = np.full((length, JOINTS, 2), np.nan), np.zeros((length, JOINTS))
     keypoints[places], scores[places] = seen.keypoints[rows], seen.scores[rows]

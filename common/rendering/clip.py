@@ -123,7 +123,7 @@ def find(dataset: MocapDataset, subject: str | None, action: str | None, camera:
 
 
 def dataset_clip(dataset: MocapDataset, keypoints: str, data_dir: str, model: nn.Module, sequence: tuple[str, str, int],
-                 cut: Cut, batch_size: int = engine.EVALUATION_BATCH) -> Clip:
+                 cut: Cut, batch_size: int | None = None) -> Clip:
     """Lift a sequence of a dataset, and put prediction and ground truth side by side.
 
     Args:

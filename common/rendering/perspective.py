@@ -7,12 +7,14 @@ frame, where mplot3d lays its axes out anew; the angles mean what they mean in m
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 ELEVATION = 15.0  # degrees, as published
 TILE = 0.25  # metres, of the floor
+_PART = 1 << 13  # points looked at together
 
 
 @dataclass(frozen=True)
@@ -51,12 +53,23 @@ class Window:
         return keypoints * self.scale + self.offset
 
 
+def limits(points: np.ndarray, seen: Callable[[np.ndarray], np.ndarray]) -> tuple[np.ndarray, np.ndarray] | None:
+    """Lowest and highest of what is seen of the finite points (N, D), part by part, so that no copy is as long."""
+    found = []
+    for start in range(0, len(points), _PART):
+        part = points[start:start + _PART]
+        part = seen(part[np.isfinite(part).all(-1)])
+        if len(part):
+            found.append((part.min(0), part.max(0)))
+    return (np.min([low for low, _ in found], 0), np.max([high for _, high in found], 0)) if found else None
+
+
 def around(keypoints: np.ndarray, image_size: tuple[int, int], margin: float = 0.1) -> tuple[np.ndarray, np.ndarray]:
     """Corner and size of the square that holds the keypoints (..., 2) of all frames, with a margin on every side."""
-    points = keypoints[np.isfinite(keypoints).all(-1)]
-    if not len(points):
+    found = limits(keypoints.reshape(-1, 2), lambda points: points)
+    if found is None:
         return np.zeros(2), np.array(image_size, float)
-    lowest, highest = points.min(0), points.max(0)
+    lowest, highest = found
     side = max((highest - lowest).max() * (1 + 2 * margin), min(image_size) / 20)
     return (lowest + highest - side) / 2, np.array([side, side])
 
@@ -65,29 +78,30 @@ class Eye:
     """Sees positions in perspective from an azimuth and `ELEVATION`, toward the middle of them.
 
     Args:
-        positions: (N, 3) all that has to be seen, metres, z up; may hold NaN.
+        positions: (N, 3) each, all that has to be seen, metres, z up; may hold NaN.
         azimuth: degrees.
     Attributes:
         floor: half the side of the square of floor that they need, metres.
         lowest, highest: (2,) corners of what is seen, the floor included.
     """
 
-    def __init__(self, positions: np.ndarray, azimuth: float) -> None:
+    def __init__(self, positions: Sequence[np.ndarray], azimuth: float) -> None:
         turn, lift = math.radians(azimuth), math.radians(ELEVATION)
         right = (-math.sin(turn), math.cos(turn), 0)
         up = (-math.sin(lift) * math.cos(turn), -math.sin(lift) * math.sin(turn), math.cos(lift))
         toward = (math.cos(lift) * math.cos(turn), math.cos(lift) * math.sin(turn), math.sin(lift))
         self.axes = np.array([right, up, toward])
-        seen = positions[np.isfinite(positions).all(-1)]
-        if not len(seen):
-            seen = np.array([[0, 0, 1.7]])
-        top, reach = float(seen[:, 2].max()), float(np.abs(seen[:, :2]).max())
+        found = [ends for points in positions if (ends := limits(points, lambda seen: seen))]
+        if not found:
+            positions = [np.array([[0, 0, 1.7]])]
+            found = [(positions[0][0], positions[0][0])]
+        top, reach = max(float(high[2]) for _, high in found), max(float(np.abs(ends)[:, :2].max()) for ends in found)
         self.floor = TILE * math.ceil(max(reach, 2 * TILE) / TILE)
         self.target = np.array([0, 0, top / 2])
         self.distance = 3.5 * max(self.floor, top)
         corners = self.floor * np.array([[-1, -1, 0], [-1, 1, 0], [1, 1, 0], [1, -1, 0]])
-        shown = self(np.concatenate([seen, corners]))[0]
-        self.lowest, self.highest = shown.min(0), shown.max(0)
+        shown = [ends for points in (*positions, corners) if (ends := limits(points, lambda seen: self(seen)[0]))]
+        self.lowest, self.highest = np.min([low for low, _ in shown], 0), np.max([high for _, high in shown], 0)
 
     def __call__(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(..., 3) metres to (..., 2) rightward and upward as seen, and (...) how near the eye."""

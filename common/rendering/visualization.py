@@ -138,7 +138,7 @@ class Scene:
         whole = np.zeros(2), np.array([width, height], float)
         self.window = Window(self.image_box, *(whole if image else around(self.clip.keypoints, (width, height))))
         seen = [view.positions.reshape(-1, 3) for view in self.clip.views]
-        eye = Eye(np.concatenate([*seen, np.empty((0, 3))]), self.clip.azimuth)
+        eye = Eye(seen, self.clip.azimuth)
         self.stages = [Stage(box, eye) for box in self.boxes[1:]]
 
     def _make_panel(self, box: Box, stage: Stage | None, image: bool) -> Bones:

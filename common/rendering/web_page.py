@@ -41,7 +41,7 @@ def write(clip: Clip, path: str, size: float = 5, video: VideoFrames | None = No
     except ImportError:
         raise UserError('.html needs the package plotly: pip install plotly.') from None
     look.check_size(size)
-    eye = Eye(np.concatenate([*(view.positions.reshape(-1, 3) for view in clip.views), np.empty((0, 3))]), clip.azimuth)
+    eye = Eye([view.positions.reshape(-1, 3) for view in clip.views], clip.azimuth)
     corner, shown = (0, 0), clip.image_size
     if video is None:
         corner, shown = (values.tolist() for values in around(clip.keypoints, clip.image_size))
