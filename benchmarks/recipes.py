@@ -1,0 +1,164 @@
+"""The table of docs/accuracy.md: what each ingredient of the tuned recipe gives, over three seeds.
+
+    python -m benchmarks.recipes --dataset demo
+    python -m benchmarks.recipes --dataset cmu --networks SemGCN --rows published tuned
+    python -m benchmarks.recipes --output recipes.json --jobs 2     # goes on with what the file has not yet
+
+Each row is a command. Errors are P1 and P2 in mm, averaged action by action, mean and standard deviation over seeds:
+of the last epoch, in whose choice the test subjects have no part, and of the epoch that was best on the test subjects,
+which is the published habit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import json
+import os
+import shlex
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import torch
+
+from benchmarks.measure import in_turns, machine
+from benchmarks.sides import NETWORKS
+from common import h36m_dataset
+from common.arguments import positive_int
+from common.augmentation import Samples
+from common.data_utils import Poses
+from common.errors import run_script
+from common.files import atomic_write
+from common.recipe import RECIPES, Recipe
+from common.step import TrainingStep
+from models import build_model
+
+ROOT = Path(__file__).resolve().parent.parent
+COMMANDS = {'SemGCN': 'main_gcn.py', 'non-local': 'main_gcn.py --non_local', 'linear': 'main_linear.py'}
+ROWS = {
+    'published': '',
+    # each ingredient alone
+    'moving average': '--ema 0.999',
+    'rate 2e-2': '--lr 2e-2 --warmup_steps 200',
+    'linear schedule': '--schedule linear',
+    'cosine schedule': '--schedule cosine',
+    'AdamW': '--optimizer adamw --weight_decay 0.01',
+    'MPJPE loss': '--loss mpjpe',
+    'smooth L1 loss': '--loss smooth_l1',
+    'slow batch norm': '--bn_momentum 0.01',
+    'flip': '--flip',
+    'flipped evaluation': '--tta flip',
+    'rotation': '--rotate 180',
+    'scale': '--scale 0.15',
+    # ingredients added up
+    'average, rate': '--ema 0.999 --lr 2e-2 --warmup_steps 200',
+    'cosine, rate': '--schedule cosine --lr 2e-2 --warmup_steps 200',
+    'tuned': '--recipe tuned',
+    'tuned, rotation': '--recipe tuned --rotate 180',
+    'tuned, flip': '--recipe tuned --flip',
+    'tuned, MPJPE loss': '--recipe tuned --loss mpjpe',
+    'tuned, flipped evaluation': '--recipe tuned --tta flip',
+}
+
+
+def get_args_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog='python -m benchmarks.recipes', description=__doc__, allow_abbrev=False,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--dataset', default='demo', help='(default: demo)')
+    parser.add_argument('--data_dir', default='data', metavar='DIR', help='(default: data)')
+    parser.add_argument('--networks', nargs='+', choices=COMMANDS, default=list(COMMANDS), help='(default: all)')
+    parser.add_argument('--rows', nargs='+', choices=ROWS, default=list(ROWS), metavar='ROW', help='(default: all)')
+    parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2], metavar='N', help='(default: 0 1 2)')
+    parser.add_argument('--epochs', type=positive_int, default=5, metavar='N', help='(default: 5)')
+    parser.add_argument('--downsample', type=positive_int, default=1, metavar='N', help='(default: 1)')
+    parser.add_argument('--jobs', type=positive_int, default=1, metavar='N', help='runs at a time (default: 1)')
+    parser.add_argument('--output', metavar='FILE.json', help='keep the results here, and do not repeat them')
+    return parser
+
+
+def train(command: str, data: list[str]) -> dict[str, float]:
+    """Run a training and score its best epoch; gives the errors of both, mm, and how long the training took, s."""
+    environment = {**os.environ, 'OMP_NUM_THREADS': os.environ.get('OMP_NUM_THREADS', '1')}
+    with tempfile.TemporaryDirectory() as folder:
+        report = os.path.join(folder, 'report.json')
+
+        def run(*arguments: str) -> dict[str, float]:
+            subprocess.run([sys.executable, *shlex.split(command)[:1], *arguments, *data, '--report', report], cwd=ROOT,
+                           check=True, env=environment, stdout=subprocess.DEVNULL)
+            with open(report, encoding='utf-8') as file:
+                return json.load(file)['action_wise_average']
+
+        started = time.monotonic()
+        last = run(*shlex.split(command)[1:], '--checkpoint', os.path.join(folder, 'runs'))
+        seconds = time.monotonic() - started
+        (best,) = Path(folder, 'runs').glob('*/ckpt_best.pth.tar')
+        tta = ['--tta', 'flip'] if '--tta flip' in command else []
+        chosen = run('--evaluate', str(best), *tta)
+    return {'last P1': last['mpjpe_mm'], 'last P2': last['p_mpjpe_mm'], 'best P1': chosen['mpjpe_mm'],
+            'best P2': chosen['p_mpjpe_mm'], 'seconds': seconds}
+
+
+def step_times(steps: int = 40) -> Iterator[tuple[str, float]]:
+    """(network, time of a tuned step over that of a published one): medians of steps taken in turns."""
+    skeleton = h36m_dataset.skeleton()
+    poses = Poses(torch.randn(64, 16, 2), torch.randn(64, 16, 3), torch.zeros(64, 3), torch.zeros(64, dtype=torch.long),
+                  torch.zeros(64, dtype=torch.long), kind_names=[''], cameras=[])
+    for name, config in NETWORKS.items():
+        recipes = [Recipe(1, 1, **RECIPES[recipe]) for recipe in ('published', 'tuned')]
+        sides = [TrainingStep(build_model(config, skeleton).train(), recipe, Samples(poses, skeleton, recipe))
+                 for recipe in recipes]
+        actions = [functools.partial(side, torch.arange(64)) for side in sides]
+        published, tuned = in_turns(actions, steps, torch.device('cpu'))
+        yield name, tuned / published
+
+
+def main() -> None:
+    args = get_args_parser().parse_args()
+    data = ['--dataset', args.dataset, '--data_dir', os.path.abspath(args.data_dir), '--downsample',
+            str(args.downsample), '--device', 'cpu']
+    found: dict[str, dict[str, float]] = {}
+    if args.output and os.path.exists(args.output):
+        with open(args.output, encoding='utf-8') as file:
+            found = json.load(file)['runs']
+
+    def once(row: str, network: str, seed: int) -> None:
+        command = f'{COMMANDS[network]} {ROWS[row]}'.strip() + f' -e {args.epochs} --seed {seed}'
+        key = f'{command} --dataset {args.dataset} --downsample {args.downsample}'
+        if key not in found:
+            found[key] = {'row': row, 'network': network, 'dataset': args.dataset, **train(command, data)}
+            print(f'{key}: {found[key]["last P1"]:.1f} {found[key]["last P2"]:.1f}', file=sys.stderr, flush=True)
+            if args.output:
+                with atomic_write(args.output, 'w') as file:
+                    json.dump({'machine': machine(torch.device('cpu')), 'runs': found}, file, indent=1)
+
+    with ThreadPoolExecutor(args.jobs) as pool:
+        for result in [pool.submit(once, row, network, seed) for row in args.rows for network in args.networks
+                       for seed in args.seeds]:
+            result.result()
+    print_table(found, args.dataset)
+    for network, ratio in step_times():
+        print(f'{network}: a tuned step takes {ratio:.2f} of the time of a published one')
+
+
+def print_table(found: dict[str, dict[str, float]], dataset: str) -> None:
+    """As Markdown: a line for each row and network, mean and standard deviation over the seeds."""
+    errors = ('last P1', 'last P2', 'best P1', 'best P2')
+    print(f'| {dataset} | network | runs | ' + ' | '.join(errors) + ' | flags |\n|---|---|---|---|---|---|---|---|')
+    for network in COMMANDS:
+        for row, flags in ROWS.items():
+            runs = [run for run in found.values()
+                    if (run['row'], run['network'], run['dataset']) == (row, network, dataset)]
+            if runs:
+                cells = [f'{statistics.mean(values):.1f} ± {statistics.stdev(values) if len(values) > 1 else 0:.1f}'
+                         for values in ([run[error] for run in runs] for error in errors)]
+                print(f'| {row} | {network} | {len(runs)} | {" | ".join(cells)} | `{flags}` |')
+
+
+if __name__ == '__main__':
+    run_script(main)
