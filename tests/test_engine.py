@@ -4,12 +4,15 @@ import pytest
 import torch
 from torch import nn
 
-from common import engine
+from common import engine, h36m_dataset
+from common.augmentation import Mirror
 from common.data_utils import Poses
 from common.errors import UserError
 from common.generators import PoseBatches
+from common.loss import mpjpe, p_mpjpe
 from common.recipe import Recipe, Schedule
 from common.step import TrainingStep
+from models import ModelConfig, build_model, default_config
 
 
 class Fixed(nn.Module):
@@ -154,7 +157,25 @@ def test_errors_of_steps_that_were_read_late_name_the_right_step(monkeypatch, co
 
 
 def test_chunks_do_not_change_the_errors():
-    from common.loss import p_mpjpe
     predicted, target = torch.randn(30, 16, 3), torch.randn(30, 16, 3)
     torch.testing.assert_close(engine.pose_errors(predicted, target, p_mpjpe, chunk=7),
                                engine.pose_errors(predicted, target, p_mpjpe), rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize('config', [ModelConfig('gcn'), ModelConfig('gcn', non_local=True),
+                                    ModelConfig('gcn', conv='semch'), default_config('linear')])
+def test_any_batch_size_gives_the_same_errors_to_a_ten_thousandth_of_a_millimetre(config):
+    torch.manual_seed(0)
+    model = build_model(config, h36m_dataset.skeleton())
+    keypoints, target = torch.randn(300, 16, 2) * 0.3, torch.randn(300, 16, 3) * 0.3
+    for _ in range(30):
+        model(keypoints)  # statistics that are not those of a fresh network
+    whole = engine.predict(model, keypoints)
+    for size in (1, 7, 64):
+        errors = [torch.stack([engine.pose_errors(found, target, metric).mean() for metric in (mpjpe, p_mpjpe)])
+                  for found in (whole, engine.predict(model, keypoints, size))]
+        assert (errors[0] - errors[1]).abs().max() < 1e-4
+    mirror = Mirror(h36m_dataset.skeleton(), torch.device('cpu'))
+    both = engine.predict(model, keypoints, mirror=mirror)
+    torch.testing.assert_close(both, (whole + mirror(engine.predict(model, mirror(keypoints)))) / 2, rtol=0, atol=1e-6)
+    torch.testing.assert_close(engine.predict(model, mirror(keypoints), mirror=mirror), mirror(both), rtol=0, atol=1e-6)
