@@ -73,7 +73,7 @@ class Training:
 
         torch.manual_seed(recipe.seed)
         self.batches = PoseBatches(len(train), recipe.batch_size, torch.Generator().manual_seed(recipe.seed), device)
-        self.counters, self.best = Counters(), math.inf
+        self.counters, self.error, self.best = Counters(), math.inf, math.inf
         self.evaluation: engine.Evaluation | None = None
         if resume is None:
             model = build_model(config, data.skeleton)
@@ -83,6 +83,8 @@ class Training:
                 raise UserError(f'{path} has been trained for {checkpoint.epoch} epochs already: give a larger '
                                 f'--epochs than {recipe.epochs} to go on.')
             model = checkpoints.restore_model(checkpoint, path, data.skeleton, config.dropout, averaged=False)
+        if distributed.rank():  # the same weights in all processes, dropout and augmentation of its own in each
+            torch.manual_seed(self._seed_of_process())
         samples = Samples(train.to(device), data.skeleton, recipe)
         self.step = make_step(model.to(device), recipe, samples)
         if resume is not None:
@@ -148,7 +150,8 @@ class Training:
             self.log.append(row)
             if self.tensorboard:
                 self.tensorboard.append(row)
-        self._save(p1, is_best)
+        self.error = p1
+        self._save(is_best)
         print(f'{label}: loss {loss:.6f}, MPJPE {p1:.2f}, P-MPJPE {p2:.2f} mm over all poses to {self._verb}, '
               f'{trained:.1f} s ({poses / trained:,.0f} poses/s){", best so far" if is_best else ""}', flush=True)
 
@@ -162,14 +165,14 @@ class Training:
         due = time.monotonic() - self.saved > self.output.save_minutes * 60
         wish = distributed.highest(self.signals.caught or int(due), self.device)
         if wish:
-            self._save(self.evaluation.pose_mpjpe if self.evaluation else math.inf)
+            self._save()
         if wish > 1:
             print(f'\nStopped by {signal.Signals(wish).name} in epoch {self.counters.epoch + 1}, after step '
                   f'{self.counters.step}; to go on:\n  {shlex.join([*self.output.command, "--resume", self.last])}',
                   flush=True)
             raise SystemExit(128 + wish)
 
-    def _save(self, error: float, is_best: bool = False) -> None:
+    def _save(self, is_best: bool = False) -> None:
         """Write the checkpoint; `ckpt_last` at the end, so that whatever it claims of the others is true."""
         self.saved = time.monotonic()
         if distributed.rank():
@@ -177,8 +180,8 @@ class Training:
         counters, average, options = self.counters, self.step.average, self.data.options
         checkpoint = Checkpoint(
             epoch=counters.epoch, lr=learning_rate(self.step.optimizer), step=counters.step,
-            state_dict=self.step.model.state_dict(), optimizer=optimizer_state(self.step.optimizer), error=error,
-            config=self.config, best_error=self.best, random=self._random_states(),
+            state_dict=self.step.model.state_dict(), optimizer=optimizer_state(self.step.optimizer),
+            error=self.error, config=self.config, best_error=self.best, random=self._random_states(),
             average={'state_dict': average.model.state_dict(), 'updates': average.updates} if average else {},
             under_way=(counters.seen, self.batches.count, counters.loss_sum), keypoints_range=self.keypoints_range,
             recipe={**dataclasses.asdict(self.recipe), **options.kept()})
@@ -198,14 +201,14 @@ class Training:
         options, last = self.data.options, self.evaluation
         about: dict[str, Any] = {'epoch': self.counters.epoch}
         if options.val_subjects:
-            test = self.data.test().to(self.device)
-            path = os.path.join(self.folder, checkpoints.BEST)
-            best = checkpoints.load_checkpoint(path)
-            network = checkpoints.restore_model(best, path, self.data.skeleton).to(self.device)
-            print(f'Epoch {best.epoch}, chosen on {", ".join(options.val_subjects)}:')
-            chosen = self._evaluate(network, test)
-            print_table(chosen)
-            about['chosen'] = {'epoch': best.epoch, 'on': list(options.val_subjects), **errors_of(chosen)}
+            test, path = self.data.test().to(self.device), os.path.join(self.folder, checkpoints.BEST)
+            if os.path.exists(path):  # a run that went on from elsewhere may not have found a better epoch
+                best = checkpoints.load_checkpoint(path)
+                network = checkpoints.restore_model(best, path, self.data.skeleton).to(self.device)
+                print(f'Epoch {best.epoch}, chosen on {", ".join(options.val_subjects)}:')
+                chosen = self._evaluate(network, test)
+                print_table(chosen)
+                about['chosen'] = {'epoch': best.epoch, 'on': list(options.val_subjects), **errors_of(chosen)}
             print(f'Epoch {self.counters.epoch}, the last:')
             last = self._evaluate(self.network, test)
         assert last is not None
@@ -221,7 +224,9 @@ class Training:
         """Go on where the checkpoint was saved; with other data, at the beginning of its epoch."""
         checkpoints.restore_optimizer(self.step.optimizer, checkpoint, path)
         self.counters = Counters(checkpoint.epoch, checkpoint.step)
-        self.best = checkpoint.best_error
+        self.error = checkpoint.error
+        if checkpoint.recipe.get('val_subjects', []) == list(self.data.options.val_subjects):  # else of other judges
+            self.best = checkpoint.best_error
         seen, of, loss_sum = checkpoint.under_way
         if of == self.batches.count:
             self.counters.seen, self.counters.loss_sum = seen, loss_sum
@@ -241,13 +246,16 @@ class Training:
         try:
             self.batches.generator.set_state(states['order'])
             if distributed.rank():  # the file has those of the first process only
-                torch.manual_seed(self.recipe.seed + self.counters.step * distributed.size() + distributed.rank())
+                torch.manual_seed(self._seed_of_process())
                 return
             torch.set_rng_state(states['torch'])
             if self.device.type == 'cuda' and 'cuda' in states:
                 torch.cuda.set_rng_state(states['cuda'], self.device)
         except (KeyError, RuntimeError, TypeError, AttributeError) as error:
             raise UserError(f'{path} holds random states that cannot be used: {error}.') from error
+
+    def _seed_of_process(self) -> int:
+        return self.recipe.seed + (self.counters.step + 1) * distributed.size() + distributed.rank()
 
     def _choose_folder(self, resumed: str | None) -> str:
         """The folder of the run that is resumed, else a new one."""

@@ -248,6 +248,9 @@ def test_validation_subjects_choose_and_test_subjects_are_scored_at_the_end(work
         train(script, '-d', 'tiny', '--evaluate', f'{run_folder()}/{path}.pth.tar', '--report', 'e.json')
         again = json.loads((workplace / 'e.json').read_text())['action_wise_average']
         assert errors['mpjpe_mm'] == pytest.approx(again['mpjpe_mm'], rel=1e-9)
+    # other judges begin with no best of their own: the first epoch that they see is the best
+    train(script, '-r', f'{run_folder()}/ckpt_last.pth.tar', '-e', '4', '--val_subjects', 'S1', '--device', 'cpu')
+    assert load_checkpoint(f'{run_folder()}/ckpt_best.pth.tar').epoch == 4
     status, _, err = script(main_gcn.main, *GCN, '--val_subjects', 'S9')
     assert status == 2 and 'S9' in err and 'S1, S5' in err
 
