@@ -47,7 +47,7 @@ lint: $(VENV)/installed-dev
 	$(BIN)/mypy
 
 test: lint
-	$(BIN)/python -m pytest --cov
+	$(BIN)/python -m pytest -n auto --cov
 
 # A real clip through a real detector; MediaPipe wants Python 3.9 to 3.12 and numpy < 2, so it has an environment apart.
 test-video: $(VENV)-video/installed demo

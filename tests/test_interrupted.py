@@ -14,6 +14,7 @@ import main_gcn
 import main_linear
 from common.checkpoint import load_checkpoint
 from common.log import Progress
+from conftest import ROOT
 from runs import GCN, SMALL, assert_same_run, run_folder, train
 
 KILLS = int(os.environ.get('KILLS', '30'))
@@ -123,13 +124,14 @@ def checkpoint_of(root):
     return [(path, os.stat(path).st_mtime_ns) for path in found if os.path.exists(path)]
 
 
-def test_killed_at_random_moments_a_run_ends_as_if_nothing_had_happened(workplace, script):
+def test_killed_at_random_moments_a_run_ends_as_if_nothing_had_happened(workplace, script, monkeypatch):
     """SIGKILL, whatever the program is doing, and again, and again; each time it goes on from ckpt_last.
 
     Half of the moments are soon after the start, half soon after the first checkpoint of that life.
     """
+    monkeypatch.setenv('PYTHONPATH', str(ROOT))  # a fork server does not learn of sys.path
     processes = multiprocessing.get_context('forkserver')
-    processes.set_forkserver_preload(['main_gcn'])  # PyTorch is imported once
+    processes.set_forkserver_preload(['main_gcn', 'torch._dynamo', 'matplotlib.figure'])  # imported once, not 31 times
     moments = random.Random(0)
     arguments = [*GCN, '--ema', '0.9', '--flip', '-e', '20', '--snapshot', '7', '--save_minutes', '1e-4']
     train(script, *arguments, '-c', 'whole')
