@@ -56,7 +56,7 @@ class TrainingStep:
         keypoints, positions = self.samples(mine)
         with torch.autocast(batch.device.type, torch.bfloat16, enabled=self.recipe.amp == 'bf16'):
             predicted = self.network(keypoints)
-        loss = self.loss(predicted[:, self.joints].float(), positions[:, self.joints])
+        loss = self.loss(predicted[:, self.joints].to(positions.dtype), positions[:, self.joints])
         if distributed.size() > 1:  # the mean over the batch, whatever the processes' shares; gradients are averaged
             loss = loss.nan_to_num() if not len(mine) else loss
             loss = loss * (len(mine) * distributed.size() / len(batch))
