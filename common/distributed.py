@@ -74,13 +74,6 @@ def total(tensor: Tensor) -> Tensor:
     return sent.to(tensor.device)
 
 
-def gathered(mine: Tensor, count: int) -> Tensor:
-    """The `count` things in a row of which each process has its `part`, to the bit."""
-    whole = mine.new_zeros(count, *mine.shape[1:])
-    whole[part(count)] = mine
-    return total(whole)
-
-
 def highest(number: int, device: torch.device) -> int:
     """The largest of the processes' numbers."""
     if size() == 1:

@@ -168,24 +168,22 @@ def evaluate(model: nn.Module, poses: Poses, mean_pose: Tensor | None = None,
         mirror: as in `predict`.
     """
     part = distributed.part(len(poses))
-    keypoints, positions = poses.keypoints[part], poses.positions[part]
-    folded = fold(model.eval())
-    mine = torch.empty(2 if mean_pose is None else 3, len(keypoints), dtype=torch.float64)
+    keypoints, positions, kinds = poses.keypoints[part], poses.positions[part], poses.kinds[part].cpu()
+    folded, names = fold(model.eval()), poses.kind_names
+    sums = torch.zeros(2 if mean_pose is None else 3, len(names), dtype=torch.float64)
     for start in range(0, len(keypoints), _SCORED_TOGETHER):
         some = slice(start, start + _SCORED_TOGETHER)
         predicted, target = predict(folded, keypoints[some], mirror=mirror), positions[some]
-        mine[0, some], mine[1, some] = (pose_errors(predicted, target, metric) for metric in (mpjpe, p_mpjpe))
+        errors = [pose_errors(predicted, target, metric) for metric in (mpjpe, p_mpjpe)]
         if mean_pose is not None:
-            mine[2, some] = pose_errors(mean_pose.expand_as(predicted), target, mpjpe)
+            errors.append(pose_errors(mean_pose.expand_as(predicted), target, mpjpe))
+        sums += torch.stack([torch.bincount(kinds[some], error, minlength=len(names)) for error in errors])
         if report:
             report(min(start + _SCORED_TOGETHER, len(keypoints)))
-    errors = [distributed.gathered(error, len(poses)) for error in mine]
-    kinds = poses.kinds.cpu()
-    counts = torch.bincount(kinds, minlength=len(poses.kind_names))
-    sums = [torch.bincount(kinds, error, minlength=len(poses.kind_names)) for error in errors]
+    sums, counts = distributed.total(sums), torch.bincount(poses.kinds.cpu(), minlength=len(names))
     actions = [ActionError(kind, int(count), *((total[index] / count).item() for total in sums))
-               for index, (kind, count) in enumerate(zip(poses.kind_names, counts, strict=True)) if count]
-    return Evaluation(actions, errors[0].mean().item(), errors[1].mean().item())
+               for index, (kind, count) in enumerate(zip(names, counts, strict=True)) if count]
+    return Evaluation(actions, *(sums[:2].sum(1) / len(poses)).tolist())
 
 
 def pose_errors(predicted: Tensor, target: Tensor, metric: Callable[[Tensor, Tensor], Tensor],

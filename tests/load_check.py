@@ -40,7 +40,8 @@ def keypoints(count: int) -> torch.Tensor:
 
 def poses(count: int) -> Poses:
     positions = torch.empty(count, 16, 3).uniform_(-1, 1)
-    return Poses(keypoints(count), positions, torch.arange(count).remainder_(15), list(h36m_dataset.ACTIONS))
+    return Poses(keypoints(count), positions, torch.zeros(count, 3), torch.arange(count).remainder_(15),
+                 torch.zeros(count, dtype=torch.long), kind_names=list(h36m_dataset.ACTIONS), cameras=[])
 
 
 def size_of(*tensors: torch.Tensor) -> int:

@@ -113,7 +113,7 @@ def test_checkpoints_are_written_within_an_epoch(workplace, script, monkeypatch)
 
 def _train(arguments):
     sys.argv = ['main_gcn.py', *arguments]
-    sys.stdout = sys.stderr = open(os.devnull, 'w', encoding='utf-8')  # noqa: SIM115
+    sys.stdout = sys.stderr = open('told.txt', 'w', encoding='utf-8', buffering=1)  # noqa: SIM115
     main_gcn.main()
 
 
@@ -133,7 +133,7 @@ def test_killed_at_random_moments_a_run_ends_as_if_nothing_had_happened(workplac
     processes = multiprocessing.get_context('forkserver')
     processes.set_forkserver_preload(['main_gcn', 'torch._dynamo', 'matplotlib.figure'])  # imported once, not 31 times
     moments = random.Random(0)
-    arguments = [*GCN, '--ema', '0.9', '--flip', '-e', '20', '--snapshot', '7', '--save_minutes', '1e-4']
+    arguments = [*GCN, '--ema', '0.9', '--flip', '-e', '80', '--snapshot', '7', '--save_minutes', '1e-4']
     train(script, *arguments, '-c', 'whole')
     seen = set()
     for life in range(KILLS + 1):
@@ -152,7 +152,8 @@ def test_killed_at_random_moments_a_run_ends_as_if_nothing_had_happened(workplac
         process.join()
         if checkpoint_of('killed'):
             seen.add(load_checkpoint(checkpoint_of('killed')[-1][0]).step)
-    assert process.exitcode == 0 and len(seen) > KILLS / 3
+    assert process.exitcode == 0, (workplace / 'told.txt').read_text()
+    assert len(seen) > KILLS / 3
     (path, _), = checkpoint_of('killed')
     assert_same_run(run_folder('whole'), os.path.dirname(path))
     left = {name for name in os.listdir(os.path.dirname(path)) if not name.startswith('.')}
