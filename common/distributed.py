@@ -41,12 +41,6 @@ def start(device: torch.device) -> torch.device:
     return device
 
 
-def finish() -> None:
-    """Part from the other processes, if there are any."""
-    if dist.is_initialized():
-        dist.destroy_process_group()
-
-
 def size() -> int:
     return dist.get_world_size() if dist.is_initialized() else 1
 

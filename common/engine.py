@@ -64,8 +64,7 @@ def train_epoch(step: TrainingStep, batches: PoseBatches, schedule: Schedule, co
     rate = None
     for batch in batches.epoch(counters.seen):
         counters.step += 1
-        if rate != schedule.at(counters.step):
-            rate = schedule.at(counters.step)
+        if rate != (rate := schedule.at(counters.step)):
             set_learning_rate(step.optimizer, rate)
         unread.append((len(batch), step(batch)))
         if batch.device.type == 'cpu' or len(unread) == _READ_EVERY:
