@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from common.loss import mpjpe
+from common.packed import PackedOptimizer
 
 SMOOTH_L1_BETA = 0.05  # metres; PyTorch's own 1 m would make it half the squared error everywhere
 
@@ -89,7 +90,7 @@ class Schedule:
         return rate * min(step / self.warmup, 1.0) if self.warmup else rate
 
 
-def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+def make_optimizer(model: nn.Module, recipe: Recipe) -> PackedOptimizer:
     """Adam as published, or AdamW, in one fused pass over the parameters.
 
     On CUDA the learning rate is a tensor, so that a captured step sees it change.
@@ -97,15 +98,15 @@ def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     parameters = list(model.parameters())
     cuda = parameters[0].is_cuda
     lr = torch.tensor(recipe.lr, device=parameters[0].device) if cuda else recipe.lr
-    return OPTIMIZERS[recipe.optimizer](parameters, lr=lr, weight_decay=recipe.weight_decay, fused=True,
-                                        capturable=cuda)
+    return PackedOptimizer(OPTIMIZERS[recipe.optimizer], parameters, lr=lr, weight_decay=recipe.weight_decay,
+                           fused=True, capturable=cuda)
 
 
-def learning_rate(optimizer: torch.optim.Optimizer) -> float:
+def learning_rate(optimizer: torch.optim.Optimizer | PackedOptimizer) -> float:
     return float(optimizer.param_groups[0]['lr'])
 
 
-def optimizer_state(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+def optimizer_state(optimizer: torch.optim.Optimizer | PackedOptimizer) -> dict[str, Any]:
     """Its state dict, the learning rate a number even where it works as a tensor."""
     state = optimizer.state_dict()
     for group in state['param_groups']:
@@ -113,7 +114,7 @@ def optimizer_state(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
     return state
 
 
-def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+def set_learning_rate(optimizer: torch.optim.Optimizer | PackedOptimizer, rate: float) -> None:
     for group in optimizer.param_groups:
         if isinstance(group['lr'], Tensor):
             group['lr'].fill_(rate)

@@ -60,10 +60,9 @@ class TrainingStep:
         if distributed.size() > 1:  # the mean over the batch, whatever the processes' shares; gradients are averaged
             loss = loss.nan_to_num() if not len(mine) else loss
             loss = loss * (len(mine) * distributed.size() / len(batch))
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad()
         loss.backward()
-        norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.max_norm)
-        self.optimizer.step()
+        norm = self.optimizer.step(self.max_norm)
         return torch.stack([distributed.total(loss.detach() / distributed.size()), norm])
 
 
@@ -95,7 +94,7 @@ class CapturedStep(TrainingStep):
             return result
         if self.graph is None:
             self.batch, self.graph = batch.clone(), torch.cuda.CUDAGraph()
-            self.optimizer.zero_grad(set_to_none=True)
+            self.optimizer.zero_grad()
             with torch.cuda.graph(self.graph):
                 self.result = super().take(self.batch)
         self.batch.copy_(batch)

@@ -24,14 +24,14 @@ class SemCHGraphConv(SemGraphConv):
         return 1 / math.sqrt(self.W.shape[1])
 
     def mixing(self) -> Tensor:
-        """S of every output channel, (C', J, J)."""
-        return self.edge_weights()
+        """[S_o o I, S_o o (1 - I)] of every output channel, (C', J, 2 J)."""
+        return self.mixings()
 
     @staticmethod
     def product(x: Tensor, weight: Tensor, mixing: Tensor) -> Tensor:
-        """As `SemGraphConv.product`, channel o of [x W0; x W1] mixed by S_o; mixing is (C', J, J)."""
+        """As `SemGraphConv.product`, channel o of [x W0; x W1] mixed by S_o; mixing is (C', J, 2 J)."""
         joints, batch, _ = x.shape
         own, others = transform(x, weight).unflatten(1, (joints, batch))                  # (J, B, C')
-        diagonal = mixing.diagonal(dim1=1, dim2=2)                                     # (C', J)
-        between = mixing - torch.diag_embed(diagonal)
+        to_own, between = mixing.split(joints, dim=2)
+        diagonal = to_own.diagonal(dim1=1, dim2=2)                                     # (C', J)
         return diagonal.T.unsqueeze(1) * own + torch.einsum('cij,jbc->ibc', between, others)

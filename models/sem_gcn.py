@@ -12,11 +12,12 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from models.graph_non_local import GraphNonLocal
 from models.sem_ch_graph_conv import SemCHGraphConv
-from models.sem_graph_conv import SemGraphConv
+from models.sem_graph_conv import SemGraphConv, mixed_product, mixed_product_gradients
 
 CONVOLUTIONS = {'sem': SemGraphConv, 'semch': SemCHGraphConv}
 
@@ -31,9 +32,49 @@ class GraphConv(nn.Module):
         self.dropout = dropout
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.gconv(x)
-        x = F.relu(self.bn(x.view(-1, x.shape[2])), inplace=True).view_as(x)
+        x = self._written_out(x) if self._can_be_written_out(x) else self._by_modules(x)
         return F.dropout(x, self.dropout, self.training) if self.dropout else x
+
+    def _by_modules(self, x: Tensor) -> Tensor:
+        x = self.gconv(x)
+        return F.relu(self.bn(x.view(-1, x.shape[2])), inplace=True).view_as(x)
+
+    def _can_be_written_out(self, x: Tensor) -> bool:
+        return (type(self.gconv) is SemGraphConv and type(self.bn) is nn.BatchNorm1d and self.training
+                and x.shape[2] >= len(self.gconv.bias) and torch.is_grad_enabled()
+                and not torch.is_autocast_enabled(x.device.type) and not torch.compiler.is_compiling())
+
+    def _written_out(self, x: Tensor) -> Tensor:
+        gconv, bn = self.gconv, self.bn
+        assert bn.num_batches_tracked is not None
+        bn.num_batches_tracked.add_(1)
+        return _GraphConv.apply(x, gconv.W, gconv.mixing(), gconv.bias, bn.weight, bn.bias, bn.running_mean,
+                                bn.running_var, bn.momentum, bn.eps)
+
+
+class _GraphConv(torch.autograd.Function):
+    """Graph convolution, batch norm and ReLU in training, the gradient written out: half the work of a small batch is
+    the calling of operations, and this calls few."""
+
+    @staticmethod
+    def forward(ctx, x, weight, mixing, bias, scale, shift, running_mean, running_var, momentum, eps):
+        x = x.contiguous()
+        y = mixed_product(x, weight, mixing).flatten(0, 1).add_(bias)
+        z, *statistics = torch.native_batch_norm(y, scale, shift, running_mean, running_var, True, momentum, eps)
+        z.relu_()
+        ctx.save_for_backward(x, weight, mixing, y, z, scale, *statistics)
+        ctx.eps = eps
+        return z.view(*x.shape[:2], len(bias))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad):
+        x, weight, mixing, y, z, scale, *statistics = ctx.saved_tensors
+        grad = torch.ops.aten.threshold_backward(grad.reshape(z.shape), z, 0)
+        grad, grad_scale, grad_shift = torch.ops.aten.native_batch_norm_backward(
+            grad, y, scale, None, None, *statistics, True, ctx.eps, (True, True, True))
+        gradients = mixed_product_gradients(grad.view(*x.shape[:2], len(scale)), x, weight, mixing)
+        return *gradients, grad.sum(0), grad_scale, grad_shift, None, None, None, None
 
 
 class ResGraphConv(nn.Module):

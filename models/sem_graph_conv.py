@@ -38,9 +38,10 @@ class SemGraphConv(nn.Module):
             raise ValueError(f'the adjacency must be square with self-loops, not {tuple(adjacency.shape)}')
         self.joints = len(adjacency)
         # `e` goes by the non-zero places of the adjacency, row by row, in every published file; here is where each
-        # lies in the flattened S. Constants are buffers that files lack and need not have.
+        # lies in the flattened mixing. Constants are buffers that files lack and need not have.
         place = {joint: index for index, joint in enumerate(range(self.joints) if order is None else order)}
-        edges = [place[row] * self.joints + place[column] for row, column in adjacency.nonzero().tolist()]
+        edges = [place[row] * 2 * self.joints + place[column] + (0 if row == column else self.joints)
+                 for row, column in adjacency.nonzero().tolist()]
         self.register_buffer('edges', torch.tensor(edges), persistent=False)
         self.W = nn.Parameter(torch.empty(2, in_features, out_features))
         self.e = nn.Parameter(torch.empty(self.weightings(out_features), len(edges)))
@@ -62,16 +63,17 @@ class SemGraphConv(nn.Module):
         bound = self.bias_bound()
         nn.init.uniform_(self.bias, -bound, bound)
 
-    def edge_weights(self) -> Tensor:
-        """S: one (J, J) row-stochastic matrix a weighting, (weightings, J, J)."""
-        logits = self.e.new_full((len(self.e), self.joints ** 2), -torch.inf).index_copy(1, self.edges, self.e)
-        return F.softmax(logits.view(-1, self.joints, self.joints), dim=2)
+    def mixings(self) -> Tensor:
+        """[S o I, S o (1 - I)] of every weighting, (weightings, J, 2 J).
+
+        Each edge has its place in one of the halves, so a softmax over both is that over the edges of a joint.
+        """
+        logits = self.e.new_full((len(self.e), 2 * self.joints ** 2), -torch.inf).index_copy(1, self.edges, self.e)
+        return F.softmax(logits.view(-1, self.joints, 2 * self.joints), dim=2)
 
     def mixing(self) -> Tensor:
-        """[S o I, S o (1 - I)], (J, 2 J): how the joints of [X W0; X W1] are mixed."""
-        weights = self.edge_weights()[0]
-        own = weights.diagonal().diag()
-        return torch.cat([own, weights - own], dim=1)
+        """How the joints of [X W0; X W1] are mixed, (J, 2 J)."""
+        return self.mixings()[0]
 
     @staticmethod
     def product(x: Tensor, weight: Tensor, mixing: Tensor) -> Tensor:
@@ -89,9 +91,8 @@ class SemGraphConv(nn.Module):
             both = torch.cat(mixing.split(joints, dim=1)) @ x.reshape(joints, -1)      # (2 J, B C)
             both = both.view(2, joints, batch, channels)
             return torch.cat([both[0], both[1]], dim=2) @ weight.view(2 * channels, -1)
-        if torch.is_grad_enabled() and not torch.is_autocast_enabled(x.device.type):
-            return _MixedProduct.apply(x, weight, mixing)
-        return (mixing @ transform(x, weight).view(2 * joints, -1)).view(joints, batch, -1)
+        written_out = torch.is_grad_enabled() and not torch.is_autocast_enabled(x.device.type)
+        return (_MixedProduct.apply if written_out else mixed_product)(x, weight, mixing)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.product(x, self.W, self.mixing()) + self.bias
@@ -102,29 +103,41 @@ class SemGraphConv(nn.Module):
 
 def transform(x: Tensor, weight: Tensor) -> Tensor:
     """[x W0; x W1] as (2, J B, C')."""
-    return torch.bmm(x.reshape(1, -1, x.shape[2]).expand(2, -1, -1), weight)
+    return torch.bmm(x.reshape(1, x.shape[0] * x.shape[1], x.shape[2]).expand(2, -1, -1), weight)
+
+
+def mixed_product(x: Tensor, weight: Tensor, mixing: Tensor) -> Tensor:
+    """mixing @ [x W0; x W1], as `SemGraphConv.product`."""
+    joints, batch, channels = *x.shape[:2], weight.shape[2]
+    return (mixing @ transform(x, weight).view(2 * joints, batch * channels)).view(joints, batch, channels)
+
+
+def mixed_product_gradients(grad: Tensor, x: Tensor, weight: Tensor, mixing: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Those of x, weight and mixing, from that of their `mixed_product`; all contiguous.
+
+    The incoming gradient goes through the weights and through the mixing, each by itself; [x W0; x W1], twice as large
+    as x, is then not needed, and a step need not keep it.
+    """
+    joints, batch, channels = x.shape
+    back = transform(grad, weight.transpose(1, 2)).view(2 * joints, batch * channels)  # [grad W0'; grad W1']
+    grad_mixing = (back @ x.view(joints, batch * channels).T).view(2, joints, joints)   # [half, from, to]
+    grad_x = mixing.view(joints, 2, joints).permute(2, 1, 0).reshape(joints, -1) @ back
+    unmixed = mixing.T @ grad.view(joints, batch * grad.shape[2])
+    grad_weight = torch.bmm(x.view(1, joints * batch, channels).transpose(1, 2).expand(2, -1, -1),
+                            unmixed.view(2, joints * batch, grad.shape[2]))
+    return grad_x.view_as(x), grad_weight, grad_mixing.transpose(0, 1).reshape(joints, -1)
 
 
 class _MixedProduct(torch.autograd.Function):
-    """The product with its gradient written out: every intermediate is written once, in the layout of its next use."""
+    """`mixed_product` with its gradient written out."""
 
     @staticmethod
     def forward(ctx, x, weight, mixing):
-        joints, batch, channels = x.shape
-        both = transform(x, weight)
-        ctx.save_for_backward(x.reshape(-1, channels), weight, mixing, both)
-        return (mixing @ both.view(2 * joints, -1)).view(joints, batch, weight.shape[2])
+        x = x.contiguous()
+        ctx.save_for_backward(x, weight, mixing)
+        return mixed_product(x, weight, mixing)
 
     @staticmethod
     @once_differentiable
     def backward(ctx, grad):
-        x, weight, mixing, both = ctx.saved_tensors
-        joints, batch, _ = grad.shape
-        grad = grad.reshape(joints, -1)
-        grad_mixing = (both.view(2 * joints, -1) @ grad.T).T  # twice as fast as the other way round
-        grad_both = (mixing.T @ grad).view_as(both)
-        grad_weight = torch.empty_like(weight)
-        for side in (0, 1):
-            torch.mm(x.T, grad_both[side], out=grad_weight[side])
-        grad_x = (grad_both[0] @ weight[0].T).addmm_(grad_both[1], weight[1].T)
-        return grad_x.view(joints, batch, x.shape[1]), grad_weight, grad_mixing
+        return mixed_product_gradients(grad.contiguous(), *ctx.saved_tensors)

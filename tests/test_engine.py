@@ -10,6 +10,7 @@ from common.data_utils import Poses
 from common.errors import UserError
 from common.generators import PoseBatches
 from common.loss import mpjpe, p_mpjpe
+from common.packed import PackedOptimizer
 from common.recipe import Recipe, Schedule
 from common.step import TrainingStep
 from models import ModelConfig, build_model, default_config
@@ -107,7 +108,7 @@ def test_progress_is_told_to_the_end():
 def step_of(model, data, **recipe):
     """A step of plain gradient descent with rate 1, so that a parameter moves by its gradient."""
     step = TrainingStep(model, Recipe(1, 1, **recipe), lambda batch: (data.keypoints[batch], data.positions[batch]))
-    step.optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    step.optimizer = PackedOptimizer(torch.optim.SGD, model.parameters(), lr=1.0)
     return step
 
 

@@ -16,6 +16,7 @@ from models import ModelConfig, build_model, default_config, infer_config
 from models.folded import fold
 from models.graph_non_local import GraphNonLocal
 from models.sem_ch_graph_conv import SemCHGraphConv
+from models.sem_gcn import GraphConv
 from models.sem_graph_conv import SemGraphConv
 
 SKELETON = h36m_dataset.skeleton()
@@ -206,6 +207,24 @@ def test_gradients_written_by_hand_equal_numerical_ones(config, rng):
         return torch.func.functional_call(model, dict(zip(names, values, strict=True)), keypoints)
 
     assert torch.autograd.gradcheck(output, (keypoints, *values), atol=1e-6, rtol=1e-5)
+
+
+def test_a_block_written_out_equals_its_modules(rng, monkeypatch):
+    """Answers, gradients and running statistics, after two steps of training."""
+    ran, found = [], []
+    given = rng.standard_normal((16, 7, 6))
+    for way in (GraphConv._written_out, GraphConv._by_modules):
+        monkeypatch.setattr(GraphConv, '_written_out', lambda self, x, way=way: ran.append(way) or way(self, x))
+        torch.manual_seed(0)
+        block = GraphConv(SemGraphConv(6, 5, ADJACENCY, range(15, -1, -1)), dropout=0.0).double().train()
+        x = torch.tensor(given, requires_grad=True)
+        for _ in range(2):
+            y = block(x)
+            (y ** 3).sum().backward()
+        found.append([y, x.grad, *(parameter.grad for parameter in block.parameters()), *block.buffers()])
+    assert len(ran) == 4 and len(found[0]) == 11
+    for one, two in zip(*found, strict=True):
+        torch.testing.assert_close(one, two)
 
 
 @pytest.mark.parametrize('config', [*NETWORKS.values(), ModelConfig('gcn', hid_dim=6, num_layers=2, conv='semch')])

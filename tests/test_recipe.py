@@ -1,5 +1,6 @@
 """What a recipe means: rates, losses, the optimiser, the moving average, against closed forms."""
 
+import copy
 import itertools
 import math
 
@@ -8,7 +9,16 @@ import pytest
 import torch
 from torch import nn
 
-from common.recipe import LOSSES, RECIPES, Recipe, Schedule, learning_rate, make_optimizer, set_learning_rate
+from common.recipe import (
+    LOSSES,
+    OPTIMIZERS,
+    RECIPES,
+    Recipe,
+    Schedule,
+    learning_rate,
+    make_optimizer,
+    set_learning_rate,
+)
 from common.step import MovingAverage, TrainingStep
 
 
@@ -58,7 +68,7 @@ def test_the_optimizer_is_the_one_named(name, decayed):
     nn.init.constant_(model.weight, 2.0)
     optimizer = make_optimizer(model, Recipe(1, 1, lr=0.1, optimizer=name, weight_decay=0.5))
     model(torch.ones(1, 1)).backward()
-    optimizer.step()
+    assert optimizer.step(math.inf) == 1
     # Adam's first step is the rate, whatever the gradient; only AdamW also shrinks the weight by rate * decay
     assert model.weight.item() == pytest.approx(2.0 - 0.1 - (0.1 * 0.5 * 2.0 if decayed else 0), rel=1e-5)
     set_learning_rate(optimizer, 0.25)
@@ -105,3 +115,37 @@ def test_a_step_sets_the_momentum_of_every_batch_norm():
 @pytest.mark.parametrize('name', RECIPES)
 def test_recipes_name_flags_that_exist(name):
     Recipe(1, 1, **RECIPES[name])
+
+
+@pytest.mark.parametrize('name', ['adam', 'adamw'])
+def test_packed_parameters_go_as_each_by_itself_and_are_saved_so(name):
+    """Against PyTorch's clipping and optimizer over a network with small and large parameters; there and back."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(300, 250), nn.Linear(250, 3)).double()
+    theirs = copy.deepcopy(model)
+    recipe = Recipe(1, 1, lr=0.1, optimizer=name, weight_decay=0.01)
+    mine, plain = make_optimizer(model, recipe), OPTIMIZERS[name](theirs.parameters(), lr=0.1, weight_decay=0.01)
+    assert mine.state_dict()['state'] == {}
+    for turn in range(3):
+        if turn == 2:  # goes on from what was saved, in a network with other storages
+            model = copy.deepcopy(model)
+            saved, mine = mine.state_dict(), make_optimizer(model, recipe)
+            mine.load_state_dict(saved)
+            plain.load_state_dict(plain.state_dict())
+        x = torch.randn(4, 300, dtype=torch.float64)
+        for network in (model, theirs):
+            network.zero_grad()
+            network(x).square().sum().backward()
+        norm = nn.utils.clip_grad_norm_(theirs.parameters(), 1.0)
+        plain.step()
+        torch.testing.assert_close(mine.step(1.0), norm)
+        for one, two in zip(model.parameters(), theirs.parameters(), strict=True):
+            torch.testing.assert_close(one, two)
+    ours, expected = mine.state_dict(), plain.state_dict()
+    assert ours['state'].keys() == expected['state'].keys() == {0, 1, 2, 3}
+    for index, state in expected['state'].items():
+        for key, value in state.items():
+            torch.testing.assert_close(ours['state'][index][key], value)
+    plain.load_state_dict(ours)
+    mine.zero_grad()
+    assert all(parameter.grad is None for parameter in model.parameters())
