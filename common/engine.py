@@ -187,12 +187,15 @@ def evaluate(model: nn.Module, poses: Poses, mean_pose: Tensor | None = None,
 
 def pose_errors(predicted: Tensor, target: Tensor, metric: Callable[[Tensor, Tensor], Tensor],
                 chunk: int = 1 << 10) -> Tensor:
-    """A metric of `common.loss` in mm, pose by pose, in float64 on the CPU; by chunks, so that memory stays flat."""
+    """A metric of `common.loss` in mm, pose by pose, (N,) on the CPU; by chunks, so that memory stays flat.
+
+    It is taken in float64, on CUDA where the poses are there; other devices have no float64.
+    """
     errors = []
     for start in range(0, len(predicted), chunk):
         pair = (tensor[start:start + chunk] for tensor in (predicted, target))
-        errors.append(metric(*(tensor.cpu().double() for tensor in pair)))
-    return torch.cat(errors) * METRES_TO_MM
+        errors.append(metric(*((tensor if tensor.is_cuda else tensor.cpu()).double() for tensor in pair)))
+    return torch.cat(errors).cpu() * METRES_TO_MM
 
 
 def _mean(values: Iterable[float]) -> float:

@@ -43,6 +43,45 @@ def test_batched_alignment_equals_one_pose_at_a_time(rng):
     np.testing.assert_allclose(aligned, [align_one(*pair) for pair in zip(predicted, target, strict=True)], atol=1e-10)
 
 
+ROTATED = {
+    'poses': lambda x, y: x * torch.tensor([1.0, 0.3, 0.1]) @ y,
+    'mirrored poses': lambda x, y: -x * torch.tensor([1.0, 0.3, 0.1]) @ y,
+    'nearly mirrored': lambda x, y: x @ torch.diag(torch.tensor([1.0, 0.5, -0.4999]).to(x)) @ x.transpose(1, 2),
+    'flat': lambda x, y: x[:, :, :2] @ y[:, :2],
+    'on a line': lambda x, y: x[:, :, :1] @ y[:, :1],
+    'a point': lambda x, y: 0 * x,
+    'a sphere': lambda x, y: torch.eye(3).to(x).expand_as(x),
+    'turned inside out': lambda x, y: -torch.eye(3).to(x).expand_as(x),
+    'tiny': lambda x, y: 1e-120 * x,
+    'huge': lambda x, y: 1e120 * x,
+}
+
+
+@pytest.mark.parametrize('name', ROTATED)
+def test_the_best_rotation_in_closed_form_is_that_of_the_svd(rng, name):
+    x, y = torch.linalg.qr(torch.from_numpy(rng.normal(size=(2, 500, 3, 3))))[0]
+    k = ROTATED[name](x, y)
+    rotation, fit = loss.best_rotation(k)
+    u, s, vt = torch.linalg.svd(k)
+    s[:, 2] *= torch.linalg.det(u @ vt)
+    torch.testing.assert_close(fit, s.sum(1), rtol=1e-12, atol=0)
+    torch.testing.assert_close((rotation * k).sum((1, 2)), fit, rtol=1e-9, atol=0)
+    torch.testing.assert_close(rotation @ rotation.mT, torch.eye(3).to(k).expand_as(k), rtol=0, atol=1e-9)
+    torch.testing.assert_close(torch.linalg.det(rotation), torch.ones(500).to(k), rtol=0, atol=1e-9)
+
+
+def test_poses_take_the_closed_form_and_doubtful_ones_alone_the_svd(rng, monkeypatch):
+    seen = []
+    svd = torch.linalg.svd
+    monkeypatch.setattr(torch.linalg, 'svd', lambda k: seen.append(len(k)) or svd(k))
+    target = torch.from_numpy(rng.normal(size=(50, 16, 3)) * (0.5, 0.2, 0.1))
+    loss.p_mpjpe(target + 0.05 * torch.from_numpy(rng.normal(size=target.shape)), target)
+    assert seen == []
+    target[7], target[9, :, 1:] = 0, 0
+    loss.p_mpjpe(target, target)
+    assert seen == [2]
+
+
 def test_alignment_removes_a_similarity_but_not_a_reflection(rng):
     target = torch.from_numpy(rng.normal(size=(4, 16, 3)))
     turn = torch.linalg.qr(torch.from_numpy(rng.normal(size=(3, 3))))[0]
