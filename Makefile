@@ -28,9 +28,9 @@ $(VENV)/installed-dev: requirements-dev.txt requirements.txt constraints.txt | $
 	$(BIN)/python -m pip install -q -r requirements-dev.txt -c constraints.txt
 	@touch $@ $(VENV)/installed
 
-# The learning rate falls within the run instead of over 100,000 steps. One thread: at 64 poses a step a second one gains
-# little, and on a busy machine threads that wait for each other lose a lot (docs/performance.md).
-DEMO_TRAINING := --non_local -e 4 --lr 4e-3 --lr_decay 50 --lr_gamma 0.88
+# The recipe for short runs (docs/accuracy.md). One thread: at 64 poses a step a second one gains little, and on a busy
+# machine threads that wait for each other lose a lot (docs/performance.md).
+DEMO_TRAINING := --non_local -e 4 --recipe tuned
 DEMO_CKPT = $(DEMO_RUN)/*/ckpt_last.pth.tar
 
 demo: export OMP_NUM_THREADS = 1

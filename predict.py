@@ -12,7 +12,8 @@ docs/predict.md tells, for each detector, how to make its file.
 import argparse
 import re
 
-from common.arguments import add_run_flags, non_negative_int, positive_float, probability, resolve_device
+from common.argument_types import non_negative_int, positive_float, probability
+from common.arguments import add_run_flags, resolve_device
 from common.errors import UserError, run_script
 from common.lifting.detections import FORMATS
 from common.lifting.detector_mediapipe import DETECTORS

@@ -11,7 +11,7 @@ import argparse
 import dataclasses
 import os
 
-from common import arguments, checkpoint
+from common import argument_types, arguments, checkpoint
 from common.data_utils import load_dataset
 from common.errors import UserError, run_script
 from common.files import check_suffix
@@ -43,21 +43,21 @@ def get_args_parser():
     group.add_argument('--viz_camera', type=int, default=0, metavar='N', help='camera to look through (default: 0)')
     group.add_argument('--viz_video', metavar='FILE',
                        help='video to draw under the 2D input; its first frame belongs to the first pose of the action')
-    group.add_argument('--viz_skip', type=arguments.non_negative_int, default=0, metavar='N',
+    group.add_argument('--viz_skip', type=argument_types.non_negative_int, default=0, metavar='N',
                        help='leave out the first N poses, and the time they take of the video (default: 0)')
     group.add_argument('--viz_output', metavar='FILE', help='file to make: .gif, .mp4, .html or .png (a contact sheet)')
-    group.add_argument('--viz_bitrate', type=arguments.positive_int, default=3000, metavar='N',
+    group.add_argument('--viz_bitrate', type=argument_types.positive_int, default=3000, metavar='N',
                        help='kbit/s of an .mp4 (default: 3000)')
     group.add_argument('--viz_limit', type=int, default=-1, metavar='N',
                        help='draw at most N frames (default: -1, all)')
-    group.add_argument('--viz_downsample', type=arguments.positive_int, default=1, metavar='N',
+    group.add_argument('--viz_downsample', type=argument_types.positive_int, default=1, metavar='N',
                        help='draw every Nth frame; the speed stays (default: 1)')
-    group.add_argument('--viz_size', type=arguments.positive_float, default=5, metavar='N',
+    group.add_argument('--viz_size', type=argument_types.positive_float, default=5, metavar='N',
                        help='side of a panel, in units of 100 pixels (default: 5)')
     group.add_argument('--viz_fps', type=frame_rate, metavar='N',
                        help='poses a second of the dataset (default: as it says, or 50)')
     group = arguments.add_run_flags(parser)
-    group.add_argument('-b', '--batch_size', type=arguments.positive_int, default=64, metavar='N',
+    group.add_argument('-b', '--batch_size', type=argument_types.positive_int, default=64, metavar='N',
                        help='poses to predict at a time (default: 64)')
     return parser
 

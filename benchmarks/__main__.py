@@ -20,7 +20,8 @@ import torch
 from benchmarks.measure import machine, matmul_rate, threads
 from benchmarks.sections import SECTIONS, Plan, Row
 from benchmarks.sides import NETWORKS
-from common.arguments import positive_int, resolve_device
+from common.argument_types import positive_int
+from common.arguments import resolve_device
 from common.errors import run_script
 from common.files import atomic_write
 

@@ -22,7 +22,7 @@ import statistics
 import torch
 from torch import Tensor, nn
 
-from common.arguments import positive_int
+from common.argument_types import positive_int
 from common.augmentation import Samples
 from common.data_utils import DataOptions
 from common.engine import METRES_TO_MM, predict

@@ -30,7 +30,7 @@ import torch
 from benchmarks.measure import in_turns, machine
 from benchmarks.sides import NETWORKS
 from common import h36m_dataset
-from common.arguments import positive_int
+from common.argument_types import positive_int
 from common.augmentation import Samples
 from common.data_utils import Poses
 from common.errors import run_script

@@ -4,82 +4,29 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import math
-import re
 import sys
 from typing import Any
 
 import torch
 
 from common import distributed, scoring, trainer
+from common.argument_types import (
+    angle,
+    device_name,
+    file_name_part,
+    non_negative_float,
+    non_negative_int,
+    positive_float,
+    positive_int,
+    probability,
+    share,
+)
 from common.data_utils import DataOptions, warn
 from common.errors import UserError
 from common.recipe import LOSSES, OPTIMIZERS, RECIPES, SCHEDULES, Recipe
 from models import ModelConfig, default_config
 
 _UNTYPED = object()
-
-
-def positive_int(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f'{text} is not at least 1')
-    return value
-
-
-def non_negative_int(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError(f'{text} is negative')
-    return value
-
-
-def positive_float(text: str) -> float:
-    value = float(text)
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f'{text} is not a positive number')
-    return value
-
-
-def non_negative_float(text: str) -> float:
-    value = float(text)
-    if not 0 <= value < math.inf:
-        raise argparse.ArgumentTypeError(f'{text} is not a number from 0')
-    return value
-
-
-def angle(text: str) -> float:
-    value = float(text)
-    if not 0 <= value <= 180:
-        raise argparse.ArgumentTypeError(f'{text} is not in [0, 180]')
-    return value
-
-
-def share(text: str) -> float:
-    value = float(text)
-    if not 0 < value <= 1:
-        raise argparse.ArgumentTypeError(f'{text} is not in (0, 1]')
-    return value
-
-
-def probability(text: str) -> float:
-    value = float(text)
-    if not 0 <= value < 1:
-        raise argparse.ArgumentTypeError(f'{text} is not in [0, 1)')
-    return value
-
-
-def device_name(text: str) -> str:
-    if not re.fullmatch(r'auto|cpu|cuda(:\d+)?|mps', text):
-        raise argparse.ArgumentTypeError(f'{text} is none of auto, cpu, cuda, cuda:N, mps')
-    return text
-
-
-def file_name_part(text: str) -> str:
-    """A dataset or keypoints name: it becomes part of a file's name, so it may not lead out of the data folder."""
-    if not re.fullmatch(r'[A-Za-z0-9][\w.-]*', text):
-        raise argparse.ArgumentTypeError(f'{text!r} is not a name of letters, digits, _, . and -')
-    return text
 
 
 def resolve_device(name: str) -> torch.device:

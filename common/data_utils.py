@@ -14,14 +14,11 @@ import torch
 from torch import Tensor
 
 from common import h36m_dataset
-from common.camera import Camera, normalize_screen, project, world_to_camera
+from common.camera import Camera, project, world_to_camera
+from common.data_checks import checked_fps, checked_positions, checked_views, two_levels
 from common.errors import UserError, listing
 from common.mocap_dataset import MocapDataset, kind_of
 from common.npz import read_npz
-
-# Human poses in metres are never this large; in millimetres they always are.
-MAX_POSE_SIZE = 10.0
-MAX_IMAGES = 100  # widths of the image, from its corner: no detector means what is farther
 
 Keypoints = dict[str, dict[str, list[np.ndarray]]]
 Range = dict[str, list[float]]
@@ -123,14 +120,14 @@ def load_dataset(name: str, data_dir: str) -> MocapDataset:
         prepare(path)
 
     entries = read_npz(path, ('positions_3d',), optional=('fps',))
-    content, fps = entries['positions_3d'], _checked_fps(path, entries.get('fps', h36m_dataset.FPS))
+    content, fps = entries['positions_3d'], checked_fps(path, entries.get('fps', h36m_dataset.FPS))
     h36m = h36m_dataset
     skeleton, cameras = h36m.skeleton(), h36m.cameras()
     positions: dict[str, dict[str, np.ndarray]] = {}
-    for subject, actions in _two_levels(path, 'positions_3d', content):
+    for subject, actions in two_levels(path, 'positions_3d', content):
         for action, sequence in actions.items():
             if subject in cameras and (name, subject, action) != ('h36m', *h36m.CORRUPTED):
-                positions.setdefault(subject, {})[action] = _checked_positions(path, subject, action, sequence)
+                positions.setdefault(subject, {})[action] = checked_positions(path, subject, action, sequence)
     others = [subject for subject in content if subject not in cameras]
     if not positions:
         raise UserError(f'{path} has no subject of the splits {listing(h36m.TRAIN_SUBJECTS + h36m.TEST_SUBJECTS)}; '
@@ -162,10 +159,10 @@ def load_keypoints(dataset: MocapDataset, keypoints: str, data_dir: str) -> Keyp
                         f'{listing(_known_keypoints(dataset.name, data_dir))}; data/README.md tells how to make more.')
     content = read_npz(path, ('positions_2d',))['positions_2d']
     found: Keypoints = {}
-    for subject, actions in _two_levels(path, 'positions_2d', content):
+    for subject, actions in two_levels(path, 'positions_2d', content):
         for action, views in actions.items():
             if action in dataset.positions.get(subject, ()):
-                found.setdefault(subject, {})[action] = _checked_views(path, dataset, subject, action, views)
+                found.setdefault(subject, {})[action] = checked_views(path, dataset, subject, action, views)
     return found
 
 
@@ -232,79 +229,6 @@ def measure_range(keypoints: np.ndarray) -> Range:
     measured = {'height': np.ptp(some[..., 1], axis=1), 'hip_x': some[:, 0, 0], 'hip_y': some[:, 0, 1]}
     return {name: [round(float(value), 4) for value in np.percentile(values, RANGE_PERCENTILES)]
             for name, values in measured.items()}
-
-
-def _two_levels(path, entry, content):
-    """(subject, {action: ...}) of a published dict, after a check that it is one."""
-    if not isinstance(content, dict) or not all(isinstance(actions, dict) for actions in content.values()):
-        raise UserError(f'{path}: {entry} is not a dict of subjects and actions; data/README.md describes the layout.')
-    return content.items()
-
-
-def _checked_fps(path, fps):
-    """Frames a second, which only files of this project tell."""
-    number = fps.item() if isinstance(fps, np.ndarray) and not fps.shape else fps
-    if type(number) not in (int, float) or not 1 <= number <= 1000:
-        raise UserError(f'{path}: fps must be one number from 1 to 1000.')
-    return float(number)
-
-
-def _checked_positions(path, subject, action, sequence):
-    """One sequence as (T, 16, 3) float32, refused where it cannot be poses in metres."""
-    where = f'{path}: {subject} {action}'
-    joints = len(h36m_dataset.SKELETON_32)
-    if not isinstance(action, str):
-        raise UserError(f'{where} is not named by a text; data/README.md describes the layout.')
-    if not isinstance(sequence, np.ndarray) or sequence.ndim != 3 or sequence.shape[1:] != (joints, 3):
-        raise UserError(f'{where} must be an array (frames, {joints}, 3), not {_shape_of(sequence)}.')
-    kept = _finite_floats(where, sequence[:, h36m_dataset.KEPT_JOINTS])
-    if np.ptp(kept, axis=1).max() > MAX_POSE_SIZE:
-        raise UserError(f'{where} has poses {np.ptp(kept, axis=1).max():,.0f} m across: are they in millimetres? '
-                        f'Positions must be in metres.')
-    return kept
-
-
-def _checked_views(path, dataset, subject, action, views):
-    """The views of one sequence, 16 joints each, normalised."""
-    where, cameras, joints = f'{path}: {subject} {action}', dataset.cameras[subject], len(dataset.skeleton)
-    if not isinstance(views, list | tuple | np.ndarray) or len(views) != len(cameras):
-        raise UserError(f'{where} must have one array for each of {len(cameras)} cameras, not {_shape_of(views)}.')
-    checked = []
-    for index, (view, camera) in enumerate(zip(views, cameras, strict=True)):
-        at = f'{where} camera {index}'
-        if not isinstance(view, np.ndarray) or view.ndim != 3 or view.shape[1] not in (joints, joints + 1) \
-                or view.shape[2] not in (2, 3):
-            raise UserError(f'{at} must be an array (frames, {joints} or {joints + 1}, 2 or 3), not {_shape_of(view)}.')
-        if view.shape[1] == joints + 1:  # VideoPose3D's files have the Neck/Nose too
-            view = np.delete(view, h36m_dataset.NECK_IN_17, axis=1)
-        pixels = _finite_floats(at, view[..., :2])
-        farthest = np.abs(pixels).max()
-        if farthest <= 2:
-            raise UserError(f'{at} lies within 2 pixels of the origin: is it normalised already? It must be in pixels.')
-        if farthest > MAX_IMAGES * camera.width:
-            raise UserError(f'{at} has coordinates of up to {farthest:.3g} pixels in an image of {camera.width}x'
-                            f'{camera.height}: it must be in pixels of that image.')
-        checked.append(normalize_screen(pixels, camera.width, camera.height))
-    return checked
-
-
-def _finite_floats(where, array):
-    if array.dtype.kind not in 'fiu':
-        raise UserError(f'{where} must hold numbers, not {array.dtype}.')
-    if not len(array):
-        raise UserError(f'{where} is empty: leave it out, or make the file again.')
-    with np.errstate(over='ignore'):  # too large for float32 is infinite, which is told
-        array = np.ascontiguousarray(array, np.float32)
-    if not np.isfinite(array).all():
-        frame = int(np.argwhere(~np.isfinite(array))[0, 0])
-        raise UserError(f'{where} holds a number that is not finite, first in frame {frame}.')
-    return array
-
-
-def _shape_of(value):
-    if isinstance(value, list | tuple):
-        return f'{type(value).__name__} of {len(value)}'
-    return f'{value.dtype} {value.shape}' if isinstance(value, np.ndarray) else type(value).__name__
 
 
 def _known_keypoints(dataset_name, data_dir):

@@ -29,7 +29,7 @@ from models import build_model
 from tests.fuzz_npz import CONFIG, checkpoint
 
 POSES = 500_000, 5_000_000, 5_000_000  # small, large, full load
-FRAMES = 1_000, 4_000, 3600 * 50  # an hour of Human3.6M
+FRAMES = 4_000, 16_000, 3600 * 50  # an hour of Human3.6M; by 4,000 all buffers are as large as they get
 FLAT = 100e6
 
 
