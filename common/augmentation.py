@@ -33,6 +33,11 @@ class Mirror:
         return torch.cat([-swapped[..., :1], swapped[..., 1:]], dim=2)
 
 
+def mirror_at_evaluation(tta: str, skeleton: Skeleton, device: torch.device) -> Mirror | None:
+    """What an evaluation takes for `--tta`."""
+    return Mirror(skeleton, device) if tta == 'flip' else None
+
+
 class Samples:
     """The pairs of a batch: gathered, then changed as the recipe says.
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from common import checkpoint as checkpoints
 from common import distributed, engine
-from common.augmentation import Mirror
+from common.augmentation import mirror_at_evaluation
 from common.checkpoint import Checkpoint
 from common.data_utils import DataOptions
 from common.errors import UserError
@@ -41,7 +41,7 @@ def evaluate_checkpoint(path: str, architecture: str, flags: dict[str, Any], dat
     started = time.monotonic()
     with Progress('evaluating', len(test)) as progress:
         evaluation = engine.evaluate(model, test, None if mean_pose is None else mean_pose.to(device), progress,
-                                     Mirror(data.skeleton, device) if tta == 'flip' else None)
+                                     mirror_at_evaluation(tta, data.skeleton, device))
     print(f'{len(test):,} poses of {", ".join(data.test_subjects)} in {time.monotonic() - started:.1f} s '
           f'on {device}')
     tell(evaluation, report, path, checkpoint.config, data_options, {'epoch': checkpoint.epoch, 'tta': tta})

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from common import checkpoint as checkpoints
 from common import distributed, engine
-from common.augmentation import Mirror, Samples
+from common.augmentation import Samples, mirror_at_evaluation
 from common.checkpoint import Checkpoint
 from common.data_utils import DataOptions, Poses, measure_range, warn
 from common.engine import Counters
@@ -81,7 +81,7 @@ class Training:
             path, checkpoint = resume
             if checkpoint.epoch >= recipe.epochs:
                 raise UserError(f'{path} has been trained for {checkpoint.epoch} epochs already: give a larger '
-                                f'--epochs than {recipe.epochs} to go on.')
+                                f'--epochs than {recipe.epochs} to go on, or --evaluate it.')
             model = checkpoints.restore_model(checkpoint, path, data.skeleton, config.dropout, averaged=False)
         if distributed.rank():  # the same weights in all processes, dropout and augmentation of its own in each
             torch.manual_seed(self._seed_of_process())
@@ -157,7 +157,7 @@ class Training:
 
     def _evaluate(self, network: nn.Module, poses: Poses,
                   report: Callable[[int], None] | None = None) -> engine.Evaluation:
-        mirror = Mirror(self.data.skeleton, self.device) if self.recipe.tta == 'flip' else None
+        mirror = mirror_at_evaluation(self.recipe.tta, self.data.skeleton, self.device)
         return engine.evaluate(network, poses, self.mean_pose, report, mirror)
 
     def _attend(self) -> None:
