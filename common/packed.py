@@ -69,10 +69,11 @@ class PackedOptimizer:
                                      'param_groups': self._inner.state_dict()['param_groups']})
 
     def _unpack(self, values: Sequence[Tensor]) -> list[Tensor]:
-        """What each parameter has of what the packed tensors have: a number of steps is that of all."""
-        large, pack = iter(values[:-1]), values[-1]
-        small = iter(pack.split(self._sizes) if pack.ndim else [pack] * len(self._sizes))
-        return [next(small).view(parameter.shape if pack.ndim else ()) if parameter.numel() < SMALL else next(large)
+        """What each parameter has of what the packed tensors have; of a number of steps each has its own."""
+        *large, pack = values
+        parts = pack.split(self._sizes) if pack.ndim else [pack.clone() for _ in self._sizes]
+        these, those = iter(large), iter(parts)
+        return [next(those).view(parameter.shape if pack.ndim else ()) if parameter.numel() < SMALL else next(these)
                 for parameter in self._parameters]
 
     def _packed(self, values: Sequence[Tensor]) -> list[Tensor]:

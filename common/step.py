@@ -26,11 +26,11 @@ class TrainingStep:
 
     def __init__(self, model: nn.Module, recipe: Recipe, samples: Samples) -> None:
         self.model, self.recipe, self.samples = model, recipe, samples
+        self.optimizer = make_optimizer(model, recipe)  # before anything else looks at where parameters lie
         network = distributed.parallel(model)
         self.network = torch.compile(network) if recipe.compile else network
         if recipe.tf32:
             torch.backends.cuda.matmul.allow_tf32 = True
-        self.optimizer = make_optimizer(model, recipe)
         self.max_norm = MAX_NORM if recipe.max_norm else math.inf
         self.loss = LOSSES[recipe.loss]
         self.joints: slice = model.loss_joints  # type: ignore[assignment]

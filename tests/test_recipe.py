@@ -147,5 +147,7 @@ def test_packed_parameters_go_as_each_by_itself_and_are_saved_so(name):
         for key, value in state.items():
             torch.testing.assert_close(ours['state'][index][key], value)
     plain.load_state_dict(ours)
+    plain.step()
+    assert {float(state['step']) for state in plain.state_dict()['state'].values()} == {4.0}
     mine.zero_grad()
     assert all(parameter.grad is None for parameter in model.parameters())
