@@ -78,7 +78,7 @@ def _compared(plan: Plan, section: str, what: str, actions: list[Callable[[], ob
 
 
 def _steps(plan: Plan, section: str, batches: tuple[int, ...]) -> Iterator[Row]:
-    inner = 20 if plan.device.type == 'cuda' else 1  # a GPU's steps overlap, so many are timed as one
+    inner = 20 if plan.device.type == 'cuda' else 5  # a GPU's steps overlap, and a few average a CPU's hiccups
     for network in plan.networks:
         sides = [side(NETWORKS[network], plan.device) for side in SIDES]
         for size in batches:

@@ -70,6 +70,7 @@ def train_epoch(step: TrainingStep, batches: PoseBatches, schedule: Schedule, co
         if batch.device.type == 'cpu' or len(unread) == _READ_EVERY:
             _read(unread, counters, rate)
             yield
+    step.optimizer.zero_grad()  # an evaluation follows, whose folded copy of the weights takes no more than gradients do
     if unread:
         _read(unread, counters, rate)
         yield

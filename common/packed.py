@@ -41,7 +41,7 @@ class PackedOptimizer:
         self.param_groups: list[dict[str, Any]] = [{**self._inner.param_groups[0], 'params': self._parameters}]
 
     def zero_grad(self) -> None:
-        for parameter in self._parameters:
+        for parameter in (*self._parameters, self._pack):
             parameter.grad = None
 
     def step(self, max_norm: float) -> Tensor:

@@ -144,6 +144,6 @@ def _fold_stage(stage: nn.Module) -> nn.Sequential:
 def _fold_linear(linear: nn.Linear, norm: nn.BatchNorm1d) -> nn.Sequential:
     scale, shift = _scale_and_shift(norm)
     folded = copy.deepcopy(linear)
-    folded.weight.copy_(linear.weight * scale.unsqueeze(1))
+    torch.mul(linear.weight, scale.unsqueeze(1), out=folded.weight)
     folded.bias.copy_(linear.bias * scale + shift)
     return nn.Sequential(folded, nn.ReLU(inplace=True))
