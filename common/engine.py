@@ -70,7 +70,7 @@ def train_epoch(step: TrainingStep, batches: PoseBatches, schedule: Schedule, co
         if batch.device.type == 'cpu' or len(unread) == _READ_EVERY:
             _read(unread, counters, rate)
             yield
-    step.optimizer.zero_grad()  # an evaluation follows, whose folded copy of the weights takes no more than gradients do
+    step.optimizer.zero_grad()  # an evaluation follows, and its folded copy of the weights takes as much as they
     if unread:
         _read(unread, counters, rate)
         yield

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import subprocess
@@ -109,12 +110,14 @@ class VideoFrames:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
         size = re.match(rb'P6\s(\d+)\s(\d+)\s', done.stdout[:32])
         clock = re.search(rb'^#tb 0: (\d+)/(\d+)', done.stderr, re.MULTILINE)
-        packets = re.findall(rb'^0,\s*-?\d+,\s*(-?\d+),\s*(\d+),', done.stderr, re.MULTILINE)  # time, duration
-        if done.returncode or size is None or clock is None or not packets:
+        count, begin, end = 0, math.inf, -math.inf
+        for packet in re.finditer(rb'^0,\s*-?\d+,\s*(-?\d+),\s*(\d+),', done.stderr, re.MULTILINE):
+            time, duration = int(packet[1]), int(packet[2])
+            count, begin, end = count + 1, min(begin, time), max(end, time + duration)
+        if done.returncode or size is None or clock is None or not count:
             reason = _reason(re.sub(rb'^[#\d].*$', b'', done.stderr, flags=re.MULTILINE))
             raise UserError(f'{self.path} cannot be read as a video: {reason}.')
-        ticks = max(int(time) + int(duration) for time, duration in packets) - min(int(time) for time, _ in packets)
-        return (int(size[1]), int(size[2])), len(packets), ticks * int(clock[1]) / int(clock[2])
+        return (int(size[1]), int(size[2])), count, (end - begin) * int(clock[1]) / int(clock[2])
 
 
 def _reason(complaints: bytes) -> str:
