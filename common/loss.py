@@ -60,12 +60,16 @@ def best_rotation(covariance: Tensor) -> tuple[Tensor, Tensor]:
     k = covariance / size.view(-1, 1, 1)
     cofactors = torch.linalg.cross(k.roll(-1, 1), k.roll(-2, 1))
     determinant, squares = (k[:, 0] * cofactors[:, 0]).sum(1), cofactors.square().sum((1, 2))
+
+    def apartness(root: Tensor) -> Tensor:
+        """(s1 + s2) (s1 + s3) (s2 + s3) of the singular values, an eighth of the polynomial's slope at its root."""
+        return (root * (root.square() - 1) - 2 * determinant) / 2
+
     root = torch.full_like(size, 3 ** 0.5)
     for _ in range(_NEWTON_STEPS):
-        apart = root * (root.square() - 1) - 2 * determinant  # (s1 + s2) (s1 + s3) (s2 + s3) of the singular values
-        step = ((root.square() - 1).square() - 8 * root * determinant - 4 * squares) / (4 * apart)
+        step = ((root.square() - 1).square() - 8 * root * determinant - 4 * squares) / (8 * apartness(root))
         root = root - step
-    apart = (root * (root.square() - 1) - 2 * determinant) / 2
+    apart = apartness(root)
     rotation = (((root.square() + 1) / 2).view(-1, 1, 1) * k + root.view(-1, 1, 1) * cofactors
                 - k @ (k.transpose(1, 2) @ k)) / apart.view(-1, 1, 1)
     fit = root * size
