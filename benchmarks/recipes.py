@@ -58,6 +58,8 @@ ROWS = {
     'flipped evaluation': '--tta flip',
     'rotation': '--rotate 180',
     'scale': '--scale 0.15',
+    'noise': '--noise 0.01',
+    'larger batch': '--batch_size 256 --lr 4e-3',
     # ingredients added up
     'average, rate': '--ema 0.999 --lr 2e-2 --warmup_steps 200',
     'cosine, rate': '--schedule cosine --lr 2e-2 --warmup_steps 200',

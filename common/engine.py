@@ -22,12 +22,13 @@ from common.data_utils import Poses
 from common.errors import UserError
 from common.generators import PoseBatches
 from common.loss import mpjpe, p_mpjpe
+from common.parallel import over_parts
 from common.recipe import Schedule, set_learning_rate
 from common.step import TrainingStep
 from models.folded import fold
 
-CPU_BATCH, GPU_BATCH = 256, 8192  # of an evaluation; on a CPU so few that activations stay in a core's cache
-_SCORED_TOGETHER = 1 << 13  # poses predicted before their errors are taken: memory stays flat
+_GPU_BATCH, _CPU_BATCH = 8192, 256  # poses at a time; on a CPU a folded network says
+_CPU_PART = 1 << 11  # poses that a thread predicts before it takes their errors: memory stays flat
 METRES_TO_MM = 1000.0
 _READ_EVERY = 50  # steps between looks at the losses on a device that computes ahead
 
@@ -90,7 +91,6 @@ def _read(unread: list[tuple[int, Tensor]], counters: Counters, rate: float | No
     unread.clear()
 
 
-@torch.inference_mode()
 def predict(model: nn.Module, keypoints: Tensor, batch_size: int | None = None,
             report: Callable[[int], None] | None = None, mirror: Mirror | None = None) -> Tensor:
     """Lift poses, relative to the hip.
@@ -98,23 +98,37 @@ def predict(model: nn.Module, keypoints: Tensor, batch_size: int | None = None,
     Args:
         keypoints: (N, J, 2) normalised image coordinates, on the model's device.
         batch_size: poses at a time; None for what suits the device.
-        mirror: makes the answer the mean of that for the pose and of that for its mirror image, mirrored back.
         report: called with the number of poses done.
+        mirror: makes the answer the mean of that for the pose and of that for its mirror image, mirrored back.
     Returns:
         (N, J, 3) metres in camera axes (x right, y down, z forward), the hip at the origin.
     """
-    batch_size = batch_size or (CPU_BATCH if keypoints.device.type == 'cpu' else GPU_BATCH)
     folded = fold(model.eval())
+    size = batch_size or _batch_size(folded, keypoints.device)
     positions = keypoints.new_empty(*keypoints.shape[:2], 3)
+
+    def lift(part: slice) -> None:
+        _lift(folded, keypoints[part], positions[part], size, mirror)
+
+    for done, _ in over_parts(lift, len(keypoints), batch_size or max(size, _CPU_PART), keypoints.device):
+        if report:
+            report(done)
+    return positions
+
+
+@torch.inference_mode()
+def _lift(folded: nn.Module, keypoints: Tensor, positions: Tensor, batch_size: int, mirror: Mirror | None) -> None:
+    """Lift poses into `positions`."""
     for start in range(0, len(keypoints), batch_size):
         given = keypoints[start:start + batch_size]
         predicted = folded(given)
         if mirror is not None:
             predicted = (predicted + mirror(folded(mirror(given)))) / 2
         torch.sub(predicted, predicted[:, :1], out=positions[start:start + batch_size])
-        if report:
-            report(min(start + batch_size, len(keypoints)))
-    return positions
+
+
+def _batch_size(folded: nn.Module, device: torch.device) -> int:
+    return int(getattr(folded, 'CPU_BATCH', _CPU_BATCH)) if device.type == 'cpu' else _GPU_BATCH
 
 
 @dataclass(frozen=True)
@@ -167,19 +181,25 @@ def evaluate(model: nn.Module, poses: Poses, mean_pose: Tensor | None = None,
         report: called with the number of poses done.
         mirror: as in `predict`.
     """
-    part = distributed.part(len(poses))
-    keypoints, positions, kinds = poses.keypoints[part], poses.positions[part], poses.kinds[part].cpu()
+    mine = distributed.part(len(poses))
+    keypoints, positions, kinds = poses.keypoints[mine], poses.positions[mine], poses.kinds[mine].cpu()
     folded, names = fold(model.eval()), poses.kind_names
-    sums = torch.zeros(2 if mean_pose is None else 3, len(names), dtype=torch.float64)
-    for start in range(0, len(keypoints), _SCORED_TOGETHER):
-        some = slice(start, start + _SCORED_TOGETHER)
-        predicted, target = predict(folded, keypoints[some], mirror=mirror), positions[some]
+    batch_size = _batch_size(folded, keypoints.device)
+
+    def score(part: slice) -> Tensor:
+        target = positions[part]
+        predicted = torch.empty_like(target)
+        _lift(folded, keypoints[part], predicted, batch_size, mirror)
         errors = [pose_errors(predicted, target, metric) for metric in (mpjpe, p_mpjpe)]
         if mean_pose is not None:
             errors.append(pose_errors(mean_pose.expand_as(predicted), target, mpjpe))
-        sums += torch.stack([torch.bincount(kinds[some], error, minlength=len(names)) for error in errors])
+        return torch.stack([torch.bincount(kinds[part], error, minlength=len(names)) for error in errors])
+
+    sums = torch.zeros(2 if mean_pose is None else 3, len(names), dtype=torch.float64)
+    for done, some in over_parts(score, len(keypoints), max(batch_size, _CPU_PART), keypoints.device):
+        sums += some
         if report:
-            report(min(start + _SCORED_TOGETHER, len(keypoints)))
+            report(done)
     sums, counts = distributed.total(sums), torch.bincount(poses.kinds.cpu(), minlength=len(names))
     actions = [ActionError(kind, int(count), *((total[index] / count).item() for total in sums))
                for index, (kind, count) in enumerate(zip(names, counts, strict=True)) if count]
@@ -187,7 +207,7 @@ def evaluate(model: nn.Module, poses: Poses, mean_pose: Tensor | None = None,
 
 
 def pose_errors(predicted: Tensor, target: Tensor, metric: Callable[[Tensor, Tensor], Tensor],
-                chunk: int = 1 << 10) -> Tensor:
+                chunk: int = 1 << 11) -> Tensor:
     """A metric of `common.loss` in mm, pose by pose, (N,) on the CPU; by chunks, so that memory stays flat.
 
     It is taken in float64, on CUDA where the poses are there; other devices have no float64.

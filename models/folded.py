@@ -105,6 +105,7 @@ class FoldedNonLocal(nn.Module):
 class FoldedSemGCN(nn.Module):
     """SemGCN for inference: (B, J, 2) -> (B, J, 3)."""
 
+    CPU_BATCH = 64  # poses at a time: the activations of more leave a core's cache, and malloc returns their memory
     order: Tensor
     place: Tensor
 
@@ -122,6 +123,8 @@ class FoldedSemGCN(nn.Module):
 
 class FoldedLinear(nn.Module):
     """The linear model for inference: (B, J, 2) -> (B, J, 3)."""
+
+    CPU_BATCH = 512  # poses at a time: for fewer most of the time goes into fetching 17 MB of weights
 
     def __init__(self, model: LinearModel) -> None:
         super().__init__()
