@@ -23,9 +23,10 @@ class SemCHGraphConv(SemGraphConv):
     def bias_bound(self) -> float:
         return 1 / math.sqrt(self.W.shape[1])
 
-    def mixing(self) -> Tensor:
+    @staticmethod
+    def mixing_of(weightings: Tensor) -> Tensor:
         """[S_o o I, S_o o (1 - I)] of every output channel, (C', J, 2 J)."""
-        return self.mixings()
+        return weightings
 
     @staticmethod
     def product(x: Tensor, weight: Tensor, mixing: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ Deliberate differences from the published code, none of which changes a result:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -17,13 +17,16 @@ from torch.nn import functional as F
 
 from models.graph_non_local import GraphNonLocal
 from models.sem_ch_graph_conv import SemCHGraphConv
-from models.sem_graph_conv import SemGraphConv, mixed_product, mixed_product_gradients
+from models.sem_graph_conv import SemGraphConv, mixed_product, mixed_product_gradients, mixings_of
 
 CONVOLUTIONS = {'sem': SemGraphConv, 'semch': SemCHGraphConv}
 
 
 class GraphConv(nn.Module):
-    """Graph convolution, batch norm over channels, ReLU, dropout: (J, B, C) -> (J, B, C')."""
+    """Graph convolution, batch norm over channels, ReLU, dropout: (J, B, C) -> (J, B, C').
+
+    The next of `mixings`, an iterator over those of the network, is that of its convolution.
+    """
 
     def __init__(self, gconv: SemGraphConv, dropout: float) -> None:
         super().__init__()
@@ -31,12 +34,13 @@ class GraphConv(nn.Module):
         self.bn = nn.BatchNorm1d(len(gconv.bias))
         self.dropout = dropout
 
-    def forward(self, x: Tensor) -> Tensor:
-        x = self._written_out(x) if self._can_be_written_out(x) else self._by_modules(x)
+    def forward(self, x: Tensor, mixings: Iterator[Tensor]) -> Tensor:
+        mixing = next(mixings)
+        x = self._written_out(x, mixing) if self._can_be_written_out(x) else self._by_modules(x, mixing)
         return F.dropout(x, self.dropout, self.training) if self.dropout else x
 
-    def _by_modules(self, x: Tensor) -> Tensor:
-        x = self.gconv(x)
+    def _by_modules(self, x: Tensor, mixing: Tensor) -> Tensor:
+        x = self.gconv(x, mixing)
         return F.relu(self.bn(x.view(-1, x.shape[2])), inplace=True).view_as(x)
 
     def _can_be_written_out(self, x: Tensor) -> bool:
@@ -44,12 +48,12 @@ class GraphConv(nn.Module):
                 and x.shape[2] >= len(self.gconv.bias) and torch.is_grad_enabled()
                 and not torch.is_autocast_enabled(x.device.type) and not torch.compiler.is_compiling())
 
-    def _written_out(self, x: Tensor) -> Tensor:
+    def _written_out(self, x: Tensor, mixing: Tensor) -> Tensor:
         gconv, bn = self.gconv, self.bn
         assert bn.num_batches_tracked is not None
         bn.num_batches_tracked.add_(1)
-        return _GraphConv.apply(x, gconv.W, gconv.mixing(), gconv.bias, bn.weight, bn.bias, bn.running_mean,
-                                bn.running_var, bn.momentum, bn.eps)
+        return _GraphConv.apply(x, gconv.W, mixing, gconv.bias, bn.weight, bn.bias, bn.running_mean, bn.running_var,
+                                bn.momentum, bn.eps)
 
 
 class _GraphConv(torch.autograd.Function):
@@ -78,15 +82,15 @@ class _GraphConv(torch.autograd.Function):
 
 
 class ResGraphConv(nn.Module):
-    """Two graph convolution blocks and a short cut around them: (J, B, C) -> (J, B, C)."""
+    """Two graph convolution blocks and a short cut around them: (J, B, C) -> (J, B, C); `mixings` as of `GraphConv`."""
 
     def __init__(self, gconv1: SemGraphConv, gconv2: SemGraphConv, dropout: float) -> None:
         super().__init__()
         self.gconv1 = GraphConv(gconv1, dropout)
         self.gconv2 = GraphConv(gconv2, dropout)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return x + self.gconv2(self.gconv1(x))
+    def forward(self, x: Tensor, mixings: Iterator[Tensor]) -> Tensor:
+        return x + self.gconv2(self.gconv1(x, mixings), mixings)
 
 
 class SemGCN(nn.Module):
@@ -130,11 +134,14 @@ class SemGCN(nn.Module):
             layers += [ResGraphConv(gconv(hid_dim, hid_dim), gconv(hid_dim, hid_dim), dropout), *non_local()]
         self.gconv_layers = nn.Sequential(*layers)
         self.gconv_output = gconv(hid_dim, 3)
+        self._convs = [module for module in self.modules() if isinstance(module, SemGraphConv)]
 
     def forward(self, keypoints: Tensor) -> Tensor:
         x = keypoints.transpose(0, 1)[self.order]                                      # (J, B, 2)
-        x = self.gconv_output(self.gconv_layers(self.gconv_input(x)))                  # (J, B, 3)
-        return x[self.place].transpose(0, 1)
+        mixings = iter(mixings_of(self._convs))
+        for block in (*self.gconv_input, *self.gconv_layers):
+            x = block(x) if isinstance(block, GraphNonLocal) else block(x, mixings)
+        return self.gconv_output(x, next(mixings))[self.place].transpose(0, 1)          # (B, J, 3)
 
 
 def config_of(state: dict[str, Tensor]) -> dict:

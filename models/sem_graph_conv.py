@@ -63,17 +63,14 @@ class SemGraphConv(nn.Module):
         bound = self.bias_bound()
         nn.init.uniform_(self.bias, -bound, bound)
 
-    def mixings(self) -> Tensor:
-        """[S o I, S o (1 - I)] of every weighting, (weightings, J, 2 J).
-
-        Each edge has its place in one of the halves, so a softmax over both is that over the edges of a joint.
-        """
-        logits = self.e.new_full((len(self.e), 2 * self.joints ** 2), -torch.inf).index_copy(1, self.edges, self.e)
-        return F.softmax(logits.view(-1, self.joints, 2 * self.joints), dim=2)
-
     def mixing(self) -> Tensor:
-        """How the joints of [X W0; X W1] are mixed, (J, 2 J)."""
-        return self.mixings()[0]
+        """[S o I, S o (1 - I)], how the joints of [X W0; X W1] are mixed, (J, 2 J)."""
+        return mixings_of([self])[0]
+
+    @staticmethod
+    def mixing_of(weightings: Tensor) -> Tensor:
+        """`mixing` from that of every weighting, (weightings, J, 2 J)."""
+        return weightings.squeeze(0)
 
     @staticmethod
     def product(x: Tensor, weight: Tensor, mixing: Tensor) -> Tensor:
@@ -94,11 +91,23 @@ class SemGraphConv(nn.Module):
         written_out = torch.is_grad_enabled() and not torch.is_autocast_enabled(x.device.type)
         return (_MixedProduct.apply if written_out else mixed_product)(x, weight, mixing)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.product(x, self.W, self.mixing()) + self.bias
+    def forward(self, x: Tensor, mixing: Tensor | None = None) -> Tensor:
+        """`mixing` where it is at hand."""
+        return self.product(x, self.W, self.mixing() if mixing is None else mixing) + self.bias
 
     def extra_repr(self) -> str:
         return f'{self.W.shape[1]}, {self.W.shape[2]}'
+
+
+def mixings_of(convs: Sequence[SemGraphConv]) -> list[Tensor]:
+    """`mixing` of convolutions on one graph, all at once: each by itself takes longer to call than to reckon.
+
+    Each edge has its place in one half of a mixing, so a softmax over both halves is that over the edges of a joint.
+    """
+    e, joints = torch.cat([conv.e for conv in convs]), convs[0].joints
+    logits = e.new_full((len(e), 2 * joints ** 2), -torch.inf).index_copy(1, convs[0].edges, e)
+    parts = F.softmax(logits.view(-1, joints, 2 * joints), dim=2).split([len(conv.e) for conv in convs])
+    return [conv.mixing_of(part) for conv, part in zip(convs, parts, strict=True)]
 
 
 def transform(x: Tensor, weight: Tensor) -> Tensor:
