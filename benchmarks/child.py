@@ -69,16 +69,16 @@ def load(folder: str, state: str, _: str) -> None:
 
 
 def start(folder: str, state: str, started: str) -> None:
-    from torch.optim.optimizer import register_optimizer_step_post_hook
-
     import main_gcn
-    options = _options(folder, state)
+    from common.packed import PackedAdam
+    options, take = _options(folder, state), PackedAdam.step
 
-    def stop(*_):
+    def stop(*given):
+        take(*given)
         _report(float(started))
-        sys.stdout.flush()
         os._exit(0)
-    register_optimizer_step_post_hook(stop)
+
+    PackedAdam.step = stop  # type: ignore[method-assign,assignment]
     sys.argv = ['main_gcn.py', '-d', options.dataset, '--data_dir', folder, '-c', os.path.join(folder, 'runs')]
     main_gcn.main()
 

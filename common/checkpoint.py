@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from common import torch_file
 from common.errors import UserError, listing, printable
 from common.files import atomic_write
-from common.packed import PackedOptimizer
+from common.packed import PackedAdam
 from common.recipe import set_learning_rate
 from common.skeleton import Skeleton
 from models import ModelConfig, build_model, infer_config
@@ -227,7 +227,7 @@ def check_flags(checkpoint: Checkpoint, path: str, flags: dict[str, Any]) -> Non
                             f'{held[name]}; leave the flag out.')
 
 
-def restore_optimizer(optimizer: torch.optim.Optimizer | PackedOptimizer, checkpoint: Checkpoint, path: str) -> None:
+def restore_optimizer(optimizer: torch.optim.Optimizer | PackedAdam, checkpoint: Checkpoint, path: str) -> None:
     """Give Adam the moments and the learning rate of a checkpoint; its own options stay as they are.
 
     Parameters are matched by order, as PyTorch does; published files call them by Python 2 addresses.

@@ -1,7 +1,10 @@
-"""An optimizer that takes a network's small parameters as one tensor.
+"""Adam that takes a network's small parameters as one tensor.
 
 SemGCN has 49 parameters; to clip and to update each by itself costs more in calls than in arithmetic, 8 percent of a
 step of 64 poses. Large ones stay by themselves: to copy their gradients would cost more than it saves.
+
+The arithmetic is PyTorch's fused pass. Its classes are not used: the first of them that is made imports all of
+`torch._dynamo`, which takes 70 MB and more than a second of every training's start.
 """
 
 from __future__ import annotations
@@ -11,62 +14,77 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim.adam import adam
+from torch.optim.adamw import adamw
 
 SMALL = 1 << 16  # numbers in a parameter
 
 
-class PackedOptimizer:
-    """One of PyTorch's optimizers over packed parameters, with the face and the state dict of one over each by itself.
+class PackedAdam:
+    """Adam or AdamW over packed parameters, with the state dict of PyTorch's over each by itself.
 
     The small parameters become views of one tensor, so it has to be made after the network was put on its device.
 
     Args:
-        kind: class of PyTorch's optimizer.
         parameters: of the network; each gets a gradient in every step.
-        options: of the optimizer.
+        lr: the learning rate; a tensor on the device where a captured step is to see it change.
+        weight_decay: of Adam part of the gradient, of AdamW (`decoupled`) apart from it.
 
     Attributes:
         param_groups: as PyTorch's; the learning rate may be set there.
     """
 
-    def __init__(self, kind: type[torch.optim.Optimizer], parameters: Iterable[nn.Parameter], **options: Any) -> None:
+    def __init__(self, parameters: Iterable[nn.Parameter], lr: float | Tensor = 1e-3, weight_decay: float = 0.0,
+                 decoupled: bool = False) -> None:
         self._parameters = list(parameters)
         self._small = [parameter for parameter in self._parameters if parameter.numel() < SMALL]
         self._sizes = [parameter.numel() for parameter in self._small]
         self._pack = nn.Parameter(torch.cat([parameter.detach().flatten() for parameter in self._small]))
         for parameter, part in zip(self._small, self._pack.detach().split(self._sizes), strict=True):
             parameter.data = part.view_as(parameter)
-        self._tensors = [*(parameter for parameter in self._parameters if parameter.numel() >= SMALL), self._pack]
-        self._inner = kind(self._tensors, **options)
-        self.param_groups: list[dict[str, Any]] = [{**self._inner.param_groups[0], 'params': self._parameters}]
+        large = [parameter for parameter in self._parameters if parameter.numel() >= SMALL]
+        self._tensors: list[Tensor] = [*large, self._pack]
+        self._moments: dict[str, list[Tensor]] = {}  # from the first step on
+        self.param_groups: list[dict[str, Any]] = [{
+            'params': self._parameters, 'lr': lr, 'betas': (0.9, 0.999), 'eps': 1e-8, 'weight_decay': weight_decay,
+            'amsgrad': False, 'maximize': False, 'foreach': None, 'capturable': self._pack.is_cuda,
+            'differentiable': False, 'fused': True, 'decoupled_weight_decay': decoupled}]
 
     def zero_grad(self) -> None:
         for parameter in (*self._parameters, self._pack):
             parameter.grad = None
 
+    @torch.no_grad()
     def step(self, max_norm: float) -> Tensor:
         """Clip the gradient to a norm and go a step along it; gives the norm that it had."""
         self._pack.grad = torch.cat([parameter.grad.flatten() for parameter in self._small])  # type: ignore[union-attr]
         norm = nn.utils.clip_grad_norm_(self._tensors, max_norm)
-        self._inner.param_groups[0]['lr'] = self.param_groups[0]['lr']
-        self._inner.step()
+        if not self._moments:
+            self._moments = {'step': [torch.zeros((), device=tensor.device) for tensor in self._tensors],
+                             'exp_avg': [torch.zeros_like(tensor) for tensor in self._tensors],
+                             'exp_avg_sq': [torch.zeros_like(tensor) for tensor in self._tensors]}
+        (group,), moments = self.param_groups, self._moments
+        update = adamw if group['decoupled_weight_decay'] else adam
+        gradients = [tensor.grad for tensor in self._tensors if tensor.grad is not None]
+        beta1, beta2 = group['betas']
+        update(self._tensors, gradients, moments['exp_avg'], moments['exp_avg_sq'], [], moments['step'], fused=True,
+               capturable=group['capturable'], amsgrad=False, beta1=beta1, beta2=beta2, lr=group['lr'],
+               weight_decay=group['weight_decay'], eps=group['eps'], maximize=False)
         return norm
 
     def state_dict(self) -> dict[str, Any]:
         """As that of PyTorch's optimizer over the parameters one by one."""
         group = {**self.param_groups[0], 'params': list(range(len(self._parameters)))}
-        packed = [self._inner.state[tensor] for tensor in self._tensors]
-        moments = {name: self._unpack([state[name] for state in packed]) for name in packed[-1]}
+        moments = {name: self._unpack(values) for name, values in self._moments.items()}
         state = [{name: values[index] for name, values in moments.items()} for index in group['params']]
         return {'state': dict(enumerate(state)) if moments else {}, 'param_groups': [group]}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take the state of such an optimizer; its options stay as they are."""
         each = [state_dict['state'].get(index, {}) for index in range(len(self._parameters))]
-        moments = {name: self._packed([state[name] for state in each]) for name in each[0]}
-        state = [{name: values[index] for name, values in moments.items()} for index in range(len(self._tensors))]
-        self._inner.load_state_dict({'state': dict(enumerate(state)) if moments else {},
-                                     'param_groups': self._inner.state_dict()['param_groups']})
+        self._moments = {name: [value.to(self._pack.device, copy=True)
+                                for value in self._packed([state[name] for state in each])]
+                         for name in each[0]}
 
     def _unpack(self, values: Sequence[Tensor]) -> list[Tensor]:
         """What each parameter has of what the packed tensors have; of a number of steps each has its own."""

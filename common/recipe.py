@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from common.loss import mpjpe
-from common.packed import PackedOptimizer
+from common.packed import PackedAdam
 
 SMOOTH_L1_BETA = 0.05  # metres; PyTorch's own 1 m would make it half the squared error everywhere
 
@@ -23,7 +23,7 @@ LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     'smooth_l1': lambda predicted, target: F.smooth_l1_loss(predicted, target, beta=SMOOTH_L1_BETA),
 }
 SCHEDULES = ('published', 'linear', 'cosine')
-OPTIMIZERS = {'adam': torch.optim.Adam, 'adamw': torch.optim.AdamW}
+OPTIMIZERS = ('adam', 'adamw')
 
 
 @dataclass(frozen=True)
@@ -90,23 +90,21 @@ class Schedule:
         return rate * min(step / self.warmup, 1.0) if self.warmup else rate
 
 
-def make_optimizer(model: nn.Module, recipe: Recipe) -> PackedOptimizer:
+def make_optimizer(model: nn.Module, recipe: Recipe) -> PackedAdam:
     """Adam as published, or AdamW, in one fused pass over the parameters.
 
     On CUDA the learning rate is a tensor, so that a captured step sees it change.
     """
     parameters = list(model.parameters())
-    cuda = parameters[0].is_cuda
-    lr = torch.tensor(recipe.lr, device=parameters[0].device) if cuda else recipe.lr
-    return PackedOptimizer(OPTIMIZERS[recipe.optimizer], parameters, lr=lr, weight_decay=recipe.weight_decay,
-                           fused=True, capturable=cuda)
+    lr = torch.tensor(recipe.lr, device=parameters[0].device) if parameters[0].is_cuda else recipe.lr
+    return PackedAdam(parameters, lr, recipe.weight_decay, decoupled=recipe.optimizer == 'adamw')
 
 
-def learning_rate(optimizer: torch.optim.Optimizer | PackedOptimizer) -> float:
+def learning_rate(optimizer: torch.optim.Optimizer | PackedAdam) -> float:
     return float(optimizer.param_groups[0]['lr'])
 
 
-def optimizer_state(optimizer: torch.optim.Optimizer | PackedOptimizer) -> dict[str, Any]:
+def optimizer_state(optimizer: torch.optim.Optimizer | PackedAdam) -> dict[str, Any]:
     """Its state dict, the learning rate a number even where it works as a tensor."""
     state = optimizer.state_dict()
     for group in state['param_groups']:
@@ -114,7 +112,7 @@ def optimizer_state(optimizer: torch.optim.Optimizer | PackedOptimizer) -> dict[
     return state
 
 
-def set_learning_rate(optimizer: torch.optim.Optimizer | PackedOptimizer, rate: float) -> None:
+def set_learning_rate(optimizer: torch.optim.Optimizer | PackedAdam, rate: float) -> None:
     for group in optimizer.param_groups:
         if isinstance(group['lr'], Tensor):
             group['lr'].fill_(rate)
