@@ -83,6 +83,32 @@ def start(folder: str, state: str, started: str) -> None:
     main_gcn.main()
 
 
+def evaluate(side: str, network: str, folder: str, started: str) -> None:
+    from benchmarks import sides
+    from common import pose_cache
+    if side == 'Program':
+        import main_gcn
+        import main_linear
+        sys.argv = ['main.py', '-d', 'bench', '--data_dir', folder, '--evaluate', checkpoint(folder, network)]
+        (main_linear if network == 'linear' else main_gcn).main()
+    else:
+        from common.prepared import Data
+        options, pose_cache.SMALL = _options(folder, 'cold'), 1 << 62  # nor does it write one
+        print(sides.Straightforward(sides.NETWORKS[network], torch.device('cpu')).evaluate(Data(options).test()))
+    _report(float(started))
+
+
+def checkpoint(folder: str, network: str) -> str:
+    """A file with an untrained network, for this program to read."""
+    from benchmarks import sides
+    from common.checkpoint import Checkpoint
+    path, config = os.path.join(folder, f'{network}.pth.tar'), sides.NETWORKS[network]
+    if not os.path.exists(path):
+        model = sides.Program(config, torch.device('cpu')).model
+        Checkpoint(1, 1e-3, 1, model.state_dict(), None, 0.0, config).save(path)
+    return path
+
+
 def _options(folder, state):
     from common import pose_cache
     from common.data_utils import DataOptions
@@ -93,4 +119,4 @@ def _options(folder, state):
 
 
 if __name__ == '__main__':
-    {'train': train, 'load': load, 'start': start}[sys.argv[1]](*sys.argv[2:])
+    {'train': train, 'load': load, 'start': start, 'evaluate': evaluate}[sys.argv[1]](*sys.argv[2:])

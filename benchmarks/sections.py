@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -13,9 +12,8 @@ import torch
 
 from benchmarks import child
 from benchmarks.measure import in_turns, matmul_flops, matmul_rate, threads
-from benchmarks.sides import NETWORKS, SIDES, Program, Straightforward, random_poses
+from benchmarks.sides import NETWORKS, SIDES, Straightforward, random_poses
 from common import engine
-from common.checkpoint import Checkpoint
 from predict import Lifter
 
 
@@ -127,6 +125,21 @@ def evaluation(plan: Plan) -> Iterator[Row]:
                                 [partial(side.evaluate, poses) for side in sides], len(poses), flops)
 
 
+def command(plan: Plan) -> Iterator[Row]:
+    """An evaluation from end to end: a process that starts, loads a tenth of the motion, scores it, and tells.
+
+    This program is `--evaluate` with a cache; the straightforward one prepares its poses each time.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        child.write_motion(folder, plan.frames // 10)
+        for count in plan.threads:
+            with threads(count):
+                for network in plan.networks:
+                    actions = [partial(child.run, 'evaluate', side.__name__, network, folder) for side in SIDES]
+                    slow, fast = in_turns(actions, min(plan.repetitions, 3), torch.device('cpu'))
+                    yield Row('command', network, 's', slow, fast, count)
+
+
 def p_mpjpe(plan: Plan) -> Iterator[Row]:
     """P-MPJPE alone."""
     target = random_poses(plan.poses * 8).positions
@@ -143,11 +156,8 @@ def latency(plan: Plan) -> Iterator[Row]:
     pixels = np.random.default_rng(0).uniform(300, 700, (17, 2))
     with threads(1), torch.no_grad(), tempfile.TemporaryDirectory() as folder:
         for network in plan.networks:
-            config = NETWORKS[network]
-            path = os.path.join(folder, 'ckpt.pth.tar')
-            Checkpoint(1, 1e-3, 1, Program(config, cpu).model.state_dict(), None, 0.0, config).save(path)
-            actions = [partial(Straightforward(config, cpu).model.eval(), pose),
-                       partial(Lifter(path), pixels, (1000, 1000), 'coco17')]
+            actions = [partial(Straightforward(NETWORKS[network], cpu).model.eval(), pose),
+                       partial(Lifter(child.checkpoint(folder, network)), pixels, (1000, 1000), 'coco17')]
             slow, fast = in_turns(actions, plan.repetitions * 20, cpu)
             yield Row('latency', network, 'ms', slow * 1e3, fast * 1e3, 1, 1, 1 / fast)
 
@@ -173,4 +183,4 @@ def loading(plan: Plan) -> Iterator[Row]:
             yield Row('loading', f'{what}: MB', 'MB', cold['rss'] / 1e6, warm['rss'] / 1e6)
 
 
-SECTIONS = (step, epoch, evaluation, p_mpjpe, latency, memory, loading, scaling)
+SECTIONS = (step, epoch, evaluation, command, p_mpjpe, latency, memory, loading, scaling)
