@@ -42,6 +42,7 @@ from models import build_model
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMANDS = {'SemGCN': 'main_gcn.py', 'non-local': 'main_gcn.py --non_local', 'linear': 'main_linear.py'}
+THREE = '--ema 0.999 --schedule cosine --lr 2e-2 --warmup_steps 200'
 ROWS = {
     'published': '',
     # each ingredient alone
@@ -63,11 +64,12 @@ ROWS = {
     # ingredients added up
     'average, rate': '--ema 0.999 --lr 2e-2 --warmup_steps 200',
     'cosine, rate': '--schedule cosine --lr 2e-2 --warmup_steps 200',
+    'average, cosine, rate': THREE,
+    'the three, rotation': f'{THREE} --rotate 180',
+    'the three, flip': f'{THREE} --flip',
+    'the three, flipped evaluation': f'{THREE} --tta flip',
+    'the three, MPJPE loss': f'{THREE} --loss mpjpe',
     'tuned': '--recipe tuned',
-    'tuned, rotation': '--recipe tuned --rotate 180',
-    'tuned, flip': '--recipe tuned --flip',
-    'tuned, MPJPE loss': '--recipe tuned --loss mpjpe',
-    'tuned, flipped evaluation': '--recipe tuned --tta flip',
 }
 
 
@@ -116,7 +118,7 @@ def step_times(steps: int = 40) -> Iterator[tuple[str, float]]:
     poses = Poses(torch.randn(64, 16, 2), torch.randn(64, 16, 3), torch.zeros(64, 3), torch.zeros(64, dtype=torch.long),
                   torch.zeros(64, dtype=torch.long), kind_names=[''], cameras=[])
     for name, config in NETWORKS.items():
-        recipes = [Recipe(1, 1, **RECIPES[recipe]) for recipe in ('published', 'tuned')]
+        recipes = [Recipe(1, 1, **RECIPES[recipe][config.architecture]) for recipe in ('published', 'tuned')]
         sides = [TrainingStep(build_model(config, skeleton).train(), recipe, Samples(poses, skeleton, recipe))
                  for recipe in recipes]
         actions = [functools.partial(side, torch.arange(64)) for side in sides]

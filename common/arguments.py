@@ -201,7 +201,7 @@ def run_trainer(architecture: str, parser: argparse.ArgumentParser, argv: list[s
     names = {field.name for field in dataclasses.fields(ModelConfig)}
     network = {name: value for name, value in vars(args).items() if name in names}
     typed_network = {name: value for name, value in typed.items() if name in names}
-    for name, value in RECIPES[args.recipe].items():
+    for name, value in RECIPES[args.recipe][architecture].items():
         typed.setdefault(name, value)
         setattr(args, name, typed[name])
     device = distributed.start(resolve_device(args.device))

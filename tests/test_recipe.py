@@ -113,7 +113,8 @@ def test_a_step_sets_the_momentum_of_every_batch_norm():
 
 @pytest.mark.parametrize('name', RECIPES)
 def test_recipes_name_flags_that_exist(name):
-    Recipe(1, 1, **RECIPES[name])
+    for architecture in ('gcn', 'linear'):
+        Recipe(1, 1, **RECIPES[name][architecture])
 
 
 @pytest.mark.parametrize('name, kind', [('adam', torch.optim.Adam), ('adamw', torch.optim.AdamW)])
