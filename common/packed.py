@@ -65,7 +65,7 @@ class PackedAdam:
                              'exp_avg_sq': [torch.zeros_like(tensor) for tensor in self._tensors]}
         (group,), moments = self.param_groups, self._moments
         update = adamw if group['decoupled_weight_decay'] else adam
-        gradients = [tensor.grad for tensor in self._tensors if tensor.grad is not None]
+        gradients: list[Tensor] = [tensor.grad for tensor in self._tensors]  # type: ignore[misc]
         beta1, beta2 = group['betas']
         update(self._tensors, gradients, moments['exp_avg'], moments['exp_avg_sq'], [], moments['step'], fused=True,
                capturable=group['capturable'], amsgrad=False, beta1=beta1, beta2=beta2, lr=group['lr'],
