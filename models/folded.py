@@ -117,8 +117,8 @@ class FoldedSemGCN(nn.Module):
         self.output = output
 
     def forward(self, keypoints: Tensor) -> Tensor:
-        x = self.blocks(keypoints.transpose(0, 1)[self.order])
-        return self.output(x)[self.place].transpose(0, 1)
+        x = self.blocks(keypoints.transpose(0, 1).index_select(0, self.order))
+        return self.output(x).index_select(0, self.place).transpose(0, 1)
 
 
 class FoldedLinear(nn.Module):

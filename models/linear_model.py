@@ -3,6 +3,8 @@
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.dropout import dropout
+
 
 class LinearStage(nn.Module):
     """Two layers of linear, batch norm, ReLU, dropout, and a short cut around them: (B, C) -> (B, C)."""
@@ -16,8 +18,8 @@ class LinearStage(nn.Module):
         self.dropout = dropout
 
     def forward(self, x: Tensor) -> Tensor:
-        y = F.dropout(F.relu(self.batch_norm1(self.w1(x))), self.dropout, self.training)
-        y = F.dropout(F.relu(self.batch_norm2(self.w2(y))), self.dropout, self.training)
+        y = dropout(F.relu(self.batch_norm1(self.w1(x))), self.dropout, self.training)
+        y = dropout(F.relu(self.batch_norm2(self.w2(y))), self.dropout, self.training)
         return x + y
 
 
@@ -54,7 +56,7 @@ class LinearModel(nn.Module):
                 nn.init.kaiming_normal_(module.weight)
 
     def forward(self, keypoints: Tensor) -> Tensor:
-        y = F.dropout(F.relu(self.batch_norm1(self.w1(keypoints.flatten(1)))), self.dropout, self.training)
+        y = dropout(F.relu(self.batch_norm1(self.w1(keypoints.flatten(1)))), self.dropout, self.training)
         for stage in self.linear_stages:
             y = stage(y)
         return F.pad(self.w2(y).unflatten(1, (-1, 3)), (0, 0, 1, 0))                   # the hip, zero, comes first

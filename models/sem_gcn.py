@@ -8,6 +8,7 @@ Deliberate differences from the published code, none of which changes a result:
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from models.dropout import dropout, dropout_mask
 from models.graph_non_local import GraphNonLocal
 from models.sem_ch_graph_conv import SemCHGraphConv
 from models.sem_graph_conv import SemGraphConv, mixed_product, mixed_product_gradients, mixings_of
@@ -34,51 +36,13 @@ class GraphConv(nn.Module):
         self.bn = nn.BatchNorm1d(len(gconv.bias))
         self.dropout = dropout
 
+    def convs(self) -> Sequence[GraphConv]:
+        return [self]
+
     def forward(self, x: Tensor, mixings: Iterator[Tensor]) -> Tensor:
-        mixing = next(mixings)
-        x = self._written_out(x, mixing) if self._can_be_written_out(x) else self._by_modules(x, mixing)
-        return F.dropout(x, self.dropout, self.training) if self.dropout else x
-
-    def _by_modules(self, x: Tensor, mixing: Tensor) -> Tensor:
-        x = self.gconv(x, mixing)
-        return F.relu(self.bn(x.view(-1, x.shape[2])), inplace=True).view_as(x)
-
-    def _can_be_written_out(self, x: Tensor) -> bool:
-        return (type(self.gconv) is SemGraphConv and type(self.bn) is nn.BatchNorm1d and self.training
-                and x.shape[2] >= len(self.gconv.bias) and torch.is_grad_enabled()
-                and not torch.is_autocast_enabled(x.device.type) and not torch.compiler.is_compiling())
-
-    def _written_out(self, x: Tensor, mixing: Tensor) -> Tensor:
-        gconv, bn = self.gconv, self.bn
-        assert bn.num_batches_tracked is not None
-        bn.num_batches_tracked.add_(1)
-        return _GraphConv.apply(x, gconv.W, mixing, gconv.bias, bn.weight, bn.bias, bn.running_mean, bn.running_var,
-                                bn.momentum, bn.eps)
-
-
-class _GraphConv(torch.autograd.Function):
-    """Graph convolution, batch norm and ReLU in training, the gradient written out: half the work of a small batch is
-    the calling of operations, and this calls few."""
-
-    @staticmethod
-    def forward(ctx, x, weight, mixing, bias, scale, shift, running_mean, running_var, momentum, eps):
-        x = x.contiguous()
-        y = mixed_product(x, weight, mixing).flatten(0, 1).add_(bias)
-        z, *statistics = torch.native_batch_norm(y, scale, shift, running_mean, running_var, True, momentum, eps)
-        z.relu_()
-        ctx.save_for_backward(x, weight, mixing, y, z, scale, *statistics)
-        ctx.eps = eps
-        return z.view(*x.shape[:2], len(bias))
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx, grad):
-        x, weight, mixing, y, z, scale, *statistics = ctx.saved_tensors
-        grad = torch.ops.aten.threshold_backward(grad.reshape(z.shape), z, 0)
-        grad, grad_scale, grad_shift = torch.ops.aten.native_batch_norm_backward(
-            grad, y, scale, None, None, *statistics, True, ctx.eps, (True, True, True))
-        gradients = mixed_product_gradients(grad.view(*x.shape[:2], len(scale)), x, weight, mixing)
-        return *gradients, grad.sum(0), grad_scale, grad_shift, None, None, None, None
+        x = self.gconv(x, next(mixings))
+        x = F.relu(self.bn(x.view(-1, x.shape[2])), inplace=True).view_as(x)
+        return dropout(x, self.dropout, self.training)
 
 
 class ResGraphConv(nn.Module):
@@ -89,8 +53,75 @@ class ResGraphConv(nn.Module):
         self.gconv1 = GraphConv(gconv1, dropout)
         self.gconv2 = GraphConv(gconv2, dropout)
 
+    def convs(self) -> Sequence[GraphConv]:
+        return self.gconv1, self.gconv2
+
     def forward(self, x: Tensor, mixings: Iterator[Tensor]) -> Tensor:
         return x + self.gconv2(self.gconv1(x, mixings), mixings)
+
+
+def in_a_row(blocks: Sequence[GraphConv | ResGraphConv], x: Tensor, mixings: Iterator[Tensor]) -> Tensor:
+    """Blocks one after the other."""
+    convs = [conv for block in blocks for conv in block.convs()]
+    if _can_be_written_out(convs, x):
+        return _InARow.apply(x, [block.convs() for block in blocks], *(tensor for conv in convs for tensor in (
+            conv.gconv.W, next(mixings), conv.gconv.bias, conv.bn.weight, conv.bn.bias)))
+    for block in blocks:
+        x = block(x, mixings)
+    return x
+
+
+def _can_be_written_out(convs: Sequence[GraphConv], x: Tensor) -> bool:
+    return (torch.is_grad_enabled() and not torch.is_autocast_enabled(x.device.type)
+            and not torch.compiler.is_compiling()
+            and all(conv.training and type(conv.gconv) is SemGraphConv and type(conv.bn) is nn.BatchNorm1d
+                    for conv in convs))
+
+
+class _InARow(torch.autograd.Function):
+    """`in_a_row` in training, the gradient written out as one: a third of the work of a small batch is the calling of
+    operations, and this calls few."""
+
+    @staticmethod
+    def forward(ctx, x, blocks, *parameters):
+        joints_and_poses, x = x.shape[:2], x.flatten(0, 1).contiguous()
+        each, kept = zip(*[iter(parameters)] * 5, strict=True), []
+        for block in blocks:
+            start = x
+            for conv in block:
+                weight, mixing, bias, scale, shift = next(each)
+                bn = conv.bn
+                y = mixed_product(x, weight, mixing)
+                z, mean, spread = torch.native_batch_norm(y, scale, shift, bn.running_mean, bn.running_var, True,
+                                                          bn.momentum, bn.eps)
+                bn.running_mean.add_(bias, alpha=bn.momentum)  # all that a bias does before a norm, which takes it off
+                bn.num_batches_tracked.add_(1)
+                z.relu_()
+                mask = dropout_mask(z, conv.dropout) if conv.dropout else None
+                kept += [x, weight, mixing, y, scale, mean, spread, z, mask]
+                x = z if mask is None else z * mask
+            x = start + x if len(block) > 1 else x
+        ctx.save_for_backward(*kept)
+        ctx.blocks = blocks
+        return x.view(*joints_and_poses, x.shape[1])
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad):
+        joints_and_poses, grad = grad.shape[:2], grad.flatten(0, 1).contiguous()
+        each, gradients = zip(*[reversed(ctx.saved_tensors)] * 9, strict=True), []
+        for block in reversed(ctx.blocks):
+            outgoing = grad
+            for conv in reversed(block):
+                mask, z, spread, mean, scale, y, mixing, weight, x = next(each)
+                grad = grad if mask is None else grad * mask
+                grad, grad_scale, grad_shift = torch.ops.aten.native_batch_norm_backward(
+                    torch.ops.aten.threshold_backward(grad, z, 0), y, scale, None, None, mean, spread, True,
+                    conv.bn.eps, (True, True, True))
+                grad, grad_weight, grad_mixing = mixed_product_gradients(grad, x, weight, mixing)
+                gradients = [grad_weight, grad_mixing, torch.zeros_like(scale), grad_scale, grad_shift, *gradients]
+            grad = grad.add_(outgoing) if len(block) > 1 else grad
+        return grad.view(*joints_and_poses, grad.shape[1]), None, *gradients
 
 
 class SemGCN(nn.Module):
@@ -135,13 +166,15 @@ class SemGCN(nn.Module):
         self.gconv_layers = nn.Sequential(*layers)
         self.gconv_output = gconv(hid_dim, 3)
         self._convs = [module for module in self.modules() if isinstance(module, SemGraphConv)]
+        self._rows = [(non_local, list(blocks)) for non_local, blocks in itertools.groupby(
+            (*self.gconv_input, *self.gconv_layers), lambda block: isinstance(block, GraphNonLocal))]
 
     def forward(self, keypoints: Tensor) -> Tensor:
-        x = keypoints.transpose(0, 1)[self.order]                                      # (J, B, 2)
+        x = keypoints.transpose(0, 1).index_select(0, self.order)                      # (J, B, 2)
         mixings = iter(mixings_of(self._convs))
-        for block in (*self.gconv_input, *self.gconv_layers):
-            x = block(x) if isinstance(block, GraphNonLocal) else block(x, mixings)
-        return self.gconv_output(x, next(mixings))[self.place].transpose(0, 1)          # (B, J, 3)
+        for non_local, blocks in self._rows:
+            x = blocks[0](x) if non_local else in_a_row(blocks, x, mixings)
+        return self.gconv_output(x, next(mixings)).index_select(0, self.place).transpose(0, 1)  # (B, J, 3)
 
 
 def config_of(state: dict[str, Tensor]) -> dict:

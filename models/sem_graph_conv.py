@@ -83,13 +83,9 @@ class SemGraphConv(nn.Module):
         Returns:
             (J, B, C').
         """
-        joints, batch, channels = x.shape
-        if channels < weight.shape[2]:  # mix while there are fewer channels: the first layer
-            both = torch.cat(mixing.split(joints, dim=1)) @ x.reshape(joints, -1)      # (2 J, B C)
-            both = both.view(2, joints, batch, channels)
-            return torch.cat([both[0], both[1]], dim=2) @ weight.view(2 * channels, -1)
         written_out = torch.is_grad_enabled() and not torch.is_autocast_enabled(x.device.type)
-        return (_MixedProduct.apply if written_out else mixed_product)(x, weight, mixing)
+        rows = (_MixedProduct.apply if written_out else mixed_product)(x.flatten(0, 1), weight, mixing)
+        return rows.view(*x.shape[:2], weight.shape[2])
 
     def forward(self, x: Tensor, mixing: Tensor | None = None) -> Tensor:
         """`mixing` where it is at hand."""
@@ -111,30 +107,52 @@ def mixings_of(convs: Sequence[SemGraphConv]) -> list[Tensor]:
 
 
 def transform(x: Tensor, weight: Tensor) -> Tensor:
-    """[x W0; x W1] as (2, J B, C')."""
-    return torch.bmm(x.reshape(1, x.shape[0] * x.shape[1], x.shape[2]).expand(2, -1, -1), weight)
+    """[x W0; x W1], for the joints of all poses: (J B, C), (2, C, C') -> (2, J B, C')."""
+    return torch.bmm(x.expand(2, -1, -1), weight)
 
 
 def mixed_product(x: Tensor, weight: Tensor, mixing: Tensor) -> Tensor:
-    """mixing @ [x W0; x W1], as `SemGraphConv.product`."""
-    joints, batch, channels = *x.shape[:2], weight.shape[2]
-    return (mixing @ transform(x, weight).view(2 * joints, batch * channels)).view(joints, batch, channels)
+    """As `SemGraphConv.product`, (J B, C) -> (J B, C'); joints are mixed where they have fewer channels."""
+    joints, rows, channels, outputs = len(mixing), *x.shape, weight.shape[2]
+    if channels < outputs:  # the first layer
+        return _mixed(x, mixing) @ weight.view(2 * channels, outputs)
+    return (mixing @ transform(x, weight).view(2 * joints, rows // joints * outputs)).view(rows, outputs)
 
 
 def mixed_product_gradients(grad: Tensor, x: Tensor, weight: Tensor, mixing: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Those of x, weight and mixing, from that of their `mixed_product`; all contiguous.
 
-    The incoming gradient goes through the weights and through the mixing, each by itself; [x W0; x W1], twice as large
-    as x, is then not needed, and a step need not keep it.
+    [x W0; x W1], twice as large as the output, is needed only where it is small; so a step need not keep it.
     """
-    joints, batch, channels = x.shape
-    back = transform(grad, weight.transpose(1, 2)).view(2 * joints, batch * channels)  # [grad W0'; grad W1']
-    grad_mixing = (back @ x.view(joints, batch * channels).T).view(2, joints, joints)   # [half, from, to]
-    grad_x = mixing.view(joints, 2, joints).permute(2, 1, 0).reshape(joints, -1) @ back
-    unmixed = mixing.T @ grad.view(joints, batch * grad.shape[2])
-    grad_weight = torch.bmm(x.view(1, joints * batch, channels).transpose(1, 2).expand(2, -1, -1),
-                            unmixed.view(2, joints * batch, grad.shape[2]))
-    return grad_x.view_as(x), grad_weight, grad_mixing.transpose(0, 1).reshape(joints, -1)
+    joints, rows, channels, outputs = len(mixing), *x.shape, weight.shape[2]
+    of_joint = grad.view(joints, rows // joints * outputs)
+    if channels < outputs:
+        grad_weight = (_mixed(x, mixing).T @ grad).view(2, channels, outputs)
+    else:
+        unmixed = mixing.T @ of_joint
+        grad_weight = torch.bmm(x.T.expand(2, -1, -1), unmixed.view(2, rows, outputs))
+    if channels > outputs:  # the last layer
+        grad_mixing = of_joint @ transform(x, weight).view(2 * joints, of_joint.shape[1]).T
+        grad_x = _side_by_side(unmixed, outputs) @ weight.transpose(1, 2).reshape(2 * outputs, channels)
+    else:
+        back = transform(grad, weight.transpose(1, 2)).view(2 * joints, rows // joints * channels)
+        grad_mixing = (back @ x.view(joints, back.shape[1]).T).view(2, joints, joints).transpose(0, 1)
+        grad_mixing = grad_mixing.reshape(joints, 2 * joints)
+        grad_x = (mixing.view(joints, 2, joints).permute(2, 1, 0).reshape(joints, 2 * joints) @ back).view(x.shape)
+    return grad_x, grad_weight, grad_mixing
+
+
+def _mixed(x: Tensor, mixing: Tensor) -> Tensor:
+    """[(S o I) x, (S o (1 - I)) x], (J B, 2 C)."""
+    joints, (rows, channels) = len(mixing), x.shape
+    both = torch.cat(mixing.split(joints, dim=1)) @ x.view(joints, rows // joints * channels)
+    return _side_by_side(both, channels)
+
+
+def _side_by_side(halves: Tensor, channels: int) -> Tensor:
+    """Two (J B, C), one below the other, as (J B, 2 C)."""
+    rows = halves.numel() // (2 * channels)
+    return halves.view(2, rows, channels).transpose(0, 1).reshape(rows, 2 * channels)
 
 
 class _MixedProduct(torch.autograd.Function):
@@ -142,7 +160,6 @@ class _MixedProduct(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x, weight, mixing):
-        x = x.contiguous()
         ctx.save_for_backward(x, weight, mixing)
         return mixed_product(x, weight, mixing)
 

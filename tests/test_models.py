@@ -6,17 +6,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from common import engine, graph_utils, h36m_dataset
 from common.generators import PoseBatches
 from common.recipe import Recipe, Schedule, learning_rate
 from common.step import TrainingStep
-from models import ModelConfig, build_model, default_config, infer_config
+from models import ModelConfig, build_model, default_config, infer_config, sem_gcn
+from models.dropout import dropout
 from models.folded import fold
 from models.graph_non_local import GraphNonLocal
 from models.sem_ch_graph_conv import SemCHGraphConv
-from models.sem_gcn import GraphConv
+from models.sem_gcn import GraphConv, ResGraphConv
 from models.sem_graph_conv import SemGraphConv
 
 SKELETON = h36m_dataset.skeleton()
@@ -209,22 +211,52 @@ def test_gradients_written_by_hand_equal_numerical_ones(config, rng):
     assert torch.autograd.gradcheck(output, (keypoints, *values), atol=1e-6, rtol=1e-5)
 
 
-def test_a_block_written_out_equals_its_modules(rng, monkeypatch):
+@pytest.mark.parametrize('dropout', [0.0, 0.5])
+def test_blocks_written_out_equal_their_modules(dropout, rng, monkeypatch):
     """Answers, gradients and running statistics, after two steps of training."""
-    ran, found = [], []
-    given = rng.standard_normal((16, 7, 6))
-    for way in (GraphConv._written_out, GraphConv._by_modules):
-        monkeypatch.setattr(GraphConv, '_written_out', lambda *given, way=way: ran.append(way) or way(*given))
+    ran, found, apply = [], [], sem_gcn._InARow.apply
+    monkeypatch.setattr(sem_gcn._InARow, 'apply', lambda *given: ran.append(given) or apply(*given))
+    given = rng.standard_normal((16, 7, 5))
+    for written_out in (True, False):
         torch.manual_seed(0)
-        block = GraphConv(SemGraphConv(6, 5, ADJACENCY, range(15, -1, -1)), dropout=0.0).double().train()
+        sizes = [(5, 6), (6, 6), (6, 6), (6, 4)]  # mixed before the weights, after them, and only backwards before them
+        one, *two, last = (SemGraphConv(*size, ADJACENCY, range(15, -1, -1)) for size in sizes)
+        blocks = nn.ModuleList([GraphConv(one, dropout), ResGraphConv(*two, dropout), GraphConv(last, dropout)])
+        blocks.double().train()
         x = torch.tensor(given, requires_grad=True)
         for _ in range(2):
-            y = block(x, iter([block.gconv.mixing()]))
+            mixings = iter([conv.gconv.mixing() for block in blocks for conv in block.convs()])
+            if written_out:
+                y = sem_gcn.in_a_row(blocks, x, mixings)
+            else:
+                y = blocks[2](blocks[1](blocks[0](x, mixings), mixings), mixings)
             (y ** 3).sum().backward()
-        found.append([y, x.grad, *(parameter.grad for parameter in block.parameters()), *block.buffers()])
-    assert len(ran) == 4 and len(found[0]) == 11
+        found.append([y, x.grad, *(parameter.grad for parameter in blocks.parameters()), *blocks.buffers()])
+    assert len(ran) == 2 and len(found[0]) == 2 + 4 * (5 + 4)
     for one, two in zip(*found, strict=True):
         torch.testing.assert_close(one, two)
+
+
+@pytest.mark.parametrize('p', [0.0, 0.1, 0.5, 0.9, 1 - 1e-7])
+def test_dropout_keeps_its_share_scaled(p):
+    x = torch.randn(1001, 999, dtype=torch.float64, requires_grad=True)
+    torch.manual_seed(0)
+    y = dropout(x, p, training=True)
+    kept = y != 0
+    assert abs(kept.double().mean() - (1 - p)) <= 4 * math.sqrt(p * (1 - p) / x.numel()) + 2 ** -16
+    torch.testing.assert_close(y[kept], x[kept] / (1 - p))
+    y.sum().backward()
+    torch.testing.assert_close(x.grad, kept.double() / (1 - p))
+    torch.manual_seed(0)
+    assert torch.equal(dropout(x, p, training=True), y) and torch.equal(dropout(x, p, training=False), x)
+
+
+def test_dropout_has_no_pattern():
+    """Neighbours, which have bits of one draw, and elements at a distance are kept independently."""
+    kept = dropout(torch.ones(1 << 20), 0.5, training=True) > 0
+    for distance in (1, 2, 3, 4, 64, 1024):
+        both = (kept[distance:] & kept[:-distance]).double().mean()
+        assert abs(both - 0.25) < 4 * math.sqrt(0.25 * 0.75 / len(kept))
 
 
 @pytest.mark.parametrize('config', [*NETWORKS.values(), ModelConfig('gcn', hid_dim=6, num_layers=2, conv='semch')])
