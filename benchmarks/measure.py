@@ -20,17 +20,23 @@ def synchronize(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def in_turns(actions: list[Callable[[], object]], repetitions: int, device: torch.device) -> list[float]:
-    """Seconds that each action takes: the median over repetitions ABAB..., the first of each not counted."""
-    times: list[list[float]] = [[] for _ in actions]
+def timed(action: Callable[[], object], device: torch.device) -> float:
+    """Seconds that it takes."""
+    synchronize(device)
+    start = time.perf_counter()
+    action()
+    synchronize(device)
+    return time.perf_counter() - start
+
+
+def in_turns(timers: list[Callable[[], float]], repetitions: int) -> list[float]:
+    """Seconds that each tells: the median over repetitions ABAB..., the first of each not counted."""
+    times: list[list[float]] = [[] for _ in timers]
     for turn in range(repetitions + 1):
-        for taken, action in zip(times, actions):
-            synchronize(device)
-            start = time.perf_counter()
-            action()
-            synchronize(device)
+        for taken, timer in zip(times, timers):
+            seconds = timer()
             if turn:
-                taken.append(time.perf_counter() - start)
+                taken.append(seconds)
     return [statistics.median(taken) for taken in times]
 
 
@@ -47,7 +53,7 @@ def threads(count: int) -> Iterator[None]:
 def matmul_rate(device: torch.device, size: int = 1024, repetitions: int = 15) -> float:
     """FLOP a second of a float32 product of square matrices with PyTorch's threads as they are."""
     one, two = (torch.randn(size, size, device=device) for _ in range(2))
-    (seconds,) = in_turns([lambda: one @ two], repetitions, device)
+    (seconds,) = in_turns([lambda: timed(lambda: one @ two, device)], repetitions)
     return 2 * size ** 3 / seconds
 
 

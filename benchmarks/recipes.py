@@ -27,7 +27,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.measure import in_turns, machine
+from benchmarks.measure import in_turns, machine, timed
 from benchmarks.sides import NETWORKS
 from common import h36m_dataset
 from common.argument_types import positive_int
@@ -121,8 +121,9 @@ def step_times(steps: int = 40) -> Iterator[tuple[str, float]]:
         recipes = [Recipe(1, 1, **RECIPES[recipe][config.architecture]) for recipe in ('published', 'tuned')]
         sides = [TrainingStep(build_model(config, skeleton).train(), recipe, Samples(poses, skeleton, recipe))
                  for recipe in recipes]
-        actions = [functools.partial(side, torch.arange(64)) for side in sides]
-        published, tuned = in_turns(actions, steps, torch.device('cpu'))
+        timers = [functools.partial(timed, functools.partial(side, torch.arange(64)), torch.device('cpu'))
+                  for side in sides]
+        published, tuned = in_turns(timers, steps)
         yield name, tuned / published
 
 

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 
 from benchmarks import child
-from benchmarks.measure import in_turns, matmul_flops, matmul_rate, threads
-from benchmarks.sides import NETWORKS, SIDES, Straightforward, random_poses
-from common import engine
+from benchmarks.elsewhere import Elsewhere
+from benchmarks.measure import in_turns, matmul_rate, threads, timed
+from benchmarks.sides import NETWORKS, SIDES, Program, Straightforward, random_poses
 from predict import Lifter
 
 
@@ -67,24 +67,27 @@ class Row:
         return {**asdict(self), 'ratio': self.ratio}
 
 
-def _compared(plan: Plan, section: str, what: str, actions: list[Callable[[], object]], poses: int, flops: float = 0,
+def _compared(plan: Plan, section: str, what: str, timers: list[Callable[[], float]], poses: int, flops: float = 0,
               inner: int = 1, batch: int | None = None) -> Row:
     """Time a straightforward action and this program's; `inner` times each goes through `poses`, with `flops`."""
-    slow, fast = (seconds / inner for seconds in in_turns(actions, plan.repetitions, plan.device))
+    slow, fast = (seconds / inner for seconds in in_turns(timers, plan.repetitions))
     share = flops / fast / matmul_rate(plan.device) if flops else None
     return Row(section, what, 'ms', slow * 1e3, fast * 1e3, torch.get_num_threads(), batch, poses / fast, share)
 
 
+def _both(plan: Plan) -> Iterator[tuple[str, list[Elsewhere]]]:
+    """Both programs with one network after the other."""
+    for network in plan.networks:
+        with Elsewhere(Straightforward, network, plan.device) as slow, Elsewhere(Program, network, plan.device) as fast:
+            yield network, [slow, fast]
+
+
 def _steps(plan: Plan, section: str, batches: tuple[int, ...]) -> Iterator[Row]:
     inner = 20 if plan.device.type == 'cuda' else 5  # a GPU's steps overlap, and a few average a CPU's hiccups
-    for network in plan.networks:
-        sides = [side(NETWORKS[network], plan.device) for side in SIDES]
+    for network, sides in _both(plan):
         for size in batches:
-            poses = random_poses(size).to(plan.device)
-            batch = poses.keypoints, poses.positions
-            flops = matmul_flops(partial(sides[1].steps, batch))
-            yield _compared(plan, section, network, [partial(side.steps, batch, inner) for side in sides], size, flops,
-                            inner=inner, batch=size)
+            timers = [partial(side.seconds, 'steps', size, inner) for side in sides]
+            yield _compared(plan, section, network, timers, size, sides[1].flops('steps', size, 1), inner, size)
 
 
 def step(plan: Plan) -> Iterator[Row]:
@@ -102,27 +105,22 @@ def scaling(plan: Plan) -> Iterator[Row]:
 
 def epoch(plan: Plan) -> Iterator[Row]:
     """Every pose once, loader included."""
-    poses = random_poses(plan.poses)
     for count in plan.threads:
         with threads(count):
-            for network in plan.networks:
-                sides = [side(NETWORKS[network], plan.device) for side in SIDES]
-                yield _compared(plan, 'epoch', network,
-                                [partial(side.epoch, poses, plan.batches[0]) for side in sides], len(poses),
-                                batch=plan.batches[0])
+            for network, sides in _both(plan):
+                timers = [partial(side.seconds, 'epoch', plan.poses, plan.batches[0]) for side in sides]
+                yield _compared(plan, 'epoch', network, timers, plan.poses, batch=plan.batches[0])
 
 
 def evaluation(plan: Plan) -> Iterator[Row]:
     """From the keypoints of a test set to both errors."""
-    poses = random_poses(plan.poses * 8)
-    some = poses.keypoints[:64].to(plan.device)
+    poses = plan.poses * 8
     for count in plan.threads:
         with threads(count):
-            for network in plan.networks:
-                sides = [side(NETWORKS[network], plan.device) for side in SIDES]
-                flops = matmul_flops(partial(engine.predict, sides[1].model, some)) * len(poses) / len(some)
-                yield _compared(plan, 'evaluation', network,
-                                [partial(side.evaluate, poses) for side in sides], len(poses), flops)
+            for network, sides in _both(plan):
+                timers = [partial(side.seconds, 'evaluation', poses) for side in sides]
+                flops = sides[1].flops('evaluation', 64) * poses / 64
+                yield _compared(plan, 'evaluation', network, timers, poses, flops)
 
 
 def command(plan: Plan) -> Iterator[Row]:
@@ -135,9 +133,13 @@ def command(plan: Plan) -> Iterator[Row]:
         for count in plan.threads:
             with threads(count):
                 for network in plan.networks:
-                    actions = [partial(child.run, 'evaluate', side.__name__, network, folder) for side in SIDES]
-                    slow, fast = in_turns(actions, min(plan.repetitions, 3), torch.device('cpu'))
+                    timers = [partial(_lifetime, 'evaluate', side.__name__, network, folder) for side in SIDES]
+                    slow, fast = in_turns(timers, min(plan.repetitions, 3))
                     yield Row('command', network, 's', slow, fast, count)
+
+
+def _lifetime(*arguments: str) -> float:
+    return child.run(*arguments)['seconds']
 
 
 def p_mpjpe(plan: Plan) -> Iterator[Row]:
@@ -146,8 +148,8 @@ def p_mpjpe(plan: Plan) -> Iterator[Row]:
     predicted = target + torch.randn_like(target) * 0.05
     for count in plan.threads:
         with threads(count):
-            yield _compared(plan, 'p_mpjpe', 'alignment and error',
-                            [partial(side.p_mpjpe, predicted, target) for side in SIDES], len(target))
+            timers = [partial(timed, partial(side.p_mpjpe, predicted, target), torch.device('cpu')) for side in SIDES]
+            yield _compared(plan, 'p_mpjpe', 'alignment and error', timers, len(target))
 
 
 def latency(plan: Plan) -> Iterator[Row]:
@@ -158,7 +160,7 @@ def latency(plan: Plan) -> Iterator[Row]:
         for network in plan.networks:
             actions = [partial(Straightforward(NETWORKS[network], cpu).model.eval(), pose),
                        partial(Lifter(child.checkpoint(folder, network)), pixels, (1000, 1000), 'coco17')]
-            slow, fast = in_turns(actions, plan.repetitions * 20, cpu)
+            slow, fast = in_turns([partial(timed, action, cpu) for action in actions], plan.repetitions * 20)
             yield Row('latency', network, 'ms', slow * 1e3, fast * 1e3, 1, 1, 1 / fast)
 
 

@@ -14,6 +14,7 @@ from common.augmentation import Samples
 from common.data_utils import Poses
 from common.generators import PoseBatches
 from common.loss import p_mpjpe
+from common.memory import keep_freed_memory
 from common.recipe import Recipe, Schedule
 from common.step import TrainingStep, make_step
 from models import ModelConfig, build_model
@@ -42,6 +43,7 @@ class Program:
     name = 'this program'
 
     def __init__(self, config: ModelConfig, device: torch.device) -> None:
+        keep_freed_memory()  # as the trainers do
         torch.manual_seed(0)
         self.device = device
         self.model = build_model(config, h36m_dataset.skeleton()).to(device)

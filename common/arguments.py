@@ -23,6 +23,7 @@ from common.argument_types import (
 )
 from common.data_utils import DataOptions, warn
 from common.errors import UserError
+from common.memory import keep_freed_memory
 from common.recipe import LOSSES, OPTIMIZERS, RECIPES, SCHEDULES, Recipe
 from models import ModelConfig, default_config
 
@@ -197,6 +198,7 @@ def run_trainer(architecture: str, parser: argparse.ArgumentParser, argv: list[s
         UserError: it cannot be done.
     """
     args = parser.parse_args(argv)
+    keep_freed_memory()
     typed = typed_flags(parser, argv)
     names = {field.name for field in dataclasses.fields(ModelConfig)}
     network = {name: value for name, value in vars(args).items() if name in names}

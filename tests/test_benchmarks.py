@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import time
 
 import pytest
 import torch
@@ -9,7 +10,8 @@ from torch.nn import functional as F
 
 from benchmarks import __main__ as command
 from benchmarks import child, measure
-from benchmarks.sides import NETWORKS, Program, Straightforward, random_poses
+from benchmarks.elsewhere import Elsewhere
+from benchmarks.sides import NETWORKS, SIDES, Program, Straightforward, random_poses
 from common.packed import PackedAdam
 
 CPU = torch.device('cpu')
@@ -72,10 +74,20 @@ def test_the_products_of_a_network_are_counted():
     assert measure.matmul_flops(lambda: torch.zeros(3, 7).addmm_(a, b)) == 2 * 3 * 5 * 7
 
 
-def test_actions_take_turns():
-    done = []
-    times = measure.in_turns([lambda: done.append('a'), lambda: done.append('b')], 3, CPU)
-    assert done == ['a', 'b'] * 4 and len(times) == 2 and min(times) > 0
+def test_timers_take_turns_and_the_first_is_not_counted():
+    done, times = [], iter([9.0, 90.0, 1.0, 10.0, 4.0, 40.0, 2.0, 20.0])
+    timers = [lambda name=name: done.append(name) or next(times) for name in 'ab']
+    assert measure.in_turns(timers, 3) == [2.0, 20.0] and done == ['a', 'b'] * 4
+    assert measure.timed(lambda: time.sleep(0.05), CPU) >= 0.05
+
+
+@pytest.mark.parametrize('side', SIDES)
+def test_a_program_elsewhere_does_what_it_does_here(side):
+    with measure.threads(1), Elsewhere(side, 'SemGCN', CPU) as program:
+        assert all(0 < program.seconds(*job) < 60 for job in (('steps', 4, 2), ('epoch', 9, 4), ('evaluation', 8)))
+        here, poses = side(NETWORKS['SemGCN'], CPU), random_poses(4)
+        assert program.flops('steps', 4, 1) == measure.matmul_flops(
+            lambda: here.steps((poses.keypoints, poses.positions))) > 1e7
 
 
 def test_the_peak_of_a_process_is_its_own(tmp_path):
