@@ -6,6 +6,7 @@ over whole parts they need not.
 
 from __future__ import annotations
 
+import collections
 import itertools
 import math
 from collections.abc import Callable, Iterator
@@ -40,9 +41,9 @@ def over_parts(work: Callable[[slice], Result], count: int, most: int,
     before = torch.get_num_threads()
     pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
     try:
-        futures = [pool.submit(work, part) for part in slices]
-        for part, future in zip(slices, futures):
-            yield part.stop, future.result()
+        futures = collections.deque(pool.submit(work, part) for part in slices)
+        for part in slices:
+            yield part.stop, futures.popleft().result()  # with the future its result goes
     finally:
         pool.shutdown(cancel_futures=True)
         torch.set_num_threads(before)  # threads to come would take over that of the last that was set

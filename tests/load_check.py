@@ -23,6 +23,7 @@ import torch
 from common import engine, h36m_dataset
 from common.data_utils import Poses
 from common.lifting.lifter import Lifter
+from common.memory import keep_freed_memory
 from common.rendering import animation
 from common.rendering.clip import Clip, View
 from models import build_model
@@ -49,6 +50,7 @@ def size_of(*tensors: torch.Tensor) -> int:
 
 
 def evaluate(count: int) -> tuple[Callable, int, int]:
+    keep_freed_memory()  # as the trainers do
     made, model = poses(count), build_model(CONFIG, h36m_dataset.skeleton())
     mean = torch.zeros(16, 3)
     engine.evaluate(model, poses(1000), mean)

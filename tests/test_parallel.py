@@ -1,6 +1,7 @@
 """Parts of a set over threads."""
 
 import threading
+import weakref
 
 import pytest
 import torch
@@ -46,6 +47,16 @@ def test_a_failure_in_a_part_is_told_and_ends_the_work():
         with pytest.raises(ArithmeticError, match='in a part'):
             list(over_parts(work, 1000, 100, CPU))
         assert torch.get_num_threads() == 2
+
+
+def test_results_that_were_taken_are_not_kept():
+    taken = []
+    with threads(2):
+        for _, result in over_parts(lambda part: torch.zeros(3), 10_000, 100, CPU):
+            assert sum(reference() is not None for reference in taken) <= 2  # a thread may be about to let one go
+            taken.append(weakref.ref(result))
+            del result
+    assert len(taken) == 100
 
 
 @pytest.mark.parametrize('architecture', ['gcn', 'linear'])
