@@ -5,6 +5,7 @@ Without `torchrun` every function is what a single process expects.
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 
@@ -36,6 +37,7 @@ def start(device: torch.device) -> torch.device:
         device = torch.device('cuda', local)
         torch.cuda.set_device(device)
     dist.init_process_group('nccl' if device.type == 'cuda' else 'gloo')
+    atexit.register(dist.destroy_process_group)  # else its threads may still run when the process ends, which aborts it
     if rank():
         sys.stdout = open(os.devnull, 'w', encoding='utf-8')  # noqa: SIM115 - for the rest of the process
     return device

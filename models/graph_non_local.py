@@ -7,6 +7,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from models.bias import bias_before
+
 
 class GraphNonLocal(nn.Module):
     r"""The non-local layer of Zhao et al., CVPR 2019 (equation 4), concatenation form, over pooled pairs of joints.
@@ -60,7 +62,7 @@ class GraphNonLocal(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         project, norm = getattr(self, 'nonlocal')['W']
         gathered = attend(x, *self.look())                                             # (B, J, C/2)
-        update = F.linear(gathered.flatten(0, 1), project.weight.squeeze(2), project.bias)
+        update = F.linear(gathered.flatten(0, 1), project.weight.squeeze(2), bias_before(norm, project.bias))
         return x + norm(update).unflatten(0, (x.shape[1], x.shape[0])).transpose(0, 1)
 
 

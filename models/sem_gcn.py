@@ -1,9 +1,10 @@
 """SemGCN: the network of Zhao et al., CVPR 2019, figure 3.
 
-Deliberate differences from the published code, none of which changes a result:
+Deliberate differences from the published code, of which only the last changes a result, that of an evaluation:
 - poses are joint-major, (J, B, C), between the first and the last layer;
 - constants are buffers, made once;
-- joints are put in the order of the non-local pairs once, at the entrance, instead of in every block.
+- joints are put in the order of the non-local pairs once, at the entrance, instead of in every block;
+- biases in front of a batch norm stay as they are (`models/bias.py`).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from models.bias import bias_before
 from models.dropout import dropout, dropout_mask
 from models.graph_non_local import GraphNonLocal
 from models.sem_ch_graph_conv import SemCHGraphConv
@@ -40,7 +42,7 @@ class GraphConv(nn.Module):
         return [self]
 
     def forward(self, x: Tensor, mixings: Iterator[Tensor]) -> Tensor:
-        x = self.gconv(x, next(mixings))
+        x = self.gconv.product(x, self.gconv.W, next(mixings)) + bias_before(self.bn, self.gconv.bias)
         x = F.relu(self.bn(x.view(-1, x.shape[2])), inplace=True).view_as(x)
         return dropout(x, self.dropout, self.training)
 
@@ -94,7 +96,7 @@ class _InARow(torch.autograd.Function):
                 y = mixed_product(x, weight, mixing)
                 z, mean, spread = torch.native_batch_norm(y, scale, shift, bn.running_mean, bn.running_var, True,
                                                           bn.momentum, bn.eps)
-                bn.running_mean.add_(bias, alpha=bn.momentum)  # all that a bias does before a norm, which takes it off
+                bn.running_mean.add_(bias, alpha=bn.momentum)  # all that it does, as `bias_before` says
                 bn.num_batches_tracked.add_(1)
                 z.relu_()
                 mask = dropout_mask(z, conv.dropout) if conv.dropout else None
