@@ -1,8 +1,9 @@
-"""Why the published recipe's error jumps from epoch to epoch: the same weights, looked at in several ways.
+"""How far an error moves from step to step, and why: the same weights, looked at in several ways.
 
     python -m benchmarks.jumps --dataset cmu --downsample 6
 
-SemGCN is trained as published. After each epoch it is scored every ten steps for a hundred steps, P1 over test poses:
+SemGCN is trained with the published recipe. After each epoch it is scored every ten steps for a hundred steps, P1 over
+test poses:
 
 - `raw`: as published, batch norm with its running statistics;
 - `statistics anew`: the same weights, the statistics taken anew from training poses with the weights as they are;
