@@ -69,7 +69,11 @@ def test_a_second_signal_is_obeyed_at_once(workplace, script, monkeypatch):
         tell(self, done, loss)
 
     monkeypatch.setattr(Progress, '__call__', twice)
-    status, out, err = script(main_gcn.main, *GCN, '-e', '3')
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs have it ignored
+    try:
+        status, out, err = script(main_gcn.main, *GCN, '-e', '3')
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert status == 130 and 'stopped' in err and 'to go on' not in out
 
 
