@@ -60,9 +60,10 @@ class PackedAdam:
         """Clip the gradient to a norm and go a step along it; gives the norm that it had."""
         torch.cat([parameter.grad.flatten() for parameter in self._small], out=self._pack.grad)  # type: ignore[union-attr]
         gradients: list[Tensor] = [tensor.grad for tensor in self._tensors]  # type: ignore[misc]
-        norm = nn.utils.get_total_norm(gradients)
-        if norm.is_cuda or not norm + 1e-6 <= max_norm:  # else it would multiply by one; a look would wait for a GPU
-            nn.utils.clip_grads_with_norm_(self._tensors, max_norm, norm)
+        # PyTorch's clip_grad_norm_, which comes in two halves only since 2.6, and would multiply by one too
+        norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+        if norm.is_cuda or not norm + 1e-6 <= max_norm:  # a look would wait for a GPU
+            torch._foreach_mul_(gradients, (max_norm / (norm + 1e-6)).clamp(max=1.0))
         if not self._moments:
             self._moments = {'step': [torch.zeros((), device=tensor.device) for tensor in self._tensors],
                              'exp_avg': [torch.zeros_like(tensor) for tensor in self._tensors],

@@ -32,7 +32,7 @@ class SemCHGraphConv(SemGraphConv):
     def product(x: Tensor, weight: Tensor, mixing: Tensor) -> Tensor:
         """As `SemGraphConv.product`, channel o of [x W0; x W1] mixed by S_o; mixing is (C', J, 2 J)."""
         joints, batch, _ = x.shape
-        own, others = transform(x.flatten(0, 1), weight).unflatten(1, (joints, batch))                  # (J, B, C')
+        own, others = transform(x.flatten(0, 1), weight).unflatten(1, (joints, batch))   # (J, B, C')
         to_own, between = mixing.split(joints, dim=2)
         diagonal = to_own.diagonal(dim1=1, dim2=2)                                     # (C', J)
         return diagonal.T.unsqueeze(1) * own + torch.einsum('cij,jbc->ibc', between, others)
