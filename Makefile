@@ -60,7 +60,7 @@ $(VENV)-video/installed: requirements-video.txt requirements.txt
 
 # Ten thousand damaged files: each must be read or answered with a sentence.
 fuzz: $(VENV)/installed-dev
-	$(BIN)/python -m tests.fuzz --inputs 10000
+	$(BIN)/python -m tests.fuzzing --inputs 10000
 
 # Speed and memory against a straightforward program of the same equations.
 bench: $(VENV)/installed

@@ -13,9 +13,9 @@ import os
 import numpy as np
 import torch
 
-from common import h36m_dataset
-from common.camera import project, world_to_camera
+from common.datasets import h36m
 from common.errors import UserError, run_script
+from common.geometry.camera import project, world_to_camera
 from common.lifting.export_graph import OPSET, TOLERANCE, check, load_onnx, load_pt2, write_onnx, write_pt2
 from common.lifting.keypoints import TRAINED_ON
 from common.lifting.lifter import Lifter
@@ -37,9 +37,9 @@ def get_args_parser():
 def lifelike_poses():
     """(N, 16, 2) normalised: the demo dataset's S9, projected by all of its cameras."""
     from data.prepare_data_demo import make_demo
-    takes = [take[:, h36m_dataset.KEPT_JOINTS] for take in make_demo()['S9'].values()]
+    takes = [take[:, h36m.KEPT_JOINTS] for take in make_demo()['S9'].values()]
     return np.concatenate([project(world_to_camera(take, camera), camera)
-                           for take in takes for camera in h36m_dataset.cameras()['S9']]).astype(np.float32)
+                           for take in takes for camera in h36m.cameras()['S9']]).astype(np.float32)
 
 
 def main():

@@ -12,13 +12,13 @@ import dataclasses
 import os
 
 from common import argument_types, arguments, checkpoint
-from common.data_utils import load_dataset
+from common.datasets.loading import load_dataset
 from common.errors import UserError, run_script
-from common.files import check_suffix
+from common.files.atomic import check_suffix
 from common.rendering.animation import SUFFIXES, render
 from common.rendering.clip import Cut, dataset_clip, find
 from common.rendering.video import VideoFrames
-from models import DEFAULTS_BY_ARCHITECTURE, ModelConfig
+from models.config import DEFAULTS_BY_ARCHITECTURE, ModelConfig
 
 
 def frame_rate(text):

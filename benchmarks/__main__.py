@@ -23,7 +23,7 @@ from benchmarks.sides import NETWORKS
 from common.argument_types import positive_int
 from common.arguments import resolve_device
 from common.errors import run_script
-from common.files import atomic_write
+from common.files.atomic import atomic_write
 
 H36M_FRAMES = 525_774
 HEAD = ('what', 'threads', 'batch', 'straightforward', 'this program', 'ratio', 'poses/s', 'of matmul rate')

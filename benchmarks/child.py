@@ -12,7 +12,7 @@ import time
 import numpy as np
 import torch
 
-from common.npz import write_npz
+from common.files.npz import write_npz
 
 STEPS = 20
 SPLIT = {'S1': 0.149, 'S5': 0.149, 'S6': 0.149, 'S7': 0.149, 'S8': 0.146, 'S9': 0.129, 'S11': 0.129}  # as in Human3.6M
@@ -61,7 +61,7 @@ def train(side: str, network: str, poses: str, device: str, started: str) -> Non
 
 
 def load(folder: str, state: str, _: str) -> None:
-    from common.prepared import Data
+    from common.datasets.splits import Data
     data, started = Data(_options(folder, state)), time.time()
     kept = data.train(), data.test()
     _report(started)
@@ -70,7 +70,7 @@ def load(folder: str, state: str, _: str) -> None:
 
 def start(folder: str, state: str, started: str) -> None:
     import main_gcn
-    from common.packed import PackedAdam
+    from common.training.optimizer import PackedAdam
     options, take = _options(folder, state), PackedAdam.step
 
     def stop(*given):
@@ -85,14 +85,14 @@ def start(folder: str, state: str, started: str) -> None:
 
 def evaluate(side: str, network: str, folder: str, started: str) -> None:
     from benchmarks import sides
-    from common import pose_cache
+    from common.datasets import cache as pose_cache
     if side == 'Program':
         import main_gcn
         import main_linear
         sys.argv = ['main.py', '-d', 'bench', '--data_dir', folder, '--evaluate', checkpoint(folder, network)]
         (main_linear if network == 'linear' else main_gcn).main()
     else:
-        from common.prepared import Data
+        from common.datasets.splits import Data
         options = _options(folder, 'warm')
         pose_cache.PoseCache.load = pose_cache.PoseCache.save = lambda *_: None  # type: ignore[assignment,method-assign]
         print(sides.Straightforward(sides.NETWORKS[network], torch.device('cpu')).evaluate(Data(options).test()))
@@ -111,8 +111,8 @@ def checkpoint(folder: str, network: str) -> str:
 
 
 def _options(folder, state):
-    from common import pose_cache
-    from common.data_utils import DataOptions
+    from common.datasets import cache as pose_cache
+    from common.datasets.loading import DataOptions
     pose_cache.SMALL = 0
     if state == 'cold':
         shutil.rmtree(os.path.join(folder, 'cache'), ignore_errors=True)

@@ -24,15 +24,16 @@ import torch
 from torch import Tensor, nn
 
 from common.argument_types import positive_int
-from common.augmentation import Samples
-from common.data_utils import DataOptions
-from common.engine import METRES_TO_MM, predict
+from common.datasets.batches import PoseBatches
+from common.datasets.loading import DataOptions
+from common.datasets.splits import Data
 from common.errors import run_script
-from common.generators import PoseBatches
-from common.prepared import Data
-from common.recipe import Recipe, set_learning_rate
-from common.step import TrainingStep
-from models import ModelConfig, build_model
+from common.evaluation.evaluate import METRES_TO_MM
+from common.inference import predict
+from common.training.augmentation import Samples
+from common.training.recipe import Recipe, set_learning_rate
+from common.training.step import TrainingStep
+from models.config import ModelConfig, build_model
 
 LOOKS, APART = 10, 10
 TEST_POSES = 2000

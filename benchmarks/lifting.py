@@ -10,14 +10,14 @@ import time
 import numpy as np
 import torch
 
-from common import h36m_dataset
-from common.camera import image_coordinates, project, world_to_camera
+from common.datasets import h36m
+from common.evaluation.metrics import mpjpe, p_mpjpe
+from common.files.npz import read_npz
+from common.geometry.camera import image_coordinates, project, world_to_camera
 from common.lifting.keypoints import JOINTS, LAYOUTS
 from common.lifting.lifter import Lifter
-from common.loss import mpjpe, p_mpjpe
-from common.npz import read_npz
 from data.prepare_data_demo import make_demo
-from tests.make_detections import spread, with_face
+from tests.helpers.make_detections import spread, with_face
 
 EVERY = 2
 SQUARE, WIDE = (1000, 1000), (1920, 1080)
@@ -28,8 +28,8 @@ FRAMINGS = {'as in training': (1, (0, 0), SQUARE), 'the same pixels': (1, (460, 
 def views(takes):
     """Every take as every camera of S9 sees it in a square image: (T, 21, 2) pixels, and (T, 16, 3) metres."""
     for take in takes:
-        poses = with_face(take[::EVERY, h36m_dataset.KEPT_JOINTS])
-        for camera in h36m_dataset.cameras()['S9']:
+        poses = with_face(take[::EVERY, h36m.KEPT_JOINTS])
+        for camera in h36m.cameras()['S9']:
             seen = world_to_camera(poses, camera)
             yield image_coordinates(project(seen, camera).astype(float), *SQUARE), (seen - seen[:, :1])[:, :JOINTS]
 

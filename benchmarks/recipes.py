@@ -29,16 +29,16 @@ import torch
 
 from benchmarks.measure import in_turns, machine, timed
 from benchmarks.sides import NETWORKS
-from common import h36m_dataset
 from common.argument_types import positive_int
-from common.augmentation import Samples
 from common.checkpoint import BEST, LAST, load_checkpoint
-from common.data_utils import Poses
+from common.datasets import h36m
+from common.datasets.loading import Poses
 from common.errors import run_script
-from common.files import atomic_write
-from common.recipe import RECIPES, Recipe
-from common.step import TrainingStep
-from models import build_model
+from common.files.atomic import atomic_write
+from common.training.augmentation import Samples
+from common.training.recipe import RECIPES, Recipe
+from common.training.step import TrainingStep
+from models.config import build_model
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMANDS = {'SemGCN': 'main_gcn.py', 'non-local': 'main_gcn.py --non_local', 'linear': 'main_linear.py'}
@@ -114,7 +114,7 @@ def train(command: str, data: list[str]) -> dict[str, float]:
 
 def step_times(steps: int = 40) -> Iterator[tuple[str, float]]:
     """(network, time of a tuned step over that of a published one): medians of steps taken in turns."""
-    skeleton = h36m_dataset.skeleton()
+    skeleton = h36m.skeleton()
     poses = Poses(torch.randn(64, 16, 2), torch.randn(64, 16, 3), torch.zeros(64, 3), torch.zeros(64, dtype=torch.long),
                   torch.zeros(64, dtype=torch.long), kind_names=[''], cameras=[])
     for name, config in NETWORKS.items():

@@ -9,15 +9,17 @@ import torch
 from torch import Tensor
 
 from benchmarks import straightforward
-from common import engine, h36m_dataset
-from common.augmentation import Samples
-from common.data_utils import Poses
-from common.generators import PoseBatches
-from common.loss import p_mpjpe
-from common.memory import keep_freed_memory
-from common.recipe import Recipe, Schedule
-from common.step import TrainingStep, make_step
-from models import ModelConfig, build_model
+from common.datasets import h36m
+from common.datasets.batches import PoseBatches
+from common.datasets.loading import Poses
+from common.evaluation.evaluate import evaluate, pose_errors
+from common.evaluation.metrics import p_mpjpe
+from common.training.augmentation import Samples
+from common.training.epoch import Counters, train_epoch
+from common.training.malloc import keep_freed_memory
+from common.training.recipe import Recipe, Schedule
+from common.training.step import TrainingStep, make_step
+from models.config import ModelConfig, build_model
 
 RECIPE = Recipe(epochs=1, snapshot=1)
 NETWORKS = {
@@ -46,7 +48,7 @@ class Program:
         keep_freed_memory()  # as the trainers do
         torch.manual_seed(0)
         self.device = device
-        self.model = build_model(config, h36m_dataset.skeleton()).to(device)
+        self.model = build_model(config, h36m.skeleton()).to(device)
         self.source: object = None
         self.step: TrainingStep | None = None
 
@@ -55,8 +57,8 @@ class Program:
         """Train on numbers of samples; a step is made once for each source of samples, as it may be captured."""
         if self.step is None or self.source is not source:
             self.source, self.step = source, make_step(self.model, RECIPE, samples())
-        counters = engine.Counters()
-        for _ in engine.train_epoch(self.step, _Given(batches), Schedule(), counters):
+        counters = Counters()
+        for _ in train_epoch(self.step, _Given(batches), Schedule(), counters):
             pass
         return counters.loss
 
@@ -68,18 +70,18 @@ class Program:
     def epoch(self, poses: Poses, batch_size: int = 64, limit: int | None = None) -> None:
         """Train on every pose once, in random order, or on the first `limit` batches of that order."""
         batches = PoseBatches(len(poses), batch_size, torch.Generator().manual_seed(0), self.device)
-        self._train(poses, lambda: Samples(poses.to(self.device), h36m_dataset.skeleton(), RECIPE),
+        self._train(poses, lambda: Samples(poses.to(self.device), h36m.skeleton(), RECIPE),
                     itertools.islice(batches.epoch(), limit))
 
     def evaluate(self, poses: Poses) -> tuple[float, float]:
         """Means of MPJPE and P-MPJPE over the poses, mm."""
-        evaluation = engine.evaluate(self.model, poses.to(self.device))
+        evaluation = evaluate(self.model, poses.to(self.device))
         return evaluation.pose_mpjpe, evaluation.pose_p_mpjpe
 
     @staticmethod
     def p_mpjpe(predicted: Tensor, target: Tensor) -> float:
         """Mean P-MPJPE of (N, J, 3) metres, mm."""
-        return engine.pose_errors(predicted, target, p_mpjpe).mean().item()
+        return pose_errors(predicted, target, p_mpjpe).mean().item()
 
 
 class Straightforward:
@@ -90,7 +92,7 @@ class Straightforward:
     def __init__(self, config: ModelConfig, device: torch.device) -> None:
         torch.manual_seed(0)
         self.device = device
-        self.model = straightforward.build_model(config, h36m_dataset.skeleton()).to(device)
+        self.model = straightforward.build_model(config, h36m.skeleton()).to(device)
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=1e-3)
 
     def steps(self, batch: tuple[Tensor, Tensor], count: int = 1) -> float:
@@ -118,7 +120,7 @@ SIDES = (Straightforward, Program)
 def random_poses(count: int, seed: int = 0) -> Poses:
     """Bodies about as large as people, with keypoints that have to do with them."""
     generator = torch.Generator().manual_seed(seed)
-    skeleton = h36m_dataset.skeleton()
+    skeleton = h36m.skeleton()
     positions = torch.zeros(count, len(skeleton), 3)
     for parent, child in skeleton.bones:
         positions[:, child] = positions[:, parent] + torch.randn(count, 3, generator=generator) * 0.15

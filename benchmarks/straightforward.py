@@ -12,8 +12,8 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
-from common.graph_utils import adjacency
-from models import ModelConfig
+from common.geometry.graph import adjacency
+from models.config import ModelConfig
 from models.linear_model import LinearModel
 
 

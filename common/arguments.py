@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from common import distributed, scoring, trainer
+from common import distributed
 from common.argument_types import (
     angle,
     device_name,
@@ -21,11 +21,13 @@ from common.argument_types import (
     probability,
     share,
 )
-from common.data_utils import DataOptions, warn
+from common.datasets.loading import DataOptions, warn
 from common.errors import UserError
-from common.memory import keep_freed_memory
-from common.recipe import LOSSES, OPTIMIZERS, RECIPES, SCHEDULES, Recipe
-from models import ModelConfig, default_config
+from common.evaluation import scoring
+from common.training import trainer
+from common.training.malloc import keep_freed_memory
+from common.training.recipe import LOSSES, OPTIMIZERS, RECIPES, SCHEDULES, Recipe
+from models.config import ModelConfig, default_config
 
 _UNTYPED = object()
 

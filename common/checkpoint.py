@@ -12,13 +12,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from common import torch_file
 from common.errors import UserError, listing, printable
-from common.files import atomic_write
-from common.packed import PackedAdam
-from common.recipe import set_learning_rate
-from common.skeleton import Skeleton
-from models import ModelConfig, build_model, infer_config
+from common.files import torch_file
+from common.files.atomic import atomic_write
+from common.geometry.skeleton import Skeleton
+from common.training.optimizer import PackedAdam
+from common.training.recipe import set_learning_rate
+from models.config import ModelConfig, build_model, infer_config
 
 BEST, LAST = 'ckpt_best.pth.tar', 'ckpt_last.pth.tar'
 
@@ -48,7 +48,7 @@ class Checkpoint:
         random: states of the random generators; that of the order is from before it drew an epoch under way.
         average: {'state_dict': moving average of the network's, 'updates': number of its updates}; empty without one.
         under_way: of the epoch after `epoch`: poses seen, poses it has, sum of their losses (m^2).
-        keypoints_range: where in the image and how large the training poses were, see `data_utils.measure_range`.
+        keypoints_range: where in the image and how large the training poses were, see `loading.measure_range`.
     """
 
     epoch: int

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from common.datasets.h36m import ACTIONS, CORRUPTED, TEST_SUBJECTS, TRAIN_SUBJECTS
 from common.errors import UserError
-from common.h36m_dataset import ACTIONS, CORRUPTED, TEST_SUBJECTS, TRAIN_SUBJECTS
-from common.npz import read_npz, write_npz
+from common.files.npz import read_npz, write_npz
 from data.archives import damage_told
 
 DATA_FOLDER = os.path.dirname(os.path.abspath(__file__))

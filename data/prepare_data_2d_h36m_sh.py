@@ -15,8 +15,8 @@ import numpy as np
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # so that it runs from any folder
 
+from common.datasets.h36m import cameras, skeleton
 from common.errors import UserError, listing, run_script
-from common.h36m_dataset import cameras, skeleton
 from data import archives, preparation
 
 PRETRAINED = 'data_2d_h36m_sh_pt_mpii.npz'

@@ -16,8 +16,8 @@ import numpy as np
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # so that it runs from any folder
 
+from common.datasets.h36m import TEST_SUBJECTS, TRAIN_SUBJECTS
 from common.errors import UserError, listing, run_script
-from common.h36m_dataset import TEST_SUBJECTS, TRAIN_SUBJECTS
 from data import archives, preparation
 from data.asfamc import Skeleton, far_ends, read_amc, read_asf
 

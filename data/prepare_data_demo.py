@@ -14,7 +14,7 @@ import numpy as np
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # so that it runs from any folder
 
 from common.errors import UserError, run_script
-from common.npz import write_npz
+from common.files.npz import write_npz
 from data.demo_motion import KINDS, MARGIN, act, smooth
 
 OUTPUT = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'data_3d_demo.npz')

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-from common import h36m_dataset, npz
-from common.camera import image_coordinates, project, world_to_camera
+from common.datasets import h36m
 from common.errors import run_script
+from common.files import npz
+from common.geometry.camera import image_coordinates, project, world_to_camera
 
 ROOT = Path(__file__).resolve().parent.parent
 GOLDEN = ROOT / 'tests' / 'golden'
@@ -45,7 +46,7 @@ def rng():
 def moving_people(subjects=('S1', 'S5', 'S9'), actions=('Walking', 'Walking 1', 'Eating'), frames=12, seed=0):
     """{subject: {action: (T, 32, 3)}}: bodies of plausible size that sway inside the capture area, metres."""
     rng = np.random.default_rng(seed)
-    skeleton = h36m_dataset.SKELETON_32
+    skeleton = h36m.SKELETON_32
     bones = rng.normal(0, 0.12, (32, 3))
     rest = np.zeros((32, 3))
     for parent, child in skeleton.bones:
@@ -64,8 +65,8 @@ def pixels_of(people, extra=0):
     """The 2D of `moving_people` in the published layout, {subject: {action: [(T + extra, 16, 2) pixels]}}."""
     return {subject: {action: [
         image_coordinates(project(world_to_camera(np.concatenate([sequence, sequence[:1].repeat(extra, 0)])
-                                                  [:, h36m_dataset.KEPT_JOINTS], camera), camera), camera.width,
-                          camera.height) for camera in h36m_dataset.cameras()[subject]]
+                                                  [:, h36m.KEPT_JOINTS], camera), camera), camera.width,
+                          camera.height) for camera in h36m.cameras()[subject]]
         for action, sequence in actions.items()} for subject, actions in people.items()}
 
 

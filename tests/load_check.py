@@ -20,14 +20,16 @@ os.environ.setdefault('OMP_NUM_THREADS', '1')
 import numpy as np
 import torch
 
-from common import engine, h36m_dataset
-from common.data_utils import Poses
+from common import inference
+from common.datasets import h36m
+from common.datasets.loading import Poses
+from common.evaluation import evaluate as scoring
 from common.lifting.lifter import Lifter
-from common.memory import keep_freed_memory
 from common.rendering import animation
 from common.rendering.clip import Clip, View
-from models import build_model
-from tests.fuzz_npz import CONFIG, checkpoint
+from common.training.malloc import keep_freed_memory
+from models.config import build_model
+from tests.fuzzing.npz import CONFIG, checkpoint
 
 POSES = 500_000, 5_000_000, 5_000_000  # small, large, full load
 FRAMES = 4_000, 16_000, 3600 * 50  # an hour of Human3.6M; by 4,000 all buffers are as large as they get
@@ -42,7 +44,7 @@ def keypoints(count: int) -> torch.Tensor:
 def poses(count: int) -> Poses:
     positions = torch.empty(count, 16, 3).uniform_(-1, 1)
     return Poses(keypoints(count), positions, torch.zeros(count, 3), torch.arange(count).remainder_(15),
-                 torch.zeros(count, dtype=torch.long), kind_names=list(h36m_dataset.ACTIONS), cameras=[])
+                 torch.zeros(count, dtype=torch.long), kind_names=list(h36m.ACTIONS), cameras=[])
 
 
 def size_of(*tensors: torch.Tensor) -> int:
@@ -51,16 +53,16 @@ def size_of(*tensors: torch.Tensor) -> int:
 
 def evaluate(count: int) -> tuple[Callable, int, int]:
     keep_freed_memory()  # as the trainers do
-    made, model = poses(count), build_model(CONFIG, h36m_dataset.skeleton())
+    made, model = poses(count), build_model(CONFIG, h36m.skeleton())
     mean = torch.zeros(16, 3)
-    engine.evaluate(model, poses(1000), mean)
-    return lambda: engine.evaluate(model, made, mean), size_of(made.keypoints, made.positions, made.kinds), 0
+    scoring.evaluate(model, poses(1000), mean)
+    return lambda: scoring.evaluate(model, made, mean), size_of(made.keypoints, made.positions, made.kinds), 0
 
 
 def predict(count: int) -> tuple[Callable, int, int]:
-    made, model = keypoints(count), build_model(CONFIG, h36m_dataset.skeleton())
-    engine.predict(model, made[:1000])
-    return lambda: engine.predict(model, made), size_of(made), made.nbytes * 3 // 2
+    made, model = keypoints(count), build_model(CONFIG, h36m.skeleton())
+    inference.predict(model, made[:1000])
+    return lambda: inference.predict(model, made), size_of(made), made.nbytes * 3 // 2
 
 
 def lift(count: int) -> tuple[Callable, int, int]:
@@ -76,14 +78,14 @@ def lift(count: int) -> tuple[Callable, int, int]:
 def render(count: int, suffix: str) -> tuple[Callable, int, int]:
     rng = np.random.default_rng(0)
     walk = rng.normal(0, 0.3, (1, 50, 16, 3)).cumsum(1)[:, np.arange(count) % 50]
-    clip = Clip(500 + 200 * walk[..., :2], (1000, 1000), [View('3D', walk)], h36m_dataset.skeleton(), 50)
+    clip = Clip(500 + 200 * walk[..., :2], (1000, 1000), [View('3D', walk)], h36m.skeleton(), 50)
     folder = tempfile.mkdtemp()
     animation.render(clip.cut(100), os.path.join(folder, f'x{suffix}'), 1)
     return lambda: animation.render(clip, os.path.join(folder, f'x{suffix}'), 1), walk.nbytes * 5 // 3, 0
 
 
 MEASURED: dict[str, tuple[Callable[[int], tuple[Callable, int, int]], tuple[int, int, int]]] = {
-    'engine.evaluate': (evaluate, POSES), 'engine.predict': (predict, POSES), 'Lifter.lift': (lift, POSES),
+    'evaluate': (evaluate, POSES), 'predict': (predict, POSES), 'Lifter.lift': (lift, POSES),
     'rendering .gif': (lambda count: render(count, '.gif'), FRAMES),
     'rendering .mp4': (lambda count: render(count, '.mp4'), FRAMES),
 }

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from common import h36m_dataset
+from common.datasets import h36m
 from common.errors import UserError
-from common.files import atomic_write
+from common.files.atomic import atomic_write
 from common.lifting.keypoints import HIP, JOINTS
 
 CHANNELS = 'Zrotation Xrotation Yrotation'  # applied as R = Rz Rx Ry
@@ -61,14 +61,14 @@ def _filled(positions: np.ndarray, there: np.ndarray) -> np.ndarray:
 
 def bone_lengths(positions: np.ndarray) -> dict[str, float]:
     """{joint: median length in metres of the bone that ends there} of (T, 16, 3)."""
-    skeleton = h36m_dataset.skeleton()
+    skeleton = h36m.skeleton()
     return {skeleton.names[child]: float(np.median(np.linalg.norm(positions[:, child] - positions[:, parent], axis=-1)))
             for parent, child in skeleton.bones}
 
 
 def normalized(positions: np.ndarray, lengths: dict[str, float]) -> np.ndarray:
     """The poses (T, 16, 3) with bones of these lengths in the same directions, the hip at the origin."""
-    skeleton = h36m_dataset.skeleton()
+    skeleton = h36m.skeleton()
     result = np.zeros(positions.shape)
     directions = bone_directions(positions)
     for parent, child in skeleton.bones:
@@ -79,7 +79,7 @@ def normalized(positions: np.ndarray, lengths: dict[str, float]) -> np.ndarray:
 
 def bone_directions(positions: np.ndarray) -> dict[str, np.ndarray]:
     """{joint: (T, 3) unit direction of the bone that ends there}; that of the rest pose for a bone without length."""
-    skeleton = h36m_dataset.skeleton()
+    skeleton = h36m.skeleton()
     found = {}
     for parent, child in skeleton.bones:
         bone = (positions[:, child] - positions[:, parent]).astype(np.float64)
@@ -95,7 +95,7 @@ def local_rotations(positions: np.ndarray) -> dict[str, np.ndarray]:
     The hip turns with the line of the hips and the spine; every other joint takes the shortest way from where its
     parent carries its bone.
     """
-    skeleton = h36m_dataset.skeleton()
+    skeleton = h36m.skeleton()
     directions = bone_directions(positions)
     across = directions['LHip'] - directions['RHip']
     found: dict[str, np.ndarray] = {'Hip': _frame(across, directions['Spine'])}
@@ -113,12 +113,12 @@ def local_rotations(positions: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _children(joint: int) -> list[int]:
-    return [child for parent, child in h36m_dataset.skeleton().bones if parent == joint]
+    return [child for parent, child in h36m.skeleton().bones if parent == joint]
 
 
 def _turner(parent: int, child: int) -> str:
     """The BVH joint that turns the bone from parent to child."""
-    names = h36m_dataset.skeleton().names
+    names = h36m.skeleton().names
     return names[parent] if len(_children(parent)) == 1 else f'{names[parent]}To{names[child]}'
 
 
@@ -162,7 +162,7 @@ class _Hierarchy:
     """The lines of HIERARCHY, and the joints in the order of the channels."""
 
     def __init__(self, lengths: dict[str, float]) -> None:
-        self.names = h36m_dataset.skeleton().names
+        self.names = h36m.skeleton().names
         self.lengths = lengths
         self.lines, self.order = ['HIERARCHY'], []  # type: tuple[list[str], list[str]]
         self._joint(HIP, np.zeros(3), 0)

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from common import npz
 from common.errors import UserError, listing
+from common.files import npz
 from common.lifting.people import Detections, Person, person
 
 FORMATS = ('videopose3d', 'detectron2', 'array')

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from common.data_utils import warn
+from common.datasets.loading import warn
 from common.errors import UserError, listing
 from common.lifting import detection_arrays
 from common.lifting.people import MAX_FRAME, Detections, Person, numbers, person

@@ -16,10 +16,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from common import h36m_dataset
 from common.checkpoint import load_checkpoint, restore_model
+from common.datasets import h36m
 from common.errors import UserError
-from common.files import atomic_write
+from common.files.atomic import atomic_write
 from common.lifting.lifter import AXES, Lifter
 
 OPSET = 18
@@ -41,7 +41,7 @@ class HipRelative(nn.Module):
 
 def metadata(lifter: Lifter) -> dict[str, str]:
     """What a user of the file has to know."""
-    skeleton = h36m_dataset.skeleton()
+    skeleton = h36m.skeleton()
     return {'joints': ','.join(skeleton.names), 'parents': json.dumps(list(skeleton.parents)),
             'input': 'keypoints (batch, 16, 2), float32: pixels normalised as x / w * 2 - [1, h / w] for an image of '
                      'w x h; y down',
@@ -133,7 +133,7 @@ def check(call: Callable[[np.ndarray], np.ndarray], lifter: Lifter, poses: np.nd
     # Joints strewn as widely as a person is large: of wilder ones networks make poses of 100 m, in which float32 itself
     # is worse than the tolerance.
     noise = np.random.default_rng(0).normal(0, 0.1, (512, 16, 2)).astype(np.float32)
-    network = restore_model(load_checkpoint(lifter.path), lifter.path, h36m_dataset.skeleton()).eval()
+    network = restore_model(load_checkpoint(lifter.path), lifter.path, h36m.skeleton()).eval()
     worst = 0.0
     for inputs in (poses, noise, noise[:1], noise[:7]):
         with torch.inference_mode():

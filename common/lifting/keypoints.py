@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from common import h36m_dataset
+from common.datasets import h36m
 from common.errors import UserError, listing
 
 JOINTS = 16
@@ -60,7 +60,7 @@ _MEDIAPIPE = _sources((23, 24), (24, 26, 28), (23, 25, 27), ((11, 12, 23, 24), (
                       (12, 14, 16))
 _HALPE = _sources(19, (12, 14, 16), (11, 13, 15), ((18, 19), 18, 17), (5, 7, 9), (6, 8, 10))
 _H36M_16 = tuple((joint,) for joint in range(JOINTS))
-_H36M_17 = tuple((joint + (joint >= h36m_dataset.NECK_IN_17),) for joint in range(JOINTS))
+_H36M_17 = tuple((joint + (joint >= h36m.NECK_IN_17),) for joint in range(JOINTS))
 _MIDDLE = ('Spine', 'Thorax', 'Head')
 
 LAYOUTS = {layout.name: layout for layout in (

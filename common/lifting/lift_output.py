@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from common import h36m_dataset, npz
-from common.files import atomic_write
+from common.datasets import h36m
+from common.files import npz
+from common.files.atomic import atomic_write
 from common.lifting.bvh import write_bvh
 from common.lifting.tracking import Track
 
@@ -40,7 +41,7 @@ class Lifted:
 
     def entries(self) -> dict[str, Any]:
         """What the files hold, by name; arrays without pickles."""
-        skeleton, track = h36m_dataset.skeleton(), self.track
+        skeleton, track = h36m.skeleton(), self.track
         name: Any = int(track.name) if track.name.lstrip('-').isdecimal() else track.name
         return {'positions_3d': self.positions.astype(np.float32), 'frames': track.frames,
                 'scores': track.scores.astype(np.float32), 'track': np.array(name),

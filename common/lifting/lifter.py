@@ -13,10 +13,11 @@ from functools import cache
 import numpy as np
 import torch
 
-from common import engine, h36m_dataset
-from common.camera import normalize_screen
 from common.checkpoint import load_checkpoint, restore_model
+from common.datasets import h36m
 from common.errors import UserError
+from common.geometry.camera import normalize_screen
+from common.inference import predict
 from common.lifting import framing
 from common.lifting.keypoints import JOINTS, TRAINED_ON, Layout, choose_layout, layout_named, to_h36m
 from models.folded import fold
@@ -46,8 +47,8 @@ class Lifter:
         loaded = load_checkpoint(checkpoint)
         self.path, self.device = checkpoint, torch.device(device)
         self.description = loaded.config.describe()
-        # Folded once; engine.predict leaves a folded network as it is.
-        self.model = fold(restore_model(loaded, checkpoint, h36m_dataset.skeleton()).eval()).to(self.device)
+        # Folded once; predict leaves a folded network as it is.
+        self.model = fold(restore_model(loaded, checkpoint, h36m.skeleton()).eval()).to(self.device)
         recorded = loaded.recipe.get('keypoints')
         known = None if not isinstance(recorded, str) else 'sh' if recorded.startswith('sh') else 'gt'
         if trained_on not in (None, *TRAINED_ON):
@@ -103,14 +104,14 @@ class Lifter:
             whole = np.isfinite(part).all((1, 2))
             if whole.any():
                 inputs = torch.from_numpy(part[whole].astype(np.float32)).to(self.device)
-                lifted[whole] = engine.predict(self.model, inputs).cpu().numpy()
+                lifted[whole] = predict(self.model, inputs).cpu().numpy()
         return positions
 
 
 @cache
 def usual_pitch() -> float:
     """How far down Human3.6M's cameras look, degrees: the mean of its cameras, about 12.7."""
-    forward = [camera.orientation for subject in h36m_dataset.cameras().values() for camera in subject]
+    forward = [camera.orientation for subject in h36m.cameras().values() for camera in subject]
     # The camera's forward axis in the world, z component: the last entry of the rotation matrix, 1 - 2 (x^2 + y^2).
     down = [-(1 - 2 * (x * x + y * y)) for _, x, y, _ in forward]
     return math.degrees(sum(map(math.asin, down)) / len(down))

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from common import h36m_dataset
-from common.camera import normalize_screen
+from common.datasets import h36m
+from common.geometry.camera import normalize_screen
 from common.lifting.lifter import turn_up
 from common.lifting.tracking import Track
 from common.rendering.clip import Clip, View, stand
@@ -56,7 +56,7 @@ def make_clip(tracks: Sequence[Track], positions: Sequence[np.ndarray], size: tu
     step = min(steps, default=1)
     first, last = min(int(track.frames[0]) for track in tracks), max(int(track.frames[-1]) for track in tracks)
     length = (last - first) // step + 1
-    joints = len(h36m_dataset.skeleton())
+    joints = len(h36m.skeleton())
     keypoints = np.full((len(tracks), length, joints, 2), np.nan)
     scene = np.full((len(tracks), length, joints, 3), np.nan)
     places = np.zeros((len(tracks), 3))
@@ -73,5 +73,5 @@ def make_clip(tracks: Sequence[Track], positions: Sequence[np.ndarray], size: tu
         apart = (places - places.mean(0))[:, :2]
         apart *= min(1.0, FARTHEST / max(float(np.linalg.norm(apart, axis=1).max()), FARTHEST))
         scene[..., :2] += apart[:, None, None]
-    skeleton = h36m_dataset.skeleton()
+    skeleton = h36m.skeleton()
     return Clip(keypoints, size, [View('3D', scene)], skeleton, fps / step, first / fps, AZIMUTH, caption), first, step

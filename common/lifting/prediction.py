@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from common.camera import normalize_screen
-from common.data_utils import warn
+from common.datasets.loading import warn
 from common.errors import UserError, listing
-from common.files import check_suffix
+from common.files.atomic import check_suffix
+from common.geometry.camera import normalize_screen
 from common.lifting import framing, lift_output, tracking
 from common.lifting.detections import read_detections
 from common.lifting.detector_mediapipe import DETECTORS, detect

@@ -15,9 +15,9 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from common.data_utils import warn
+from common.datasets.loading import warn
 from common.errors import UserError
-from common.files import atomic_path, check_suffix
+from common.files.atomic import atomic_path, check_suffix
 from common.rendering import gif, web_page
 from common.rendering.clip import Clip
 from common.rendering.video import VideoFrames, ffmpeg

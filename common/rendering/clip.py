@@ -10,13 +10,15 @@ import numpy as np
 import torch
 from torch import nn
 
-from common import engine, quaternion
-from common.camera import Camera, image_coordinates, world_to_camera
-from common.data_utils import load_keypoints, warn
+from common.datasets.loading import load_keypoints, warn
+from common.datasets.mocap import MocapDataset
 from common.errors import UserError, listing
-from common.loss import mpjpe
-from common.mocap_dataset import MocapDataset
-from common.skeleton import Skeleton
+from common.evaluation.evaluate import pose_errors
+from common.evaluation.metrics import mpjpe
+from common.geometry import quaternion
+from common.geometry.camera import Camera, image_coordinates, world_to_camera
+from common.geometry.skeleton import Skeleton
+from common.inference import predict
 
 
 @dataclass(frozen=True)
@@ -150,10 +152,10 @@ def dataset_clip(dataset: MocapDataset, keypoints: str, data_dir: str, model: nn
         raise UserError(f'--viz_skip {cut.skip} leaves nothing of the {frames} frames of {subject} {action}.')
 
     inputs = torch.from_numpy(view[kept])
-    predicted = engine.predict(model, inputs.to(next(model.parameters()).device), batch_size).cpu()
+    predicted = predict(model, inputs.to(next(model.parameters()).device), batch_size).cpu()
     in_camera = world_to_camera(world[kept], camera)
     truth = torch.from_numpy(in_camera - in_camera[:, :1])
-    errors = engine.pose_errors(predicted, truth, mpjpe).numpy()
+    errors = pose_errors(predicted, truth, mpjpe).numpy()
 
     def upright(positions):
         return stand(quaternion.rotate(camera.orientation, positions.numpy()))[None]

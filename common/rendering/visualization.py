@@ -21,9 +21,9 @@ from matplotlib.text import Text
 from PIL import Image
 
 from common.errors import UserError
+from common.geometry.skeleton import Skeleton
 from common.rendering.clip import Clip
 from common.rendering.perspective import Box, Eye, Stage, Window, around, floor_lines
-from common.skeleton import Skeleton
 
 LEFT, RIGHT, MIDDLE = '#0072B2', '#D55E00', '#404040'  # Okabe and Ito's blue and vermilion, and dark grey
 INK, FAINT_INK, PAPER, SHADE, TILES, SHADOW = '#1a1a1a', '#666666', '#ffffff', '#f3f3f3', '#dcdcdc', '#c8c8c8'

@@ -1,0 +1,58 @@
+"""Human3.6M (Ionescu et al., TPAMI 2014): its skeleton, its cameras, its subjects and its actions."""
+
+import json
+import os
+from functools import cache
+
+import numpy as np
+
+from common.geometry.camera import Camera, normalize_screen
+from common.geometry.skeleton import Skeleton
+
+TRAIN_SUBJECTS = ('S1', 'S5', 'S6', 'S7', 'S8')
+TEST_SUBJECTS = ('S9', 'S11')
+ACTIONS = ('Directions', 'Discussion', 'Eating', 'Greeting', 'Phoning', 'Photo', 'Posing', 'Purchases', 'Sitting',
+           'SittingDown', 'Smoking', 'Waiting', 'WalkDog', 'Walking', 'WalkTogether')
+FPS = 50
+CORRUPTED = ('S11', 'Directions')  # a damaged video: this sequence is left out, of 3D and of 2D
+
+SKELETON_32 = Skeleton(
+    names=('Hip', 'RHip', 'RKnee', 'RFoot', '', '', 'LHip', 'LKnee', 'LFoot', '', '', '', 'Spine', 'Thorax',
+           'Neck/Nose', 'Head', '', 'LShoulder', 'LElbow', 'LWrist', '', '', '', '', '', 'RShoulder', 'RElbow',
+           'RWrist', '', '', '', ''),
+    parents=(-1, 0, 1, 2, 3, 4, 0, 6, 7, 8, 9, 0, 11, 12, 13, 14, 12, 16, 17, 18, 19, 20, 19, 22, 12, 24, 25, 26, 27,
+             28, 27, 30),
+    left=(6, 7, 8, 17, 18, 19),
+    right=(1, 2, 3, 25, 26, 27),
+)
+KEPT_JOINTS = tuple(joint for joint, name in enumerate(SKELETON_32.names) if name not in ('', 'Neck/Nose'))
+NECK_IN_17 = 9  # where files of 17 joints (VideoPose3D) have the Neck/Nose that the 16 lack
+
+
+@cache
+def skeleton() -> Skeleton:
+    """The 16 joints that the networks work on; both shoulders hang on the Thorax."""
+    kept = SKELETON_32.keep(KEPT_JOINTS, new_parents={17: 13, 25: 13})
+    pairs = ((2, 3), (5, 6), (1, 4), (0, 7), (8, 9), (14, 15), (11, 12), (10, 13))
+    return Skeleton(kept.names, kept.parents, kept.left, kept.right, pairs=pairs)
+
+
+@cache
+def cameras() -> dict[str, tuple[Camera, ...]]:
+    """The four calibrated cameras as they stood for each subject: {subject: 4 cameras}."""
+    with open(os.path.join(os.path.dirname(__file__), 'h36m_cameras.json'), encoding='utf-8') as file:
+        table = json.load(file)
+    return {subject: tuple(map(_camera, table['intrinsics'], places))
+            for subject, places in table['extrinsics'].items()}
+
+
+def _camera(intrinsic: dict, place: dict) -> Camera:
+    width, height = intrinsic['res_w'], intrinsic['res_h']
+    return Camera(
+        orientation=np.array(place['orientation']),
+        translation=np.array(place['translation']) / 1000,  # from millimetres
+        focal_length=np.array(intrinsic['focal_length']) / width * 2,
+        center=normalize_screen(np.array(intrinsic['center']), width, height),
+        radial_distortion=np.array(intrinsic['radial_distortion']),
+        tangential_distortion=np.array(intrinsic['tangential_distortion']),
+        width=width, height=height, azimuth=intrinsic['azimuth'], name=intrinsic['id'])

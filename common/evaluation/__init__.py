@@ -1,0 +1,1 @@
+"""Evaluation: metrics, errors by action, reports."""

@@ -1,0 +1,76 @@
+"""Scoring a checkpoint on the test subjects, and telling what came out."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import torch
+from torch import nn
+
+from common import checkpoint as checkpoints
+from common import distributed
+from common.checkpoint import Checkpoint
+from common.datasets.loading import DataOptions
+from common.datasets.splits import Data
+from common.errors import UserError
+from common.evaluation.evaluate import Evaluation, evaluate
+from common.evaluation.report import print_table, write_report
+from common.geometry.mirror import mirror_at_evaluation
+from common.training.log import Progress
+from models.config import ModelConfig
+
+
+def evaluate_checkpoint(path: str, architecture: str, flags: dict[str, Any], data_options: DataOptions,
+                        device: torch.device, report: str | None, tta: str = 'off') -> None:
+    """Score a checkpoint on the test subjects, action by action.
+
+    Args:
+        architecture: the network that the script is for.
+        flags: values of ModelConfig attributes given on the command line.
+        report: JSON file to write, or None.
+        tta: 'flip' to average over each pose and its mirror image, else 'off'.
+    Raises:
+        UserError: the checkpoint or the data cannot be used, or the flags contradict the checkpoint.
+    """
+    checkpoint = load(path, architecture, flags)
+    data = Data(data_options)
+    model = checkpoints.restore_model(checkpoint, path, data.skeleton).to(device)
+    test = data.test().to(device)
+    mean_pose = data.mean_pose()
+    print(f'{path}: {checkpoint.config.describe()}, {count_parameters(model):,} parameters, {checkpoint.epoch} epochs')
+    started = time.monotonic()
+    with Progress('evaluating', len(test)) as progress:
+        evaluation = evaluate(model, test, None if mean_pose is None else mean_pose.to(device), progress,
+                                     mirror_at_evaluation(tta, data.skeleton, device))
+    print(f'{len(test):,} poses of {", ".join(data.test_subjects)} in {time.monotonic() - started:.1f} s '
+          f'on {device}')
+    tell(evaluation, report, path, checkpoint.config, data_options, {'epoch': checkpoint.epoch, 'tta': tta})
+
+
+def load(path: str, architecture: str, flags: dict[str, Any]) -> Checkpoint:
+    """Read a checkpoint for a script that is for one architecture."""
+    checkpoint = checkpoints.load_checkpoint(path)
+    if checkpoint.config.architecture != architecture:
+        script = {'gcn': 'main_gcn.py', 'linear': 'main_linear.py'}[checkpoint.config.architecture]
+        raise UserError(f'{path} holds a {checkpoint.config.describe()}: use {script}.')
+    checkpoints.check_flags(checkpoint, path, flags)
+    return checkpoint
+
+
+def count_parameters(model: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def tell(evaluation: Evaluation, report: str | None, path: str, config: ModelConfig, options: DataOptions,
+         about: dict[str, Any]) -> None:
+    """Print an evaluation's table and, where a `report` is asked for, write it.
+
+    Args:
+        path: of the checkpoint.
+        about: what else the report is to hold.
+    """
+    print_table(evaluation)
+    if report and not distributed.rank():
+        write_report(report, evaluation, {'checkpoint': path, 'network': config.as_dict(), 'dataset': options.dataset,
+                                          'keypoints': options.keypoints, 'downsample': options.downsample, **about})

@@ -1,0 +1,127 @@
+"""Reading and writing `.npz` and `.npy`: pickled dicts by the allow-list, sizes checked before allocation."""
+
+import errno
+import io
+import os
+import pickle
+import struct
+import tokenize
+import warnings
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from common.errors import UserError, listing, printable
+from common.files import safe_pickle
+from common.files.atomic import atomic_write
+from common.files.plain_data import check_content, check_dtype, count
+
+# What the entries of a file may grow to, together. Poses compress to about a third; deflate's limit is a thousandfold,
+# so a file that claims far more than poses ever would is a bomb or damage.
+MAX_BYTES = 8 << 30
+MAX_RATIO = 100
+RATIO_FREE_BYTES = 64 << 20
+_DAMAGED = (zipfile.BadZipFile, zlib.error, struct.error, tokenize.TokenError, EOFError, ValueError, TypeError,
+            SyntaxError, KeyError, IndexError, OverflowError, RuntimeError, MemoryError, pickle.UnpicklingError)
+
+
+def read_npz(path: str, wanted: tuple[str, ...] | None = None, optional: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Read the entries of an `.npz` file; an entry of one pickled object is given as that object.
+
+    Args:
+        path: the file.
+        wanted: read these entries only; each must be there.
+        optional: read these too, where they are there.
+    Returns:
+        {name: array, or the Python object that a 0-d object array holds}.
+    Raises:
+        UserError: the file is missing, is no `.npz`, is damaged, lacks an entry, or holds more than plain data.
+    """
+    with _damage_told(path, '.npz'), zipfile.ZipFile(path) as archive:
+        members = {info.filename.removesuffix('.npy'): info for info in archive.infolist()}
+        missing = [name for name in wanted or () if name not in members]
+        if missing:
+            raise UserError(f'{path} has no entry {listing(missing)}; it has {listing(members) or "none"}.')
+        names = [*(wanted or members), *(name for name in optional if wanted and name in members)]
+        _check_sizes(path, [members[name] for name in names])
+        return {name: _read_member(archive, members[name]) for name in names}
+
+
+def read_npy(path: str) -> Any:
+    """Read one `.npy` file, under the rules of `read_npz`."""
+    with _damage_told(path, '.npy'), open(path, 'rb') as file:
+        return _read_array(file, os.path.getsize(path))
+
+
+@contextmanager
+def _damage_told(path: str, kind: str) -> Iterator[None]:
+    """Turn what goes wrong in reading a file into one sentence about it."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise UserError(f'{path} is not there.') from None
+    except safe_pickle.RefusedPickle as error:
+        raise UserError(f'{path} is refused: {error}. Only plain data is read from files.') from error
+    except (OSError, *_DAMAGED) as error:
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:  # a seek to before the file's start
+            raise UserError(f'{path} cannot be read: {error.strerror or error}.') from error
+        reason = 'it is cut short' if isinstance(error, OSError) else printable(error)
+        raise UserError(f'{path} is not a readable {kind} file: {reason}. Fetch or make it again.') from error
+
+
+def write_npz(path: str, **entries: Any) -> None:
+    """Write a compressed `.npz` in whole or not at all; dicts are pickled as the published files have them."""
+    with atomic_write(path) as file:
+        np.savez_compressed(file, **entries)
+
+
+def _check_sizes(path, infos):
+    """Refuse what claims to grow beyond belief, before anything is unpacked; the file's own size is no claim."""
+    ceiling = min(MAX_BYTES, max(RATIO_FREE_BYTES, MAX_RATIO * os.path.getsize(path)))
+    if sum(info.file_size for info in infos) > ceiling:
+        largest = max(infos, key=lambda info: info.file_size)
+        raise UserError(f'{path} is refused: it claims to unpack to more than the {ceiling:,} bytes that its size on '
+                        f'disk makes believable, its entry {printable(largest.filename)} to {largest.file_size:,}.')
+
+
+def _read_member(archive, info):
+    if info.flag_bits & 1:
+        raise ValueError(f'its entry {printable(info.filename)} is encrypted')
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ValueError(f'its entry {printable(info.filename)} is compressed as NumPy never does')
+    with archive.open(info) as file:
+        return _read_array(file, info.file_size)
+
+
+def _read_array(file, size):
+    """Read one array in NumPy's format of `size` bytes, header included."""
+    content = file.read(size)
+    buffer = io.BytesIO(content)
+    shape, fortran, dtype = _read_header(buffer)
+    check_dtype(dtype)
+    if dtype.hasobject:
+        array = safe_pickle.load(buffer)
+        if not isinstance(array, np.ndarray) or array.shape != shape:
+            raise ValueError('its object array and its header do not agree')
+        return array.item() if shape == () else array
+    numbers = bytearray(memoryview(content)[buffer.tell():])
+    if len(numbers) != count(shape) * dtype.itemsize:
+        raise ValueError(f'its header claims an array of {shape}, its content has {len(numbers):,} bytes')
+    array = np.ndarray(shape, dtype, numbers, order='F' if fortran else 'C')
+    check_content(array)
+    return array
+
+
+def _read_header(file):
+    version = np.lib.format.read_magic(file)
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')  # NumPy's, about headers written by Python 2
+        if version == (1, 0):
+            return np.lib.format.read_array_header_1_0(file)
+        if version in ((2, 0), (3, 0)):  # 3.0 differs in the encoding of field names, which plain arrays have none of
+            return np.lib.format.read_array_header_2_0(file)
+    raise ValueError(f'NumPy format {version} is not known')

@@ -1,0 +1,1 @@
+"""Geometry of bodies and cameras: skeletons, rotations, projection."""

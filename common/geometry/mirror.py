@@ -1,0 +1,28 @@
+"""Mirror images of poses."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from common.geometry.skeleton import Skeleton
+
+
+class Mirror:
+    """Poses as a mirror shows them: x changes its sign, left and right joints change places."""
+
+    def __init__(self, skeleton: Skeleton, device: torch.device) -> None:
+        order = list(range(len(skeleton)))
+        for left, right in zip(skeleton.left, skeleton.right, strict=True):
+            order[left], order[right] = right, left
+        self.order = torch.tensor(order, device=device)
+
+    def __call__(self, joints: Tensor) -> Tensor:
+        """Mirror (B, J, 2) normalised image coordinates, or (B, J, 3) camera coordinates relative to the hip."""
+        swapped = joints.index_select(1, self.order)
+        return torch.cat([-swapped[..., :1], swapped[..., 1:]], dim=2)
+
+
+def mirror_at_evaluation(tta: str, skeleton: Skeleton, device: torch.device) -> Mirror | None:
+    """What an evaluation takes for `--tta`."""
+    return Mirror(skeleton, device) if tta == 'flip' else None

@@ -1,0 +1,1 @@
+"""Training: the trainer, one epoch, one step, the recipe."""

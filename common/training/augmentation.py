@@ -1,0 +1,94 @@
+"""Training samples changed at random: mirrored, seen from cameras that do not exist, of other sizes, with noise.
+
+Everything is drawn anew for each batch from PyTorch's generator of the device, whose state is in the checkpoint.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from common.datasets.loading import Poses
+from common.geometry import quaternion
+from common.geometry.camera import Camera
+from common.geometry.mirror import Mirror
+from common.geometry.skeleton import Skeleton
+from common.training.recipe import Recipe
+
+
+class Samples:
+    """The pairs of a batch: gathered, then changed as the recipe says.
+
+    A mirrored pose is exact but for the camera's distortion and the place of its centre. A turned or scaled one keeps
+    the place of its hip and is projected anew by its camera; what its keypoints differed from the projection by, a
+    detector's error, is added again.
+
+    Args:
+        poses: the training set, on the device.
+        recipe: its flip, rotate (degrees), scale (a share) and noise (normalised image units).
+    """
+
+    def __init__(self, poses: Poses, skeleton: Skeleton, recipe: Recipe) -> None:
+        self.poses, self.recipe = poses, recipe
+        self.mirror = Mirror(skeleton, poses.keypoints.device)
+        self.rig = Rig(poses.cameras, poses.keypoints.device) if recipe.rotate or recipe.scale else None
+
+    def __call__(self, batch: Tensor) -> tuple[Tensor, Tensor]:
+        """Pairs of the poses with these numbers: (B,) -> keypoints (B, J, 2), positions (B, J, 3)."""
+        poses, recipe = self.poses, self.recipe
+        keypoints, positions = poses.keypoints.index_select(0, batch), poses.positions.index_select(0, batch)
+        if self.rig is not None:
+            roots, views = poses.roots.index_select(0, batch), poses.views.index_select(0, batch)
+            changed = positions
+            if recipe.rotate:
+                angles = (torch.rand(len(batch), device=batch.device) * 2 - 1) * math.radians(recipe.rotate)
+                changed = self.rig.turned(changed, views, angles)
+            if recipe.scale:
+                sizes = 1 + (torch.rand(len(batch), 1, 1, device=batch.device) * 2 - 1) * recipe.scale
+                changed = changed * sizes
+            moved = self.rig.projected(torch.stack([positions, changed]) + roots[:, None], views)
+            keypoints, positions = keypoints + (moved[1] - moved[0]), changed
+        if recipe.noise:
+            keypoints = keypoints + torch.randn_like(keypoints) * recipe.noise
+        if recipe.flip:
+            coin = torch.rand(len(batch), 1, 1, device=batch.device) < 0.5
+            keypoints = torch.where(coin, self.mirror(keypoints), keypoints)
+            positions = torch.where(coin, self.mirror(positions), positions)
+        return keypoints, positions
+
+
+class Rig:
+    """The cameras of a set as tensors, for a batch in which every pose has a camera of its own."""
+
+    def __init__(self, cameras: list[Camera], device: torch.device) -> None:
+        # the world's vertical axis (z up) as each camera sees it
+        upright = [quaternion.rotate(quaternion.inverse(camera.orientation), np.array([0.0, 0.0, 1.0]))
+                   for camera in cameras]
+        self.up = torch.tensor(np.array(upright), dtype=torch.float32, device=device)          # (V, 3)
+        self.intrinsic = torch.tensor(np.array([camera.intrinsic for camera in cameras]), dtype=torch.float32,
+                                      device=device)                                           # (V, 9)
+
+    def turned(self, positions: Tensor, views: Tensor, angles: Tensor) -> Tensor:
+        """Turn poses about the vertical through their hip, by Rodrigues' formula.
+
+        Args:
+            positions: (B, J, 3) relative to the hip.
+            views: (B,) camera of each.
+            angles: (B,) radians.
+        """
+        axis = self.up[views][:, None].expand_as(positions)                                    # (B, J, 3)
+        cosine, sine = angles.cos()[:, None, None], angles.sin()[:, None, None]
+        along = (positions * axis).sum(2, keepdim=True) * axis
+        return along + (positions - along) * cosine + torch.linalg.cross(axis, positions) * sine
+
+    def projected(self, positions: Tensor, views: Tensor) -> Tensor:
+        """`camera.project` for a batch: (..., B, J, 3) camera coordinates to (..., B, J, 2), `views` (B,)."""
+        focal, center, radial, tangential = self.intrinsic[views][:, None].split([2, 2, 3, 2], dim=2)
+        points = (positions[..., :2] / positions[..., 2:]).clamp(-1, 1)
+        square = (points * points).sum(-1, keepdim=True)
+        stretch = 1 + square * (radial[..., :1] + square * (radial[..., 1:2] + square * radial[..., 2:]))
+        slant = (points * tangential).sum(-1, keepdim=True)
+        return focal * (points * (stretch + slant) + tangential * square) + center

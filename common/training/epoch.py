@@ -1,0 +1,81 @@
+"""One epoch of training.
+
+Deliberate differences from the published code:
+- the training set lies on the device and an epoch is a permutation (`datasets.batches`), in place of worker processes;
+- losses stay on a GPU until 50 of them are read at once, so that it never waits for a number that is only printed;
+- a loss or a gradient that is not finite stops the run.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from common.datasets.batches import PoseBatches
+from common.errors import UserError
+from common.training.recipe import Schedule, set_learning_rate
+from common.training.step import TrainingStep
+
+_READ_EVERY = 50  # steps between looks at the losses on a device that computes ahead
+
+
+@dataclass
+class Counters:
+    """How far a run has come: epochs and steps done; of the epoch under way, poses seen and the sum of their losses."""
+
+    epoch: int = 0
+    step: int = 0
+    seen: int = 0
+    loss_sum: float = 0.0
+
+    @property
+    def loss(self) -> float:
+        """Mean loss of the epoch's poses so far."""
+        return self.loss_sum / max(self.seen, 1)
+
+    def next_epoch(self) -> None:
+        self.epoch, self.seen, self.loss_sum = self.epoch + 1, 0, 0.0
+
+
+def train_epoch(step: TrainingStep, batches: PoseBatches, schedule: Schedule, counters: Counters) -> Iterator[None]:
+    """Take the steps that an epoch has left, and count them.
+
+    It hands over between two steps, whenever the losses have been looked at and `counters` are true: after every step
+    on a CPU, after every 50 on a device that computes ahead.
+
+    Raises:
+        UserError: the loss or the gradient is not finite.
+    """
+    step.model.train()
+    unread: list[tuple[int, Tensor]] = []
+    rate = None
+    for batch in batches.epoch(counters.seen):
+        counters.step += 1
+        if rate != (rate := schedule.at(counters.step)):
+            set_learning_rate(step.optimizer, rate)
+        unread.append((len(batch), step(batch)))
+        if batch.device.type == 'cpu' or len(unread) == _READ_EVERY:
+            _read(unread, counters, rate)
+            yield
+    step.optimizer.zero_grad()  # an evaluation follows, and its folded copy of the weights takes as much as they
+    if unread:
+        _read(unread, counters, rate)
+        yield
+
+
+def _read(unread: list[tuple[int, Tensor]], counters: Counters, rate: float | None) -> None:
+    """Count the last steps, whose losses and gradients' norms have waited on the device."""
+    counts, results = zip(*unread, strict=True)
+    for index, (loss, norm) in enumerate(torch.stack(results).tolist()):
+        if not (math.isfinite(loss) and math.isfinite(norm)):
+            what = 'gradient' if math.isfinite(loss) else 'loss'
+            step = counters.step - len(unread) + index + 1
+            raise UserError(f'the {what} is not finite at step {step}, learning rate {rate:.2e}: try a lower --lr; the '
+                            f'last checkpoint is untouched.')
+        counters.seen += counts[index]
+        counters.loss_sum += loss * counts[index]
+    unread.clear()

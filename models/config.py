@@ -1,0 +1,99 @@
+"""The networks behind one face: (B, J, 2) keypoints in, (B, J, 3) positions out, and the config that describes them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from common.geometry.graph import adjacency
+from common.geometry.skeleton import Skeleton
+from models import linear_model, sem_gcn
+from models.linear_model import LinearModel
+from models.sem_gcn import SemGCN
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Which network, and how large: what a checkpoint carries so that it can be rebuilt from the file alone.
+
+    Attributes:
+        architecture: 'gcn' (SemGCN) or 'linear' (Martinez et al.).
+        hid_dim, num_layers, dropout: as the networks' arguments.
+        non_local, conv: of SemGCN only.
+    """
+
+    architecture: str
+    hid_dim: int = 128
+    num_layers: int = 4
+    dropout: float = 0.0
+    non_local: bool = False
+    conv: str = 'sem'
+
+    def __post_init__(self) -> None:
+        wrong = [f'{field.name} {getattr(self, field.name)!r}' for field in fields(self)
+                 if type(getattr(self, field.name)).__name__ != field.type]
+        if not wrong and self.architecture not in DEFAULTS_BY_ARCHITECTURE:
+            wrong.append(f'architecture {self.architecture!r}')
+        if not wrong and self.conv not in sem_gcn.CONVOLUTIONS:
+            wrong.append(f'conv {self.conv!r}')
+        if not wrong and not (1 <= self.hid_dim <= 1 << 14 and 0 <= self.num_layers <= 256 and 0 <= self.dropout < 1):
+            wrong.append(f'hid_dim {self.hid_dim}, num_layers {self.num_layers}, dropout {self.dropout}')
+        if not wrong and self.non_local and self.hid_dim % 2:
+            wrong.append(f'non_local with the odd hid_dim {self.hid_dim}')
+        if wrong:
+            raise ValueError(f'no network has {", ".join(wrong)}')
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def describe(self) -> str:
+        """In words, for messages."""
+        if self.architecture == 'linear':
+            return f'linear model ({self.num_layers} stages of {self.hid_dim})'
+        kind = {'sem': 'SemGCN', 'semch': 'SemGCN with channel-wise convolutions'}[self.conv]
+        return f'{kind}{", non-local" if self.non_local else ""} ({self.num_layers} layers of {self.hid_dim})'
+
+
+DEFAULTS_BY_ARCHITECTURE: dict[str, dict[str, Any]] = {
+    'gcn': {},
+    'linear': {'hid_dim': 1024, 'num_layers': 2, 'dropout': 0.5},
+}
+
+
+def default_config(architecture: str) -> ModelConfig:
+    """The published network of that architecture."""
+    return ModelConfig(architecture, **DEFAULTS_BY_ARCHITECTURE[architecture])
+
+
+def build_model(config: ModelConfig, skeleton: Skeleton) -> nn.Module:
+    """Make the network that a config describes, freshly initialised from PyTorch's global generator.
+
+    Returns:
+        a module that is called with (B, J, 2) normalised keypoints, answers (B, J, 3) metres, and whose `loss_joints`
+        says which joints its training loss covers.
+    """
+    if config.architecture == 'linear':
+        return LinearModel(len(skeleton), config.hid_dim, config.num_layers, config.dropout)
+    pairs = skeleton.pairs if config.non_local else None
+    return SemGCN(torch.from_numpy(adjacency(skeleton)), config.hid_dim, config.num_layers, config.conv, pairs,
+                  config.dropout)
+
+
+def infer_config(state: dict[str, Tensor]) -> ModelConfig:
+    """Read the network's shape off its tensors, for checkpoints that do not tell it.
+
+    Raises:
+        ValueError: the tensors are of no network known here.
+    """
+    for marker, reader in (('gconv_input.0.gconv.W', sem_gcn.config_of), ('linear_stages.0.w1.weight',
+                                                                         linear_model.config_of)):
+        if marker in state:
+            try:
+                found = reader(state)
+                return replace(default_config(found['architecture']), **found)
+            except (KeyError, IndexError, TypeError, ValueError) as error:
+                raise ValueError(f'its tensors do not make a network: {error}') from error
+    raise ValueError('its tensors are neither those of SemGCN nor of the linear model')

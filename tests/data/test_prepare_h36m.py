@@ -1,0 +1,345 @@
+"""Preparing Human3.6M's 3D: every source gives the same published file, and damage is told in one sentence."""
+
+import gzip
+import io
+import os
+import re
+import sys
+import time
+import zipfile
+
+import cdflib.cdfwrite
+import h5py
+import numpy as np
+import pytest
+import scipy.io
+
+from common.errors import UserError
+from common.files.npz import read_npz
+from data import archives, preparation, prepare_data_h36m
+from tests.helpers import make_archives as make
+
+MEMBER = 'h36m/S1/MyPoses/3D_positions/Walking.h5'
+
+
+@pytest.fixture(scope='module')
+def positions():
+    return make.make_positions()
+
+
+@pytest.fixture(scope='module')
+def members(positions):
+    return make.position_members(positions)
+
+
+@pytest.fixture(scope='module')
+def few():
+    """Members of a small archive, to be damaged."""
+    return make.position_members(make.make_positions(3, ('S1',)))
+
+
+def prepare(monkeypatch, *arguments):
+    monkeypatch.setattr(sys, 'argv', ['prepare_data_h36m.py', *map(str, arguments)])
+    prepare_data_h36m.main()
+
+
+def expected(positions):
+    """Metres, float32, without the corrupted sequence."""
+    return {subject: {action: (poses / 1000).astype(np.float32) for action, poses in actions.items()
+                      if (subject, action) != ('S11', 'Directions')} for subject, actions in positions.items()}
+
+
+def assert_same(prepared, wanted):
+    assert list(prepared) == [subject for subject in preparation.SUBJECTS if subject in wanted]
+    for subject, actions in wanted.items():
+        assert prepared[subject].keys() == actions.keys()
+        for action, poses in actions.items():
+            assert prepared[subject][action].dtype == np.float32
+            np.testing.assert_array_equal(prepared[subject][action], poses)
+
+
+def refusal(members, tmp_path):
+    """The sentence about an archive of these members."""
+    with pytest.raises(UserError) as caught:
+        prepare_data_h36m.read_archive(make.write_zip(tmp_path / 'h36m.zip', members))
+    return str(caught.value)
+
+
+def test_archive_gives_the_published_file(positions, members, tmp_path, monkeypatch, capsys):
+    archive = make.write_zip(tmp_path / 'h36m.zip', members)
+    prepare(monkeypatch, '--from-archive', archive, '--output', tmp_path)
+    with np.load(tmp_path / 'data_3d_h36m.npz', allow_pickle=True) as file:  # as the published code reads it
+        assert_same(file['positions_3d'].item(), expected(positions))
+    told = capsys.readouterr()
+    assert re.search(r'^S11 +29 +29 +348$', told.out, re.MULTILINE)
+    assert re.search(r'^train +150 +150 +1,800 +1,559,752$', told.out, re.MULTILINE)
+    assert re.search(r'^test +59 +59 +708 +543,344$', told.out, re.MULTILINE)
+    assert told.err.count('Warning') == 2
+    assert 'the test subjects have 708 poses, Human3.6M has 543,344.' in told.err
+
+
+def test_full_counts_give_no_warning(tmp_path, capsys):
+    """As many frames as Human3.6M has: the table agrees and says nothing more."""
+    frames = {'train': 389_938, 'test': 135_836}
+    positions: dict = {subject: {name: np.zeros((1, 1, 1), bool) for name in make.h36m_names()}
+                       for subject in preparation.SUBJECTS}
+    del positions['S11']['Directions']
+    for split, (subjects, _) in preparation.POSES.items():
+        missing = frames[split] - sum(len(positions[subject]) for subject in subjects)
+        positions[subjects[0]]['Walking'] = np.zeros((1 + missing, 1, 1), bool)
+    np.savez_compressed(tmp_path / 'data_3d_h36m.npz', positions_3d=positions)
+    preparation.check_files(str(tmp_path))
+    told = capsys.readouterr()
+    assert told.err == ''
+    assert re.search(r'^train +150 +150 +1,559,752 +1,559,752$', told.out, re.MULTILINE)
+
+
+@pytest.mark.parametrize(('ending', 'write'), [('.cdf', make.write_cdf), ('.cdf.mat', make.write_mat)])
+def test_original_release(ending, write, positions, tmp_path):
+    for subject, actions in positions.items():
+        folder = tmp_path / subject / 'MyPoseFeatures' / 'D3_Positions'
+        folder.mkdir(parents=True)
+        for action, poses in actions.items():
+            write(folder / (make.source_name(action) + ending), poses)
+        write(folder / f'_ALL{ending}', np.zeros((1, 32, 3)))  # the release has such; they are no sequences
+    assert_same(prepare_data_h36m.read_source(str(tmp_path)), expected(positions))
+
+
+def test_cdf_is_taken_before_its_copy(positions, tmp_path):
+    folder = tmp_path / 'S1' / 'MyPoseFeatures' / 'D3_Positions'
+    folder.mkdir(parents=True)
+    make.write_cdf(folder / 'Walking.cdf', positions['S1']['Walking'])
+    make.write_mat(folder / 'Walking.cdf.mat', positions['S5']['Walking'])
+    assert_same(prepare_data_h36m.read_source(str(tmp_path)),
+                {'S1': {'Walking': expected(positions)['S1']['Walking']}})
+
+
+@pytest.mark.parametrize('name', ['Walking.cdf', 'Walking.cdf.mat'])
+@pytest.mark.parametrize('content', [b'', b'nothing of the kind' * 20])
+def test_damaged_original(name, content, tmp_path):
+    folder = tmp_path / 'S1' / 'MyPoseFeatures' / 'D3_Positions'
+    folder.mkdir(parents=True)
+    (folder / name).write_bytes(content)
+    with pytest.raises(UserError, match=rf'{name}.* is damaged or cut short'):
+        prepare_data_h36m.read_source(str(tmp_path))
+
+
+@pytest.mark.parametrize('write', [make.write_cdf, make.write_mat])
+def test_truncated_original(write, tmp_path):
+    path = tmp_path / f'Walking.{write.__name__[6:]}'
+    write(path, np.random.default_rng(0).normal(size=(20, 32, 3)))
+    read = prepare_data_h36m.read_cdf if write is make.write_cdf else prepare_data_h36m.read_mat
+    whole = path.read_bytes()
+    for size in (*range(0, len(whole), len(whole) // 25), len(whole) - 1):
+        path.write_bytes(whole[:size])
+        with pytest.raises(UserError, match=re.escape(str(path))):
+            read(str(path))
+
+
+def test_original_of_another_kind(tmp_path):
+    path = str(tmp_path / 'Walking.cdf.mat')
+    for data in (np.zeros((5, 96)), np.zeros((1, 1)), np.array([['text']], object), {'field': 1}):
+        scipy.io.savemat(path, {'data': data})
+        with pytest.raises(UserError, match=r'Walking\.cdf\.mat'):
+            prepare_data_h36m.read_mat(path)
+    make.write_mat(path, np.full((2, 32, 3), np.nan))
+    with pytest.raises(UserError, match=r'Walking\.cdf\.mat holds values that are not finite'):
+        prepare_data_h36m.read_mat(path)
+    path = str(tmp_path / 'Walking.cdf')
+    file = cdflib.cdfwrite.CDF(path)
+    file.write_var({'Variable': 'Other', 'Data_Type': 45, 'Num_Elements': 1, 'Rec_Vary': True, 'Dim_Sizes': [2]},
+                   var_data=np.zeros((1, 2)))
+    file.close()
+    with pytest.raises(UserError, match='has no variable Pose; it has Other'):
+        prepare_data_h36m.read_cdf(path)
+
+
+def never_ends(path):
+    time.sleep(60)
+
+
+def crashes(path):
+    os._exit(11)
+
+
+def takes_all_memory(path):
+    return len(bytearray(2 * prepare_data_h36m.MEMORY))
+
+
+@pytest.mark.parametrize(('reader', 'reason'), [
+    (never_ends, 'reading it crashes, or takes longer'), (crashes, 'reading it crashes, or takes longer'),
+    (takes_all_memory, 'MemoryError')])
+def test_a_reader_that_crashes_or_never_ends(reader, reason, tmp_path, monkeypatch):
+    """All of it happens to the libraries on damaged files; the process that reads them is another one."""
+    folder = tmp_path / 'S1' / 'MyPoseFeatures' / 'D3_Positions'
+    folder.mkdir(parents=True)
+    (folder / 'Walking.cdf').touch()
+    monkeypatch.setattr(prepare_data_h36m, 'PATIENCE', 1)
+    monkeypatch.setattr(prepare_data_h36m, 'read_cdf', reader)
+    with pytest.raises(UserError, match=rf'Walking\.cdf is damaged or cut short \({reason}'):
+        prepare_data_h36m.read_source(str(tmp_path))
+
+
+def test_missing_library_is_named():
+    with pytest.raises(UserError, match='Reading x needs the Python package of-nobody; run: pip install of-nobody'):
+        preparation.optional('of-nobody', 'of_nobody', 'Reading x')
+
+
+def test_nothing_is_overwritten_without_force(few, tmp_path, monkeypatch):
+    output = tmp_path / 'data_3d_h36m.npz'
+    output.write_bytes(b'precious')
+    archive = make.write_zip(tmp_path / 'h36m.zip', few)
+    with pytest.raises(UserError, match=r'data_3d_h36m\.npz is already there; give --force'):
+        prepare(monkeypatch, '--from-archive', archive, '--output', tmp_path)
+    assert output.read_bytes() == b'precious'
+    prepare(monkeypatch, '--from-archive', archive, '--output', tmp_path, '--force')
+    assert 'S1' in read_npz(str(output))['positions_3d']
+
+
+def test_damage_leaves_the_old_file_and_nothing_else(few, tmp_path, monkeypatch):
+    output = tmp_path / 'data_3d_h36m.npz'
+    output.write_bytes(b'precious')
+    archive = make.write_zip(tmp_path / 'h36m.zip', few | {MEMBER: b'no HDF5'})
+    with pytest.raises(UserError):
+        prepare(monkeypatch, '--from-archive', archive, '--output', tmp_path, '--force')
+    assert output.read_bytes() == b'precious'
+    assert sorted(os.listdir(tmp_path)) == ['data_3d_h36m.npz', 'h36m.zip']
+
+
+@pytest.mark.parametrize(('array', 'sentence'), [
+    (np.zeros((32, 5)), r'holds float64 of shape \(32, 5\), but numbers of \(96, frames\) belong there'),
+    (np.zeros((96, 0)), r'holds float64 of shape \(96, 0\)'),
+    (np.full((96, 2), np.nan), 'holds values that are not finite'),
+    (np.full((96, 2), 1e30), 'absurdly large'),
+    (np.full((96, 2), 1j), 'holds no numbers'),
+])
+def test_wrong_values(array, sentence, few, tmp_path):
+    told = refusal(few | {MEMBER: make.h5_bytes('3D_positions', array)}, tmp_path)
+    assert re.search(sentence, told)
+    assert f"h36m.zip: member '{MEMBER}'" in told
+
+
+def test_wrong_dataset(few, tmp_path):
+    told = refusal(few | {MEMBER: make.h5_bytes('poses', np.zeros((96, 2)))}, tmp_path)
+    assert told.endswith(f"member '{MEMBER}' has no dataset '3D_positions'; it has poses.")
+
+
+@pytest.mark.parametrize('kind', ['external link', 'soft link', 'external storage', 'virtual', 'group', 'bomb',
+                                  'large chunk'])
+def test_hdf5_never_looks_elsewhere(kind, tmp_path):
+    secret = tmp_path / 'secret.h5'
+    secret.write_bytes(make.h5_bytes('3D_positions', np.zeros((96, 2))))
+    content, name, shape = io.BytesIO(), '3D_positions', (96, 2)
+    with h5py.File(content, 'w') as file:
+        if kind == 'external link':
+            file[name] = h5py.ExternalLink(str(secret), name)
+        elif kind == 'soft link':
+            file['other'] = np.zeros(shape)
+            file[name] = h5py.SoftLink('/other')
+        elif kind == 'external storage':
+            file.create_dataset(name, shape, 'f8', external=[(str(secret), 0, h5py.h5f.UNLIMITED)])
+        elif kind == 'virtual':
+            layout = h5py.VirtualLayout(shape, 'f8')
+            layout[:] = h5py.VirtualSource(str(secret), name, shape)
+            file.create_virtual_dataset(name, layout)
+        elif kind == 'group':
+            file.create_group(name)
+        elif kind == 'bomb':
+            file.create_dataset(name, (96, 1 << 30), 'f8', chunks=(96, 1000), compression='gzip')
+        else:
+            file.create_dataset(name, shape, 'f8', maxshape=(96, None), chunks=(96, 1 << 20), compression='gzip')
+    told = refusal({MEMBER: content.getvalue()}, tmp_path)
+    assert f"h36m.zip: member '{MEMBER}' is refused" in told
+
+
+@pytest.mark.parametrize('name', ['../outside.h5', '/etc/outside.h5', 'h36m/../../x.h5', 'C:/x.h5', 'h36m\\..\\x.h5'])
+def test_unsafe_members(name, few, tmp_path):
+    assert f'member {name!r} points outside the archive' in refusal(few | {name: b''}, tmp_path)
+
+
+def test_link_in_a_zip(tmp_path):
+    with zipfile.ZipFile(tmp_path / 'h36m.zip', 'w') as archive:
+        info = zipfile.ZipInfo(MEMBER)
+        info.external_attr = 0o120777 << 16
+        archive.writestr(info, '/etc/passwd')
+    with pytest.raises(UserError, match='is a link or a device'):
+        prepare_data_h36m.read_archive(str(tmp_path / 'h36m.zip'))
+
+
+def test_a_member_that_is_too_large(tmp_path):
+    told = refusal({MEMBER: bytes(archives.MAX_BYTES + 1)}, tmp_path)
+    assert f"'{MEMBER}' is refused: it claims 67,108,865 bytes" in told
+
+
+def test_more_than_an_archive_has(few, tmp_path, monkeypatch):
+    """Each member may be small, and all of them together endless."""
+    wanted = few | {'h36m/S1/readme.txt': bytes(1000)}  # which is not read, so its size does not count
+    monkeypatch.setattr(archives, 'MAX_UNPACKED', sum(map(len, few.values())))
+    path = make.write_zip(tmp_path / 'h36m.zip', wanted)
+    assert len(prepare_data_h36m.read_archive(path)['S1']) == len(few)
+    monkeypatch.setattr(archives, 'MAX_UNPACKED', archives.MAX_UNPACKED - 1)
+    assert 'h36m.zip is refused: it has more than' in refusal(wanted, tmp_path)
+    monkeypatch.setattr(archives, 'MAX_UNPACKED', 1 << 30)
+    monkeypatch.setattr(archives, 'MAX_MEMBERS', len(few))
+    assert f'it has more than {len(few)} members' in refusal(wanted, tmp_path)
+
+
+def test_the_same_sequence_twice(few, tmp_path):
+    photo = 'h36m/S1/MyPoses/3D_positions/Photo.h5'  # the archive has TakingPhoto
+    told = refusal(few | {photo: make.h5_bytes('3D_positions', np.zeros((96, 2)))}, tmp_path)
+    assert f"'{photo}' is S1 'Photo' a second time" in told
+
+
+def test_damaged_archives(few, tmp_path):
+    archive = tmp_path / 'h36m.zip'
+    make.write_zip(archive, few)
+    whole = archive.read_bytes()
+    archive.write_bytes(whole[:len(whole) // 2])
+    with pytest.raises(UserError, match=r'h36m\.zip is damaged or cut short'):
+        prepare_data_h36m.read_archive(str(archive))
+    flipped = bytearray(whole)
+    flipped[len(whole) // 2] ^= 0xff
+    archive.write_bytes(flipped)
+    with pytest.raises(UserError, match=r"h36m\.zip: member 'h36m/S\d+/MyPoses.*' is damaged or cut short"):
+        prepare_data_h36m.read_archive(str(archive))
+    archive.write_bytes(gzip.compress(whole))
+    with pytest.raises(UserError, match=r'h36m\.zip is damaged or cut short'):
+        prepare_data_h36m.read_archive(str(archive))
+    archive.unlink()
+    with pytest.raises(UserError, match=r'h36m\.zip is not there'):
+        prepare_data_h36m.read_archive(str(archive))
+    assert 'has nothing like h36m/S1/MyPoses/3D_positions/Directions.h5' in refusal({'readme.txt': b''}, tmp_path)
+
+
+def test_an_incomplete_archive_is_told(positions, tmp_path, monkeypatch, capsys):
+    incomplete = {subject: dict(actions) for subject, actions in positions.items() if subject != 'S7'}
+    del incomplete['S5']['Eating 1']
+    archive = make.make_h36m_zip(tmp_path / 'h36m.zip', incomplete)
+    prepare(monkeypatch, '--from-archive', archive, '--output', tmp_path)
+    told = capsys.readouterr().err
+    assert 'S7 is missing.' in told
+    assert 'S5 has 1 of 2 Eating.' in told
+    assert_same(read_npz(str(tmp_path / 'data_3d_h36m.npz'))['positions_3d'], expected(incomplete))
+
+
+def test_from_the_command_line(positions, tmp_path):
+    archive = make.make_h36m_zip(tmp_path / 'h36m.zip', make.make_positions(1, ('S1', 'S9')))
+    script = 'prepare_data_h36m.py'
+    made = make.run_data_script(script, '--from-archive', archive, '--output', tmp_path)
+    assert (made.returncode, 'S9 ' in made.stdout, 'S5 is missing.' in made.stderr) == (0, True, True)
+    inside = os.path.join(make.ROOT, 'data')
+    refused = make.run_data_script(script, '--from-archive', archive, '--output', tmp_path, folder=inside)
+    assert (refused.returncode, refused.stdout) == (2, '')
+    assert refused.stderr.count('\n') == 1
+    assert 'give --force to replace it' in refused.stderr
+    checked = make.run_data_script(script, '--check', '--output', tmp_path, folder=inside)
+    assert (checked.returncode, checked.stdout) == (0, made.stdout)
+    assert make.run_data_script(script, '--check', '--output', tmp_path / 'nowhere').returncode == 2
+    assert prepare_data_h36m.get_args_parser().parse_args(['--check']).output == inside
+
+
+@pytest.mark.parametrize('content', [3, [1], {'S1': 4}, {'S1': {'Walking': 5}}])
+def test_checking_what_is_no_dataset(content, tmp_path):
+    np.savez_compressed(tmp_path / 'data_3d_h36m.npz', positions_3d=content)
+    with pytest.raises(UserError, match=r'data_3d_h36m\.npz'):
+        preparation.check_files(str(tmp_path))

@@ -1,0 +1,210 @@
+"""Checkpoints: what is saved comes back to the bit, and what the published code saved is understood."""
+
+import dataclasses
+import errno
+import math
+import os
+import resource
+import signal
+
+import numpy as np
+import pytest
+import torch
+
+from common.checkpoint import check_flags, load_checkpoint, restore_model, restore_optimizer, snapshot_name
+from common.datasets.h36m import skeleton
+from models.config import ModelConfig, build_model, default_config
+from tests.helpers.make_checkpoints import (
+    SMALL,
+    assert_equal_bits,
+    checkpoint_of,
+    published,
+    rejection,
+    train_step,
+    trained,
+)
+
+PUBLISHED_KEYS = ['epoch', 'lr', 'step', 'state_dict', 'optimizer', 'error']
+CONFIGS = {
+    'plain': ModelConfig('gcn', hid_dim=16, num_layers=2),
+    'published size': default_config('gcn'),
+    'no layers': ModelConfig('gcn', hid_dim=6, num_layers=0),
+    'many layers': ModelConfig('gcn', hid_dim=4, num_layers=11),
+    'non-local': ModelConfig('gcn', hid_dim=8, num_layers=2, non_local=True),
+    'semch': ModelConfig('gcn', hid_dim=8, num_layers=1, conv='semch'),
+    'semch non-local': ModelConfig('gcn', hid_dim=8, num_layers=1, conv='semch', non_local=True),
+    'linear': ModelConfig('linear', hid_dim=32, num_layers=2, dropout=0.5),
+    'linear of 3 stages': ModelConfig('linear', hid_dim=24, num_layers=3, dropout=0.5),
+}
+
+
+# There and back.
+
+@pytest.mark.parametrize('name', CONFIGS)
+def test_round_trip(tmp_path, name):
+    config = CONFIGS[name]
+    model, optimizer = trained(config)
+    saved = checkpoint_of(model, optimizer, config)
+    path = str(tmp_path / 'folder' / snapshot_name(3))
+    saved.save(path)
+    found = load_checkpoint(path)
+
+    assert found.described
+    for attribute in ('epoch', 'lr', 'step', 'error', 'config', 'best_error', 'recipe'):
+        assert getattr(found, attribute) == getattr(saved, attribute)
+    assert list(found.state_dict) == list(model.state_dict())
+    for key, value in model.state_dict().items():
+        assert_equal_bits(found.state_dict[key], value)
+    for key, value in saved.random.items():
+        assert_equal_bits(found.random[key], value)
+
+    restored = restore_model(found, path, skeleton())
+    again = torch.optim.Adam(restored.parameters(), lr=1.0)
+    restore_optimizer(again, found, path)
+    assert again.param_groups[0]['lr'] == 2e-3
+    torch.manual_seed(7)  # of the dropout
+    train_step(model, optimizer)
+    torch.manual_seed(7)
+    train_step(restored, again)
+    for key, value in model.state_dict().items():
+        assert_equal_bits(restored.state_dict()[key], value)
+    mine, theirs = again.state_dict()['state'], optimizer.state_dict()['state']
+    assert mine.keys() == theirs.keys()
+    for index, moments in theirs.items():
+        for key, value in moments.items():
+            assert_equal_bits(mine[index][key], value)
+
+
+def test_random_states_go_on(tmp_path):
+    path = str(tmp_path / 'a.pth.tar')
+    checkpoint_of(*trained()).save(path)
+    expected = torch.rand(5)
+    found = load_checkpoint(path)
+    torch.set_rng_state(found.random['torch'])
+    assert torch.equal(torch.rand(5), expected)
+    order = torch.Generator()
+    order.set_state(found.random['order'])
+    same = torch.Generator().manual_seed(11)
+    assert torch.equal(torch.randperm(9, generator=order), torch.randperm(9, generator=same))
+
+
+def test_the_file_is_the_published_layout(tmp_path):
+    """PyTorch 1.1 and `weights_only` read it too."""
+    path = tmp_path / 'a.pth.tar'
+    model, optimizer = trained()
+    checkpoint_of(model, optimizer).save(str(path))
+    assert path.read_bytes()[:2] == b'\x80\x02'  # a pickle of protocol 2, not a zip archive
+    content = torch.load(path, weights_only=True)
+    assert list(content)[:6] == PUBLISHED_KEYS
+    assert content['config'] == dataclasses.asdict(SMALL)
+    assert (content['epoch'], content['lr'], content['step'], content['error']) == (3, 2e-3, 1234, 45.5)
+    build_model(SMALL, skeleton()).load_state_dict(content['state_dict'])
+    torch.optim.Adam(model.parameters()).load_state_dict(content['optimizer'])
+
+
+def test_the_new_container_is_read_too(tmp_path):
+    path = str(tmp_path / 'a.pth')
+    model, _ = trained()
+    torch.save({'state_dict': model.state_dict()}, path)
+    found = load_checkpoint(path)
+    assert found.config == SMALL
+    assert (found.epoch, found.lr, found.step, found.optimizer, found.error) == (0, 0.0, 0, None, math.inf)
+    restore_optimizer(torch.optim.Adam(model.parameters()), found, path)  # there is none: nothing to do
+
+
+def test_a_failed_save_leaves_the_old_checkpoint(tmp_path, monkeypatch):
+    path = str(tmp_path / 'ckpt_last.pth.tar')
+    model, optimizer = trained()
+    checkpoint_of(model, optimizer).save(path)
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, 'No space left on device')
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, 'fsync', full)
+        assert 'No space left on device' in rejection(checkpoint_of(model, optimizer, epoch=4).save, path)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 12, limits[1]))  # the system's own refusal, in the middle
+    try:
+        assert 'File too large' in rejection(checkpoint_of(model, optimizer, epoch=4).save, path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert load_checkpoint(path).epoch == 3
+    assert os.listdir(tmp_path) == ['ckpt_last.pth.tar']
+    checkpoint_of(model, optimizer, epoch=4).save(path)
+    assert load_checkpoint(path).epoch == 4
+
+
+# Files that do not describe themselves.
+
+@pytest.mark.parametrize('name', CONFIGS)
+def test_the_network_is_read_off_the_tensors(tmp_path, name):
+    config = CONFIGS[name]
+    model, optimizer = trained(config)
+    path = published(model, optimizer, tmp_path / 'a.pth.tar')
+    found = load_checkpoint(path)
+    assert not found.described
+    assert found.config == config
+    assert (found.epoch, found.step, found.lr, found.error, found.best_error) == (39, 950508, 6e-4, 42.3, 42.3)
+    restored = restore_model(found, path, skeleton())
+    poses = torch.randn(3, 16, 2)
+    assert torch.equal(restored.eval()(poses), model.eval()(poses))
+
+
+def test_the_described_network_wins(tmp_path):
+    """Dropout is not to be seen in tensors: it comes from the file, and from the flag only where the file is silent."""
+    path = str(tmp_path / 'a.pth.tar')
+    config = dataclasses.replace(SMALL, dropout=0.25)
+    model, optimizer = trained(config)
+    checkpoint_of(model, optimizer, config).save(path)
+    found = load_checkpoint(path)
+    assert found.config == config
+    assert restore_model(found, path, skeleton(), dropout=0.5).gconv_input[0].dropout == 0.25
+    path = published(model, optimizer, tmp_path / 'b.pth.tar')
+    found = load_checkpoint(path)
+    assert found.config.dropout == 0
+    assert restore_model(found, path, skeleton(), dropout=0.5).gconv_input[0].dropout == 0.5
+    assert restore_model(found, path, skeleton()).gconv_input[0].dropout == 0
+
+
+def test_the_published_checkpoint(shared, golden):
+    path = str(shared('pretrained/ckpt_semgcn.pth.tar'))
+    found = load_checkpoint(path)
+    assert (found.epoch, found.step, found.described) == (39, 950508, False)
+    assert found.lr == pytest.approx(6.925339958244801e-4, rel=1e-12)
+    assert found.error == pytest.approx(42.32632323957809, rel=1e-12)
+    assert found.config == default_config('gcn')
+    assert all(value.isfinite().all() for value in found.state_dict.values())
+    model = restore_model(found, path, skeleton()).eval()
+    expected = golden('ckpt_semgcn')
+    with torch.no_grad():
+        positions = model(torch.from_numpy(expected['input']))
+    np.testing.assert_allclose((positions - positions[:, :1]).numpy(), expected['output'], rtol=0, atol=1e-5)
+    optimizer = torch.optim.Adam(model.parameters())
+    restore_optimizer(optimizer, found, path)
+    states = optimizer.state_dict()['state']
+    assert len(states) == len(list(model.parameters()))
+    assert all(state['step'] == 950508 for state in states.values())
+
+
+# Flags.
+
+def test_flags_that_agree_or_are_not_given(tmp_path):
+    found = checkpoint_of(*trained())
+    check_flags(found, 'a.pth.tar', {})
+    check_flags(found, 'a.pth.tar', {'hid_dim': 8, 'num_layers': 1, 'non_local': False, 'dropout': 0.0})
+    found.described = False
+    check_flags(found, 'a.pth.tar', {'dropout': 0.5})  # nothing in the file is against it
+
+
+@pytest.mark.parametrize(('flags', 'words'), [
+    ({'hid_dim': 128}, ['--hid_dim 128 ', 'hid_dim 8']), ({'num_layers': 4}, ['--num_layers 4 ', 'num_layers 1']),
+    ({'non_local': True}, ['--non_local ', 'non_local False']), ({'dropout': 0.5}, ['--dropout 0.5 ', 'dropout 0.0']),
+    ({'hid_dim': 8, 'num_layers': 2}, ['--num_layers 2 ', 'num_layers 1']),
+])
+def test_flags_that_contradict_the_file(flags, words):
+    text = rejection(check_flags, checkpoint_of(*trained()), 'run/a.pth.tar', flags)
+    for word in (*words, 'run/a.pth.tar', 'SemGCN (1 layers of 8)'):
+        assert word in text

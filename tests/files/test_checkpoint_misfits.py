@@ -1,0 +1,310 @@
+"""Checkpoints that are wrong are told to be wrong, in a sentence that names what is."""
+
+import copy
+import dataclasses
+import math
+import os
+from collections import OrderedDict
+
+import numpy as np
+import pytest
+import torch
+
+from common.checkpoint import load_checkpoint, restore_model, restore_optimizer
+from common.datasets.h36m import skeleton
+from common.errors import UserError
+from common.files import torch_file
+from models.config import ModelConfig, build_model, default_config
+from tests.helpers.make_checkpoints import (
+    SMALL,
+    assert_equal_bits,
+    checkpoint_of,
+    published,
+    rejection,
+    train_step,
+    trained,
+)
+
+# Tensors that do not make the network.
+
+def damaged_state(change):
+    model, optimizer = trained()
+    state = OrderedDict(copy.deepcopy(model.state_dict()))
+    change(state)
+    return checkpoint_of(model, optimizer, state_dict=state)
+
+
+@pytest.mark.parametrize(('change', 'words'), [
+    (lambda state: state.pop('gconv_output.bias'), ['gconv_output.bias', 'has nothing where', '(3,)']),
+    (lambda state: state.pop('gconv_layers.0.gconv2.bn.weight'), ['gconv_layers.0.gconv2.bn.weight', '(8,)']),
+    (lambda state: state.update(extra=torch.zeros(2)), ['extra', 'has (2,)', 'network has nothing']),
+    (lambda state: state.update({'gconv_output.bias': torch.zeros(4)}), ['gconv_output.bias', '(4,)', '(3,)']),
+    (lambda state: state.update({'gconv_output.e': torch.zeros(46)}), ['gconv_output.e', '(46,)', '(1, 46)']),
+    (lambda state: state.update({'gconv_output.e': torch.zeros(1, 49)}), ['gconv_output.e', '(1, 49)', '16 joints']),
+    (lambda state: state.update({'gconv_output.bias': torch.zeros(3).long()}), ['gconv_output.bias', 'integers']),
+    (lambda state: state.update({'x\x1b[2J' * 100: torch.zeros(1)}), ['x?[2J']),
+])
+def test_tensors_that_do_not_fit(tmp_path, change, words):
+    path = str(tmp_path / 'a.pth.tar')
+    damaged_state(change).save(path)
+    text = rejection(restore_model, load_checkpoint(path), path, skeleton())
+    for word in (*words, path, 'SemGCN (1 layers of 8)'):
+        assert word in text
+
+
+def test_the_description_contradicts_the_tensors(tmp_path):
+    path = str(tmp_path / 'a.pth.tar')
+    model, optimizer = trained()
+    for config in (dataclasses.replace(SMALL, num_layers=2), dataclasses.replace(SMALL, hid_dim=16),
+                   dataclasses.replace(SMALL, non_local=True), dataclasses.replace(SMALL, conv='semch'),
+                   default_config('linear'), ModelConfig('gcn', hid_dim=1 << 14, num_layers=4)):
+        checkpoint_of(model, optimizer, config).save(path)
+        text = rejection(restore_model, load_checkpoint(path), path, skeleton())
+        assert f'does not fit a {config.describe()}' in text
+
+
+@pytest.mark.parametrize('change', [
+    lambda state: state.update({'gconv_output.bias': torch.full((3,), math.nan)}),
+    lambda state: state['gconv_layers.0.gconv1.gconv.W'][0].fill_(math.inf),
+    lambda state: state.update({'gconv_output.bias': torch.full((3,), 1e300, dtype=torch.float64)}),
+])
+def test_weights_that_are_not_finite(tmp_path, change):
+    path = str(tmp_path / 'a.pth.tar')
+    damaged_state(change).save(path)
+    assert rejection(load_checkpoint, path).endswith('its weights are not all finite numbers.')
+
+
+def test_negative_variances(tmp_path):
+    path = str(tmp_path / 'a.pth.tar')
+    damaged_state(lambda state: state['gconv_input.0.bn.running_var'].neg_()).save(path)
+    assert 'negative variances' in rejection(load_checkpoint, path)
+
+
+@pytest.mark.parametrize('dtype', [torch.float16, torch.float64])
+def test_halves_and_doubles_are_read(tmp_path, dtype):
+    path = str(tmp_path / 'a.pth.tar')
+    damaged_state(lambda state: state.update(
+        {name: value.to(dtype) for name, value in state.items() if value.is_floating_point()})).save(path)
+    restored = restore_model(load_checkpoint(path), path, skeleton())
+    assert all(parameter.dtype == torch.float32 for parameter in restored.parameters())
+
+
+INPUT = 'gconv_input.0.gconv.'
+
+
+@pytest.mark.parametrize('state', [
+    {}, {'w': torch.zeros(2)}, {'module.' + INPUT + 'W': torch.zeros(2, 2, 8)},
+    {INPUT + 'W': torch.zeros(2)}, {INPUT + 'W': torch.tensor(1.0)}, {INPUT + 'W': torch.zeros(2, 2, 8)},
+    {INPUT + 'W': torch.zeros(2, 2, 8), INPUT + 'e': torch.tensor(1.0)},
+    {INPUT + 'W': torch.zeros(2, 2, 0), INPUT + 'e': torch.zeros(1, 46)},
+    {'linear_stages.0.w1.weight': torch.zeros(2)},
+    {'linear_stages.0.w1.weight': torch.zeros(2), 'w1.weight': torch.tensor(1.0)},
+])
+def test_tensors_of_no_network(tmp_path, state):
+    path = published(*trained(), tmp_path / 'a.pth.tar', state_dict=state)
+    assert 'its tensors' in rejection(load_checkpoint, path)
+
+
+# Values that are wrong.
+
+@pytest.mark.parametrize(('config', 'words'), [
+    *(({'architecture': 'gcn', key: value}, f'{key} {value!r}'[:60]) for key, value in (
+        ('architecture', 'transformer'), ('architecture', ['gcn']), ('architecture', None),
+        ('architecture', 'x' * 10_000), ('conv', 'gat'), ('conv', {}), ('hid_dim', '8'), ('hid_dim', 8.0),
+        ('hid_dim', True), ('hid_dim', 0), ('hid_dim', 1 << 40), ('hid_dim', torch.tensor(8)), ('num_layers', -1),
+        ('num_layers', 10 ** 9), ('dropout', 1.0), ('dropout', math.nan), ('dropout', 0), ('non_local', 1))),
+    ({'architecture': 'gcn', 'non_local': True, 'hid_dim': 7}, 'odd hid_dim 7'),
+    ({'architecture': 'gcn', 'heads': 8}, 'heads'), ({'architecture': 'gcn', 5: 8}, 'architecture, 5 where'),
+    ({}, 'has nothing where'), ({'hid_dim': 8}, 'has hid_dim where'), ([], 'config is a list'),
+    (None, 'config is a NoneType'), ('gcn', 'config is a str'), (torch.zeros(2), 'config is a Tensor'),
+])
+def test_descriptions_of_no_network(tmp_path, config, words):
+    path = published(*trained(), tmp_path / 'a.pth.tar', config=config)
+    text = rejection(load_checkpoint, path)
+    assert text.startswith(f'{path} is not a usable checkpoint: ')
+    assert words in text
+
+
+@pytest.mark.parametrize(('key', 'values'), [
+    ('epoch', ['39', None, 3.0, -1, True, 1 << 60, torch.zeros(2), math.nan]), ('step', ['x', -5, 1 << 60, [1]]),
+    ('lr', ['x', -1.0, math.nan, math.inf, 10 ** 400, None, False]), ('error', ['x', math.nan, -1.0, [], 10 ** 400]),
+    ('best_error', [math.nan, 'x', -2]), ('optimizer', [[], 'x', 5, torch.zeros(2)]), ('recipe', [[], None, 'x']),
+    ('random', [[], None, torch.zeros(2)]),
+])
+def test_values_that_cannot_be(tmp_path, key, values):
+    for value in values:
+        path = published(*trained(), tmp_path / 'a.pth.tar', **{key: value})
+        assert f'its {key} is' in rejection(load_checkpoint, path) or 'bits' in rejection(load_checkpoint, path)
+
+
+def test_numbers_of_numpy_and_pytorch_are_numbers(tmp_path):
+    path = published(*trained(), tmp_path / 'a.pth.tar', error=np.float32(42.5), epoch=np.int64(39), lr=np.float64(0.5),
+                     step=torch.tensor(7))
+    found = load_checkpoint(path)
+    assert (found.error, found.epoch, found.step, found.lr) == (42.5, 39, 7, 0.5)
+    assert [type(value) for value in (found.error, found.epoch, found.step, found.lr)] == [float, int, int, float]
+
+
+@pytest.mark.parametrize('content', [
+    None, [], 'text', 5, {}, {'state_dict': None}, {'state_dict': []}, {'state_dict': {1: torch.zeros(1)}},
+    {'state_dict': {'a': 1}}, {'state_dict': {'a': None}}, {'state_dict': {'a': np.zeros(2)}}, torch.zeros(2), {1: 2},
+    {'model': {'a': torch.zeros(2)}}, OrderedDict(a=torch.zeros(2)),
+])
+def test_files_of_torch_that_are_no_checkpoints(tmp_path, content):
+    path = str(tmp_path / 'a.pth.tar')
+    torch.save(content, path, _use_new_zipfile_serialization=False)
+    assert rejection(load_checkpoint, path) == f'{path} is not a checkpoint: it has no state_dict of tensors.'
+
+
+def test_files_that_cannot_be_read(tmp_path):
+    path = tmp_path / 'a.pth.tar'
+    assert rejection(load_checkpoint, str(path)) == f'{path} is not there.'
+    assert 'Is a directory' in rejection(load_checkpoint, str(tmp_path))
+    for content in (b'', b'text', b'PK\3\4'):
+        path.write_bytes(content)
+        assert f'{path} is not a readable checkpoint: ' in rejection(load_checkpoint, str(path))
+    torch.save({'state_dict': {}, 'x': os.system}, path)
+    assert 'asks for posix.system' in rejection(load_checkpoint, str(path))
+
+
+# The optimizer.
+
+def test_an_optimizer_of_python2(tmp_path):
+    """Parameters are called by their addresses, which say nothing of their order; steps are whole numbers."""
+    model, optimizer = trained()
+    path = published(model, optimizer, tmp_path / 'a.pth.tar', python2_ids=True, lr=2e-3)
+    found = load_checkpoint(path)
+    restored = restore_model(found, path, skeleton())
+    again = torch.optim.Adam(restored.parameters(), lr=1.0, betas=(0.9, 0.999))
+    restore_optimizer(again, found, path)
+    train_step(model, optimizer)
+    train_step(restored, again)
+    for key, value in model.state_dict().items():
+        assert_equal_bits(restored.state_dict()[key], value)
+
+
+def test_the_optimizer_owns_its_moments(tmp_path):
+    """A file may describe one tensor twice, or one that overlaps itself; Adam writes into its moments."""
+    path = str(tmp_path / 'a.pth.tar')
+    model, optimizer = trained()
+    state = copy.deepcopy(optimizer.state_dict())
+    for moments in state['state'].values():
+        moments['exp_avg'] = moments['exp_avg_sq']
+    checkpoint_of(model, optimizer, optimizer=state).save(path)
+    found = load_checkpoint(path)
+    restored = restore_model(found, path, skeleton())
+    again = torch.optim.Adam(restored.parameters())
+    restore_optimizer(again, found, path)
+    for moments in again.state.values():
+        assert moments['exp_avg'].data_ptr() != moments['exp_avg_sq'].data_ptr()
+        assert torch.equal(moments['exp_avg'], moments['exp_avg_sq'])
+    before = found.optimizer['state'][0]['exp_avg'].clone()
+    train_step(restored, again)
+    assert torch.equal(found.optimizer['state'][0]['exp_avg'], before)
+
+
+WRONG_STATES: list = [5, None, 'x', [1], {0: None}, {0: []}, {99: {}}, {0: torch.zeros(3)}, torch.zeros(3)]
+WRONG_GROUPS: list = [
+    None, 5, [], [{}], [{'params': 'abc'}], [{'params': list(range(17))}], [{'params': [[]] * 18}],
+    {'params': [0] * 18}, [torch.zeros(3)]]
+
+
+def put(key, value):
+    return lambda state: state.update({key: value})
+
+
+def first(**changes):
+    """The moments of one parameter, changed; those that become ... are left out."""
+    def change(state):
+        state['state'][0].update(changes)
+        state['state'][0] = {name: value for name, value in state['state'][0].items() if value is not ...}
+    return change
+
+
+@pytest.mark.parametrize('change', [
+    *((lambda state, key=key: state.pop(key)) for key in ('state', 'param_groups')),
+    *(put('state', value) for value in WRONG_STATES), *(put('param_groups', value) for value in WRONG_GROUPS),
+    lambda state: state['param_groups'][0]['params'].append(99),
+    lambda state: state['param_groups'].append({'params': [0]}),
+    lambda state: state['state'].pop(3), lambda state: state['state'][0]['exp_avg_sq'].fill_(-1),
+    *(first(step=value) for value in (..., 'x', None, -1, math.nan, math.inf, 10 ** 100, torch.zeros(2), [1])),
+    *(first(exp_avg=value) for value in (
+        ..., None, 1.0, torch.zeros(3), np.zeros((2, 2, 8)), [[1.0]], torch.full((2, 2, 8), math.nan))),
+    *(first(exp_avg_sq=value) for value in (..., torch.zeros(2, 8, 2), torch.full((2, 2, 8), math.inf))),
+])
+def test_an_optimizer_that_does_not_fit(tmp_path, change):
+    path = str(tmp_path / 'a.pth.tar')
+    model, optimizer = trained()
+    state = copy.deepcopy(optimizer.state_dict())
+    assert len(state['param_groups'][0]['params']) == 18
+    change(state)
+    checkpoint_of(model, optimizer, optimizer=state).save(path)
+    before = copy.deepcopy(optimizer.state_dict())
+    text = rejection(restore_optimizer, optimizer, load_checkpoint(path), path)
+    assert text.startswith(f'{path} holds an optimizer that does not fit its network: ')
+    assert str(optimizer.state_dict()) == str(before)
+
+
+def test_an_optimizer_that_has_not_stepped(tmp_path):
+    path = str(tmp_path / 'a.pth.tar')
+    model = build_model(SMALL, skeleton())
+    checkpoint_of(model, torch.optim.Adam(model.parameters())).save(path)
+    again = torch.optim.Adam(model.parameters(), lr=1.0)
+    restore_optimizer(again, load_checkpoint(path), path)
+    assert not again.state
+    assert again.param_groups[0]['lr'] == 2e-3
+
+
+def test_an_optimizer_of_another_network(tmp_path):
+    path = str(tmp_path / 'a.pth.tar')
+    _, optimizer = trained(dataclasses.replace(SMALL, hid_dim=16))
+    model, _ = trained()
+    checkpoint_of(model, optimizer).save(path)
+    text = rejection(restore_optimizer, torch.optim.Adam(model.parameters()), load_checkpoint(path), path)
+    assert 'exp_avg is (2, 2, 16) instead of (2, 2, 8)' in text
+    _, optimizer = trained(dataclasses.replace(SMALL, num_layers=2))
+    checkpoint_of(model, optimizer).save(path)
+    text = rejection(restore_optimizer, torch.optim.Adam(model.parameters()), load_checkpoint(path), path)
+    assert 'it has 28 parameters instead of 18' in text
+
+
+# Any value at any place: a checkpoint or a sentence, nothing else.
+
+ODD: list = [None, -1, 0, 1, 10 ** 30, math.nan, math.inf, 'x', b'x', [], {}, (), True, [[]],
+             torch.zeros(0), torch.tensor(math.nan)]
+
+
+def places(value, path=()):
+    """The ways to every value in nested dicts and lists; of parameters that only differ in number, to one."""
+    if isinstance(value, dict | list):
+        keys = list(value) if isinstance(value, dict) else list(range(len(value)))
+        for key in [key for key in keys if key == 0 or not isinstance(key, int)]:
+            yield (*path, key)
+            yield from places(value[key], (*path, key))
+
+
+def test_any_value_at_any_place(tmp_path):
+    path = str(tmp_path / 'a.pth.tar')
+    model, optimizer = trained(ModelConfig('gcn', hid_dim=2, num_layers=0))
+    checkpoint_of(model, optimizer, ModelConfig('gcn', hid_dim=2, num_layers=0)).save(path)
+    content = torch_file.read(path)
+    outcomes = {'used': 0, 'refused': 0}
+    for number, place in enumerate(places(content)):
+        for odd in ODD[number % 4::4]:
+            changed = copy.deepcopy(content)
+            inner = changed
+            for key in place[:-1]:
+                inner = inner[key]
+            inner[place[-1]] = odd
+            torch.save(changed, path, _use_new_zipfile_serialization=False)
+            try:
+                found = load_checkpoint(path)
+                restored = restore_model(found, path, skeleton())
+                again = torch.optim.Adam(restored.parameters())
+                restore_optimizer(again, found, path)
+                train_step(restored, again)
+                outcomes['used'] += 1
+            except UserError as error:
+                assert len(str(error)) < 1000
+                outcomes['refused'] += 1
+    assert min(outcomes.values()) > 20, outcomes

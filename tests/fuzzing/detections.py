@@ -1,0 +1,68 @@
+"""What `tests.fuzzing.__main__` damages: what 2D detectors write, read and lifted as predict.py does."""
+
+import os
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from common.lifting import prediction
+from tests.fuzzing.npz import checkpoint
+from tests.fuzzing.target import Target
+from tests.helpers.make_damage import damage_entries, damage_json, npz_of, pickled_entries
+from tests.helpers.make_detections import COCO_LIKE, demo_walking, spread, write
+
+FRAMES = 'clip_{:012d}_keypoints.json'  # of OpenPose
+
+
+def targets() -> list[Target]:
+    formats = [format for format in COCO_LIKE if format not in ('videopose3d', 'detectron2')]
+    return [
+        *(Target(f'json, {format}', 'x.json', lambda format=format: [seed(format)], lift, damage=damage_json)
+          for format in [*formats, 'mmpose_image', 'ultralytics_image']),
+        Target('json, openpose', FRAMES.format(1), lambda: [seed('openpose')], lambda path: lift(os.path.dirname(path)),
+               damage=damage_json, beside=lambda: {FRAMES.format(0): seed('openpose')}),
+        Target('npz, detections', 'x.npz', arrays, lift, npz_of, damage_entries),
+    ]
+
+
+@cache
+def person() -> np.ndarray:
+    return demo_walking()[:5].round(1)
+
+
+def seed(format: str) -> bytes:
+    """Two people in the frames of a file, of OpenPose in one."""
+    joints = spread(person(), 'body25' if format == 'openpose' else 'coco17')
+    with tempfile.TemporaryDirectory() as folder:
+        path = write(Path(folder), format, [joints, joints + (200.0, 0.0)])
+        return (next(path.iterdir()) if path.is_dir() else path).read_bytes()
+
+
+def arrays() -> list[bytes]:
+    """VideoPose3D's two kinds, and plain ones."""
+    joints = spread(person(), 'coco17').astype(np.float32)
+    frames = [[[], np.concatenate([joints[:1].transpose(0, 2, 1), np.ones((1, 2, 17), np.float32)], 1)]] * 5
+    boxes = [[[], np.array([[0, 0, 9, 9, 0.99]], np.float32)]] * 5
+    size = {'w': 1000, 'h': 1000}
+    return [
+        pickled_entries(positions_2d={'clip.mp4': {'custom': [joints]}},
+                        metadata={'layout_name': 'coco', 'video_metadata': {'clip.mp4': size}}),
+        pickled_entries(boxes=boxes, keypoints=frames, metadata=size),
+        pickled_entries(keypoints=spread(person(), 'body25'), scores=np.ones((5, 25)), frames=np.arange(5)),
+    ]
+
+
+@cache
+def model() -> str:
+    path = os.path.join(tempfile.mkdtemp(), 'model.pth.tar')
+    checkpoint().save(path)
+    return path
+
+
+def lift(path: str) -> None:
+    """Read, follow, mend and lift everybody, as `predict.py --smooth` does, and write it."""
+    folder = os.path.join(os.path.dirname(model()), 'out')
+    prediction.run(prediction.Options(model(), path, os.path.join(folder, 'x.json'), os.path.join(folder, 'x.bvh'),
+                                      size=(1000, 1000), smooth=True, center_crop=True))

@@ -1,0 +1,122 @@
+"""What `tests.fuzzing` damages: the archives and files that the preparing scripts read, and the prepared datasets."""
+
+import gzip
+import io
+import os
+import tarfile
+import tempfile
+
+import h5py
+import numpy as np
+
+from common.datasets import loading
+from data import prepare_data_2d_h36m_sh, prepare_data_cmu, prepare_data_h36m
+from tests.conftest import moving_people, pixels_of
+from tests.fuzzing.npz import zip_of
+from tests.fuzzing.target import Target
+from tests.helpers import make_archives as make
+from tests.helpers.make_damage import damage_entries, npz_of, pickled_entries
+
+POSITIONS = 'h36m/S1/MyPoses/3D_positions/Walking.h5'
+ORIGINAL = 'S1/MyPoseFeatures/D3_Positions/Walking'
+VIEWS = [f'S1/StackedHourglassFineTuned240/Walking.{camera}.h5' for camera in make.CAMERA_IDS]
+TABLE = prepare_data_cmu.read_table(prepare_data_cmu.TABLE)
+
+
+def targets() -> list[Target]:
+    return [
+        Target('zip', 'h36m.zip', zips, prepare_data_h36m.read_archive),
+        Target('zip, h5', 'h36m.zip', lambda: h5_files('3D_positions', (96, 3)), prepare_data_h36m.read_archive,
+               lambda part: zip_of({POSITIONS: part})),
+        Target('tar.gz', 'sh.tar.gz', lambda: [gzip.compress(tar_of(h5_views()))], prepare_data_2d_h36m_sh.read_tar),
+        Target('tar', 'sh.tar.gz', tars, prepare_data_2d_h36m_sh.read_tar, gzip.compress),
+        Target('tar, h5', 'sh.tar.gz', lambda: h5_files('poses', (3, 16, 2)), prepare_data_2d_h36m_sh.read_tar,
+               lambda part: gzip.compress(tar_of({VIEWS[0]: part, **h5_views(1)}), 1)),
+        Target('cdf', f'{ORIGINAL}.cdf', lambda: [made(make.write_cdf)], prepare_data_h36m.read_cdf, apart=True),
+        Target('mat', f'{ORIGINAL}.cdf.mat', lambda: [made(make.write_mat)], prepare_data_h36m.read_mat, apart=True),
+        Target('asf', '02/02.asf', lambda: [make.make_asf().encode()], use_motions,
+               beside=lambda: {'02_01.amc': make.make_amc(5, 20).encode()}),
+        Target('amc', '02/02_01.amc', lambda: [make.make_amc(5, 20).encode()], use_motions,
+               beside=lambda: {'02.asf': make.make_asf().encode()}),
+        Target('table of trials', 'trials.csv', tables, prepare_data_cmu.read_table),
+        Target('dataset, 3D', 'data_3d_x.npz', positions, use_dataset, npz_of, damage_entries),
+        Target('dataset, 2D', 'data_2d_x_det.npz', keypoints, use_dataset, npz_of, damage_entries,
+               beside=lambda: {'data_3d_x.npz': npz_of(positions()[0])}),
+    ]
+
+
+def h5_files(name: str, shape: tuple[int, ...]) -> list[bytes]:
+    """Plain, compressed in chunks, of integers, big-endian, and with what else such a file may have."""
+    numbers = np.random.default_rng(0).uniform(0, 1000, shape)
+    chunked, other = io.BytesIO(), io.BytesIO()
+    with h5py.File(chunked, 'w') as file:
+        file.create_dataset(name, data=numbers, chunks=shape, compression='gzip', shuffle=True, fletcher32=True)
+    with h5py.File(other, 'w', libver='latest') as file:
+        file.create_dataset(name, data=numbers.astype('>f4'), maxshape=(None,) * len(shape), chunks=shape)
+        file[name].attrs['unit'] = 'mm'
+        file['other'] = h5py.SoftLink(f'/{name}')
+    return [make.h5_bytes(name, numbers), make.h5_bytes(name, numbers.astype(np.int32)), chunked.getvalue(),
+            other.getvalue()]
+
+
+def h5_views(first: int = 0) -> dict[str, bytes]:
+    content = h5_files('poses', (3, 16, 2))[0]
+    return dict.fromkeys(VIEWS[first:], content)
+
+
+def zips() -> list[bytes]:
+    content = h5_files('3D_positions', (96, 3))[0]
+    with tempfile.TemporaryDirectory() as folder:
+        path = make.write_zip(os.path.join(folder, 'x.zip'), {POSITIONS: content, 'h36m/readme.txt': b'hello'})
+        with open(path, 'rb') as file:
+            return [file.read(), zip_of({POSITIONS: content})]
+
+
+def tar_of(members: dict[str, bytes], format: int = tarfile.GNU_FORMAT) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode='w', format=format) as archive:
+        for name, content in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def tars() -> list[bytes]:
+    long = {'x' * 150: b'hello', **h5_views()}
+    return [tar_of(h5_views()), tar_of(long), tar_of({**long, 'é': b''}, tarfile.PAX_FORMAT)]
+
+
+def made(write) -> bytes:
+    """What writes to a path, as bytes."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, 'Walking.cdf')
+        write(path, np.random.default_rng(0).normal(0, 600, (3, 32, 3)))
+        with open(path if os.path.exists(path) else f'{path}.mat', 'rb') as file:
+            return file.read()
+
+
+def tables() -> list[bytes]:
+    with open(prepare_data_cmu.TABLE, 'rb') as file:
+        return [file.read(), b'actor,trial,subject,action\n2,1,S9,Walking\n2,2-9,S9,-\n7,*,S1,\n']
+
+
+def use_motions(path: str) -> None:
+    prepare_data_cmu.read_database(os.path.dirname(path), TABLE, 60)
+
+
+def positions() -> list[bytes]:
+    return [pickled_entries(positions_3d=moving_people(frames=3)),
+            pickled_entries(positions_3d=moving_people(('S1',), ('Walking',), 3), fps=np.array(60))]
+
+
+def keypoints() -> list[bytes]:
+    return [pickled_entries(positions_2d=pixels_of(moving_people(frames=3)), metadata={'num_joints': 16})]
+
+
+def use_dataset(path: str) -> None:
+    """Load a dataset and pair it, with the 2D file beside it if there is one."""
+    folder = os.path.dirname(path)
+    dataset = loading.load_dataset('x', folder)
+    found = loading.load_keypoints(dataset, 'det' if 'data_2d' in path else 'gt', folder)
+    loading.pair(dataset, found, dataset.subjects, dataset.kinds)

@@ -1,0 +1,89 @@
+"""export.py: what it writes answers as the network, for any batch size, and tells what it is."""
+
+import builtins
+import json
+
+import numpy as np
+import pytest
+import torch
+
+import export
+from common import checkpoint
+from common.datasets import h36m
+from common.lifting import export_graph
+from common.lifting.lifter import Lifter
+from models.config import ModelConfig, build_model
+
+
+@pytest.fixture
+def saved(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(export, 'lifelike_poses', lambda: np.full((3, 16, 2), 0.1, np.float32))
+    monkeypatch.setattr(export_graph, '_speed', lambda call, inputs: 1000.0)
+
+    def save(**kinds):
+        config = ModelConfig(**{'architecture': 'gcn', 'hid_dim': 8, 'num_layers': 1, **kinds})
+        model = build_model(config, h36m.skeleton())
+        for norm in model.modules():
+            if isinstance(norm, torch.nn.BatchNorm1d):  # as after training
+                torch.nn.init.uniform_(norm.running_var, 0.5, 2)
+                torch.nn.init.uniform_(norm.running_mean, -0.5, 0.5)
+                torch.nn.init.uniform_(norm.weight, 0.5, 1.5)
+        checkpoint.Checkpoint(1, 1e-3, 1, model.state_dict(), None, 50.0, config).save('m.pth.tar')
+        return 'm.pth.tar'
+    return save
+
+
+@pytest.mark.parametrize('kinds', [{'non_local': True}, {'architecture': 'linear'}], ids=['non_local', 'linear'])
+def test_onnx_answers_as_the_network(saved, script, kinds):
+    onnx = pytest.importorskip('onnx')
+    pytest.importorskip('onnxscript')
+    pytest.importorskip('onnxruntime')
+    path = saved(**kinds)
+    status, out, err = script(export.main, '--checkpoint', path, '--output', 'm.onnx')
+    assert status == 0, err
+    assert 'largest difference from PyTorch' in out and 'poses/s in onnxruntime' in out and 'opset 18' in out
+    model = onnx.load('m.onnx')
+    onnx.checker.check_model(model)
+    told = {entry.key: entry.value for entry in model.metadata_props}
+    assert told['joints'].split(',') == list(h36m.skeleton().names)
+    assert 'x / w * 2' in told['input'] and 'metres from the hip' in told['output']
+    assert json.loads(told['parents']) == list(h36m.skeleton().parents)
+    assert [value.name for value in (*model.graph.input, *model.graph.output)] == ['keypoints', 'positions']
+    assert model.graph.input[0].type.tensor_type.shape.dim[0].dim_param == 'batch'
+    call, lifter = export_graph.load_onnx('m.onnx'), Lifter(path)
+    for count in (1, 2, 5):
+        keypoints = np.random.default_rng(count).normal(0, 0.3, (count, 16, 2)).astype(np.float32)
+        np.testing.assert_allclose(call(keypoints), lifter.lift(keypoints), atol=1e-5)
+
+
+def test_pt2_answers_as_the_network(saved, script):
+    path = saved()
+    status, _, err = script(export.main, '--checkpoint', path, '--output', 'm.pt2', '--format', 'pt2')
+    assert status == 0, err
+    extra = {'metadata.json': ''}
+    torch.export.load('m.pt2', extra_files=extra)
+    assert json.loads(extra['metadata.json'])['joints'].startswith('Hip,RHip')
+
+
+def test_a_file_that_differs_is_not_passed_off(saved, script, monkeypatch):
+    monkeypatch.setitem(export.WRITERS, 'pt2', (lambda path, lifter: open(path, 'w').close(),
+                                                lambda path: lambda keypoints: np.full((len(keypoints), 16, 3), np.nan),
+                                                'torch.export'))
+    status, _, err = script(export.main, '--checkpoint', saved(), '--output', 'm.pt2', '--format', 'pt2')
+    assert status == 2 and 'differs from the network by inf' in err
+
+
+def test_missing_packages_and_wrong_names_get_one_sentence(saved, script, monkeypatch):
+    path = saved()
+    status, _, err = script(export.main, '--checkpoint', path, '--output', 'm.bin')
+    assert status == 2 and 'must end in .onnx' in err
+    real = builtins.__import__
+
+    def without(name, *rest):
+        if name == 'onnxscript':
+            raise ImportError(name)
+        return real(name, *rest)
+    monkeypatch.setattr(builtins, '__import__', without)
+    status, _, err = script(export.main, '--checkpoint', path, '--output', 'm.onnx')
+    assert status == 2 and 'pip install onnx onnxscript onnxruntime' in err

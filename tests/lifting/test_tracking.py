@@ -1,0 +1,176 @@
+"""Tracks: who is who, gaps, left and right swapped for a while, and smoothing."""
+
+import numpy as np
+import pytest
+
+from common.errors import UserError
+from common.geometry.camera import image_coordinates
+from common.lifting.keypoints import ARMS, LAYOUTS, LEGS
+from common.lifting.mending import OneEuro, mend_swaps, smooth
+from common.lifting.people import Detections, Person
+from common.lifting.tracking import Track, choose, fill_gaps, make_tracks
+from tests.helpers.make_detections import demo_walking
+
+H36M = LAYOUTS['h36m16']
+
+
+@pytest.fixture(scope='module')
+def walking():
+    return demo_walking()
+
+
+def detections(frames, joined=False):
+    """{frame: [(16, 2) or (keypoints, score, track)]} as Detections."""
+    def who(entry):
+        keypoints, score, track = entry if isinstance(entry, tuple) else (entry, 0.9, None)
+        return Person(keypoints, np.full(16, score), score, track)
+    people = {frame: [who(entry) for entry in entries] for frame, entries in frames.items()}
+    return Detections('x.json', 'coco', people, joined=joined)
+
+
+def track_of(keypoints):
+    count = len(keypoints)
+    return Track('0', np.arange(count), keypoints.copy(), np.ones((count, 16)), np.zeros((count, 16), bool),
+                 np.zeros((count, 2), bool))
+
+
+def test_people_are_told_apart_whatever_their_order(walking, rng):
+    other = walking[::-1] + (400, 30)
+    frames = {}
+    for frame in range(len(walking)):
+        entries = [walking[frame], other[frame]]
+        frames[frame] = [entries[index] for index in rng.permutation(2)]
+    tracks = make_tracks(detections(frames), H36M)
+    assert len(tracks) == 2
+    for track in tracks:
+        expected = walking if abs(track.keypoints[0, 0, 0] - walking[0, 0, 0]) < 1 else other
+        np.testing.assert_array_equal(track.keypoints, expected)
+
+
+def test_somebody_who_comes_back_soon_is_the_same_and_after_long_somebody_new(walking):
+    poses = np.concatenate([walking] * 3)[:60]
+    frames = {frame: [poses[0]] if not 10 <= frame < 20 and not 30 <= frame < 50 else [] for frame in range(60)}
+    tracks = make_tracks(detections(frames), H36M, max_lost=15)
+    assert [(track.frames[0], track.frames[-1]) for track in tracks] == [(0, 29), (50, 59)]
+    assert np.isnan(tracks[0].keypoints[10:20]).all() and not tracks[0].complete[10:20].any()
+
+
+def test_identifiers_decide_and_frames_keep_their_numbers(walking, capsys):
+    frames = {frame: [(walking[0], 0.9, 'b'), (walking[0] + 5, 0.8, 'a'), (walking[0] + 400, 0.7, None)]
+              for frame in (100, 105, 115)}
+    frames[115].append((walking[0] + 9, 0.95, 'a'))
+    tracks = {track.name: track for track in make_tracks(detections(frames), H36M)}
+    assert tracks.keys() == {'a', 'b'}
+    assert tracks['a'].frames.tolist() == [100, 105, 110, 115]
+    assert tracks['a'].keypoints[3, 0, 0] == walking[0, 0, 0] + 9 and np.isnan(tracks['a'].keypoints[2]).all()
+    err = capsys.readouterr().err
+    assert '3 of 10 detections have no identifier' in err and '1 times an identifier stands twice' in err
+
+
+def test_frames_that_no_video_has_are_refused(walking):
+    with pytest.raises(UserError, match='spans 900,000,001 frames'):
+        make_tracks(detections({0: [(walking[0], 1.0, 'a')], 1: [], 900_000_000: [(walking[0], 1.0, 'a')]}), H36M)
+
+
+def test_who_is_lost_is_counted_in_frames_that_were_looked_at(walking):
+    found = detections({frame: [(walking[0], 1.0, None)] for frame in (0, 5, 10, 25, 30)})
+    assert [len(make_tracks(found, H36M, max_lost=lost)) for lost in (3, 2)] == [1, 2]
+
+
+def test_few_detections_do_not_make_many_rows(walking):
+    """Found by fuzzing: each row takes memory, whatever it holds, and each person has rows of their own."""
+    def seen(last, people):
+        return detections({0: people, 1: people, last: people})
+
+    alone, crowd = ([(walking[0], 1.0, name) for name in names] for names in ('a', 'abcdefgh'))
+    assert len(make_tracks(seen(9_000, alone), H36M)[0].frames) == 9_001
+    with pytest.raises(UserError, match=r'has 24 detections, but track a spans 9,001 frames, from 0 to 9000'):
+        make_tracks(seen(9_000, crowd), H36M)
+    with pytest.raises(UserError, match=r'has 3 detections, but track a spans 50,001 frames'):
+        make_tracks(seen(50_000, alone), H36M)
+    every = dict.fromkeys(range(500), alone)
+    assert len(make_tracks(detections({**every, 50_000: alone}), H36M)[0].frames) == 50_001
+
+
+def test_short_gaps_are_filled_and_marked_and_long_ones_stay(walking):
+    line = np.linspace(0, 1, 31)[:, None, None] * np.array([30.0, 60.0]) + walking[:1]
+    gappy = line.copy()
+    gappy[:2, 3] = np.nan  # at the start: nothing before
+    gappy[5:8, 3] = np.nan
+    gappy[10:14, 3] = np.nan
+    track = track_of(gappy)
+    fill_gaps(track, 3)
+    assert np.flatnonzero(track.interpolated[:, 3]).tolist() == [5, 6, 7] and track.interpolated.sum() == 3
+    np.testing.assert_allclose(track.keypoints[5:8], line[5:8])
+    assert np.isnan(track.keypoints[[0, 1, 10, 13], 3]).all()
+
+
+def test_low_scores_count_as_missing(walking):
+    frames = {frame: [walking[0]] for frame in range(3)}
+    found = detections(frames)
+    found.people[1][0].scores[4] = 0.2
+    (track,) = make_tracks(found, H36M, min_score=0.3)
+    assert np.argwhere(np.isnan(track.keypoints[..., 0])).tolist() == [[1, 4]] and track.scores[1, 4] == 0
+
+
+def test_the_best_person_is_there_longer(walking):
+    tracks = [track_of(walking[:5]), track_of(walking)]
+    tracks[1].name = '7'
+    assert choose(tracks, 'best', 'x')[0] is tracks[1] and choose(tracks, '7', 'x') == [tracks[1]]
+    assert choose(tracks, 'all', 'x') == tracks
+    with pytest.raises(UserError, match='--person 9: x has the people 0, 7'):
+        choose(tracks, '9', 'x')
+
+
+@pytest.mark.parametrize('group', [0, 1])
+def test_swapped_sides_are_found_mended_and_counted(walking, group):
+    right, left = (list(side) for side in zip(*(LEGS, ARMS)[group]))
+    swapped = walking.copy()
+    rows = np.arange(12, 20)
+    swapped[rows[:, None], right + left] = swapped[rows[:, None], left + right]
+    track = track_of(swapped)
+    mend_swaps(track)
+    np.testing.assert_array_equal(track.keypoints, walking)
+    assert np.flatnonzero(track.swapped[:, group]).tolist() == rows.tolist() and not track.swapped[:, 1 - group].any()
+
+
+def test_motion_without_swaps_is_left_alone(shared):
+    from common.datasets.loading import load_dataset, load_keypoints
+    dataset = load_dataset('cmu', str(shared('mocap')))
+    for action, views in load_keypoints(dataset, 'gt', str(shared('mocap')))['S9'].items():
+        for view in views:
+            track = track_of(image_coordinates(view.astype(float), 1000, 1000))
+            mend_swaps(track)
+            assert not track.swapped.any(), action
+
+
+def test_mending_looks_past_missing_joints_and_short_tracks(walking):
+    gappy = walking.copy()
+    gappy[10:13, 3] = np.nan
+    gappy[20] = np.nan
+    track = track_of(gappy)
+    mend_swaps(track)
+    np.testing.assert_array_equal(track.keypoints, gappy)
+    for count in range(4):
+        mend_swaps(track_of(walking[:count]))
+    mend_swaps(track_of(np.full((9, 16, 2), np.nan)))
+
+
+def test_one_euro_calms_rest_and_follows_motion(rng):
+    rest = rng.normal(0, 0.01, (200, 16, 3))
+    assert smooth(rest, 50)[50:].std() < 0.5 * rest[50:].std()
+    ramp = np.linspace(0, 6, 200)[:, None, None] * np.ones((1, 16, 3))  # 1.5 m/s along each axis
+    assert np.abs(smooth(ramp, 50) - ramp).max() < 0.1
+    np.testing.assert_array_equal(smooth(ramp, 50)[0], ramp[0])
+    turn = np.linalg.qr(rng.normal(size=(3, 3)))[0]
+    np.testing.assert_allclose(smooth(rest @ turn, 50), smooth(rest, 50) @ turn, atol=1e-12)
+
+
+def test_one_euro_starts_anew_after_a_gap():
+    values = np.zeros((6, 16, 3))
+    values[4:] = 5
+    values[3] = np.nan
+    smoothed = smooth(values, 30)
+    assert np.isnan(smoothed[3]).all() and (smoothed[4:] == 5).all() and (smoothed[:3] == 0).all()
+    euro = OneEuro()
+    assert (euro(np.ones((1, 3)), 0.03) == 1).all() and (euro(np.zeros((1, 3)), 0.03) > 0).all()

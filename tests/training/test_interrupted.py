@@ -1,0 +1,167 @@
+"""Runs that are interrupted: by signals, by death at any moment; gone on with, they end as if nothing had happened."""
+
+import multiprocessing
+import os
+import random
+import shlex
+import signal
+import sys
+import time
+
+import pytest
+
+import main_gcn
+import main_linear
+from common.checkpoint import load_checkpoint
+from common.training.log import Progress
+from tests.conftest import ROOT
+from tests.helpers.runs import GCN, SMALL, assert_same_run, run_folder, train
+
+KILLS = int(os.environ.get('KILLS', '30'))
+EVERYTHING = [*GCN, '--non_local', '--dropout', '0.2', '--ema', '0.9', '--flip', '--rotate', '90']
+
+
+def signal_at(monkeypatch, number, moment):
+    """Send this process a signal when progress is told for the `moment`-th time."""
+    told, tell = [], Progress.__call__
+
+    def counting(self, done, loss=None):
+        told.append(self.label)
+        if len(told) == moment:
+            os.kill(os.getpid(), number)
+        tell(self, done, loss)
+
+    monkeypatch.setattr(Progress, '__call__', counting)
+
+
+@pytest.mark.parametrize('main, arguments, number, moment, epoch, step', [
+    (main_gcn.main, EVERYTHING, signal.SIGTERM, 1, 1, 1), (main_gcn.main, EVERYTHING, signal.SIGINT, 9, 1, 9),
+    (main_gcn.main, EVERYTHING, signal.SIGTERM, 10, 1, 9), (main_gcn.main, EVERYTHING, signal.SIGINT, 12, 2, 11),
+    (main_linear.main, SMALL, signal.SIGTERM, 12, 2, 11),
+])
+def test_a_signal_ends_the_run_after_the_step_and_it_goes_on_to_the_same_bits(workplace, script, monkeypatch, main,
+                                                                              arguments, number, moment, epoch, step):
+    """An epoch has 9 steps and one look at its evaluation: here the first, the last, the look, and the next epoch."""
+    arguments = [*arguments, '-e', '3', '--seed', '5']
+    with monkeypatch.context() as patch:
+        signal_at(patch, number, moment)
+        status, out, err = script(main, *arguments, '-c', 'halves')
+    assert status == 128 + number and 'Traceback' not in err
+    assert f'Stopped by {number.name} in epoch {epoch}, after step {step};' in out
+    folder = run_folder('halves')
+    assert load_checkpoint(f'{folder}/ckpt_last.pth.tar').step == step
+    command = shlex.split(out.strip().splitlines()[-1])  # the command it printed, typed as it stands
+    assert command[0] == 'python' and command[-2:] == ['--resume', f'{folder}/ckpt_last.pth.tar']
+    train(script, *command[2:], main=main)
+    train(script, *arguments, '-c', 'whole', main=main)
+    assert_same_run(run_folder('whole'), folder)
+
+
+def test_a_second_signal_is_obeyed_at_once(workplace, script, monkeypatch):
+    tell = Progress.__call__
+
+    def twice(self, done, loss=None):
+        handler = signal.getsignal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        while signal.getsignal(signal.SIGINT) == handler:  # until it is noted: two that come before are one
+            time.sleep(1e-3)
+        signal.raise_signal(signal.SIGINT)
+        tell(self, done, loss)
+
+    monkeypatch.setattr(Progress, '__call__', twice)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs have it ignored
+    try:
+        status, out, err = script(main_gcn.main, *GCN, '-e', '3')
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert status == 130 and 'stopped' in err and 'to go on' not in out
+
+
+def test_the_printed_command_has_the_new_checkpoint_in_place_of_the_old(workplace, script, monkeypatch):
+    train(script, *GCN, '-e', '1', '-c', 'my runs')
+    path = f'{run_folder("my runs")}/ckpt_last.pth.tar'
+    with monkeypatch.context() as patch:
+        signal_at(patch, signal.SIGTERM, 3)
+        status, out, _ = script(main_gcn.main, '--resume', path, '-e', '4', '--data_dir', 'data', '--device', 'cpu')
+    assert status == 143
+    command = out.strip().splitlines()[-1]
+    assert command.count('--resume') == 1 and "'my runs/" in command and '--data_dir data' in command
+
+
+def test_a_batch_size_changed_within_an_epoch_still_sees_every_pose_once(workplace, script, monkeypatch):
+    with monkeypatch.context() as patch:
+        signal_at(patch, signal.SIGTERM, 2)
+        script(main_gcn.main, *GCN, '-e', '1')
+    path = f'{run_folder()}/ckpt_last.pth.tar'
+    assert load_checkpoint(path).under_way[:2] == (64, 288)
+    status, _, err = script(main_gcn.main, '-r', path, '-b', '16', '--device', 'cpu')
+    assert status == 0 and '--batch_size 16 takes the place of 32' in err
+    assert load_checkpoint(path).step == 2 + 14
+
+
+def test_other_data_begin_the_epoch_anew(workplace, script, monkeypatch):
+    with monkeypatch.context() as patch:
+        signal_at(patch, signal.SIGTERM, 2)
+        script(main_gcn.main, *GCN, '-e', '1')
+    path = f'{run_folder()}/ckpt_last.pth.tar'
+    status, _, err = script(main_gcn.main, '-r', path, '--downsample', '2', '--device', 'cpu')
+    assert status == 0 and 'epoch 1 begins anew' in err
+    assert load_checkpoint(path).step == 2 + 5
+
+
+def test_checkpoints_are_written_within_an_epoch(workplace, script, monkeypatch):
+    saved = []
+    from common.checkpoint import Checkpoint
+    save = Checkpoint.save
+    monkeypatch.setattr(Checkpoint, 'save', lambda self, path: (saved.append(self.under_way[0]), save(self, path)))
+    train(script, *GCN, '-e', '1', '--save_minutes', '1e-9')
+    assert saved[:9] == list(range(32, 289, 32))
+
+
+def _train(arguments):
+    sys.argv = ['main_gcn.py', *arguments]
+    sys.stdout = sys.stderr = open('told.txt', 'w', encoding='utf-8', buffering=1)  # noqa: SIM115
+    main_gcn.main()
+
+
+def checkpoint_of(root):
+    """(path, time of writing) of the run's last checkpoint, if there is one."""
+    folders = os.listdir(root) if os.path.exists(root) else []
+    found = [os.path.join(root, name, 'ckpt_last.pth.tar') for name in folders]
+    return [(path, os.stat(path).st_mtime_ns) for path in found if os.path.exists(path)]
+
+
+def test_killed_at_random_moments_a_run_ends_as_if_nothing_had_happened(workplace, script, monkeypatch):
+    """SIGKILL, whatever the program is doing, and again, and again; each time it goes on from ckpt_last.
+
+    Half of the moments are soon after the start, half soon after the first checkpoint of that life.
+    """
+    monkeypatch.setenv('PYTHONPATH', str(ROOT))  # a fork server does not learn of sys.path
+    processes = multiprocessing.get_context('forkserver')
+    processes.set_forkserver_preload(['main_gcn', 'torch._dynamo', 'matplotlib.figure'])  # imported once, not 31 times
+    moments = random.Random(0)
+    arguments = [*GCN, '--ema', '0.9', '--flip', '-e', '80', '--snapshot', '7', '--save_minutes', '1e-4']
+    train(script, *arguments, '-c', 'whole')
+    seen = set()
+    for life in range(KILLS + 1):
+        before = checkpoint_of('killed')
+        resume = ['--resume', before[-1][0]] if before else []
+        process = processes.Process(target=_train, args=([*arguments, '-c', 'killed', *resume],))
+        process.start()
+        if life == KILLS:
+            process.join()
+            break
+        while life % 2 and process.is_alive() and checkpoint_of('killed') == before:
+            time.sleep(0.005)
+        process.join(moments.uniform(0, 0.3))
+        assert process.exitcode is None, f'the run ended by itself after {life} kills'
+        process.kill()
+        process.join()
+        if checkpoint_of('killed'):
+            seen.add(load_checkpoint(checkpoint_of('killed')[-1][0]).step)
+    assert process.exitcode == 0, (workplace / 'told.txt').read_text()
+    assert len(seen) > KILLS / 3
+    (path, _), = checkpoint_of('killed')
+    assert_same_run(run_folder('whole'), os.path.dirname(path))
+    left = {name for name in os.listdir(os.path.dirname(path)) if not name.startswith('.')}
+    assert left == set(os.listdir(run_folder('whole')))

@@ -1,0 +1,154 @@
+"""What a recipe means: rates, losses, the optimiser, the moving average, against closed forms."""
+
+import copy
+import itertools
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from common.training.recipe import (
+    LOSSES,
+    RECIPES,
+    Recipe,
+    Schedule,
+    learning_rate,
+    make_optimizer,
+    set_learning_rate,
+)
+from common.training.step import MovingAverage, TrainingStep
+
+
+def test_the_published_rate_changes_at_multiples_only():
+    schedule = Schedule(1e-3, 100, 0.96)
+    assert schedule.at(1) == schedule.at(2) == schedule.at(99) == 1e-3 * 0.96 ** 0.01
+    assert schedule.at(100) == schedule.at(199) == 1e-3 * 0.96
+    assert schedule.at(300) == 1e-3 * 0.96 ** 3
+
+
+@pytest.mark.parametrize('kind, at_half', [('linear', 0.5), ('cosine', 0.5)])
+def test_falling_rates_begin_whole_and_end_in_nothing(kind, at_half):
+    schedule = Schedule(2.0, kind=kind, total=100)
+    rates = [schedule.at(step) for step in range(1, 102)]
+    assert rates[0] == 2.0 and rates[50] == pytest.approx(2.0 * at_half) and rates[100] == pytest.approx(0, abs=1e-12)
+    assert all(one > two for one, two in itertools.pairwise(rates))
+    assert schedule.at(500) == pytest.approx(0, abs=1e-12)  # a run made longer than its schedule
+
+
+def test_cosine_is_the_cosine():
+    schedule = Schedule(1.0, kind='cosine', total=8)
+    expected = [(1 + math.cos(math.pi * step / 8)) / 2 for step in range(8)]
+    np.testing.assert_allclose([schedule.at(step) for step in range(1, 9)], expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize('kind', ['published', 'linear', 'cosine'])
+def test_warmup_rises_to_the_rate_that_would_be(kind):
+    cold, warm = Schedule(1.0, 5, 0.5, kind, 0, 40), Schedule(1.0, 5, 0.5, kind, 10, 40)
+    for step in range(1, 41):
+        assert warm.at(step) == pytest.approx(cold.at(step) * min(step / 10, 1))
+
+
+def test_losses_in_closed_form():
+    target = torch.zeros(2, 3, 3)
+    predicted = torch.zeros(2, 3, 3)
+    predicted[0, 0] = torch.tensor([0.3, 0.0, 0.4])  # 0.5 m away; its absolute values 0.3 and 0.4
+    values = {name: loss(predicted, target).item() for name, loss in LOSSES.items()}
+    assert values['mse'] == pytest.approx(0.25 / 18)
+    assert values['mpjpe'] == pytest.approx(0.5 / 6)
+    assert values['l1'] == pytest.approx(0.7 / 18)
+    assert values['smooth_l1'] == pytest.approx((0.3 - 0.025 + 0.4 - 0.025) / 18)
+
+
+@pytest.mark.parametrize('name, decayed', [('adam', False), ('adamw', True)])
+def test_the_optimizer_is_the_one_named(name, decayed):
+    model = nn.Linear(1, 1, bias=False)
+    nn.init.constant_(model.weight, 2.0)
+    optimizer = make_optimizer(model, Recipe(1, 1, lr=0.1, optimizer=name, weight_decay=0.5))
+    model(torch.ones(1, 1)).backward()
+    assert optimizer.step(math.inf) == 1
+    # Adam's first step is the rate, whatever the gradient; only AdamW also shrinks the weight by rate * decay
+    assert model.weight.item() == pytest.approx(2.0 - 0.1 - (0.1 * 0.5 * 2.0 if decayed else 0), rel=1e-5)
+    set_learning_rate(optimizer, 0.25)
+    assert learning_rate(optimizer) == 0.25
+
+
+def test_the_moving_average_is_the_recursion_over_all_weights_and_statistics():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
+    average = MovingAverage(model, 0.8)
+    expected = {name: value.double().clone() for name, value in model.state_dict().items()}
+    for update in range(30):
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.add_(torch.randn_like(parameter))
+        model(torch.randn(16, 3) * 5)
+        average.update()
+        decay = min(0.8, (1 + update) / (10 + update))
+        for name, value in model.state_dict().items():
+            expected[name] = expected[name] * decay + value.double() * (1 - decay)
+    found = average.model.state_dict()
+    for name in ('0.weight', '0.bias', '1.weight', '1.bias', '1.running_mean', '1.running_var'):
+        torch.testing.assert_close(found[name].double(), expected[name], rtol=1e-5, atol=1e-6)
+    assert found['1.running_var'].max() > 2 and average.updates == 30
+
+
+def test_the_average_leaves_integers_alone():
+    """Joint orders and edges are buffers too; an average of them would be no order."""
+    model = nn.BatchNorm1d(2)
+    model.register_buffer('order', torch.tensor([3, 1, 2]))
+    average = MovingAverage(model, 0.9)
+    for _ in range(20):
+        average.update()
+    assert average.model.order.tolist() == [3, 1, 2]
+
+
+def test_a_step_sets_the_momentum_of_every_batch_norm():
+    model = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
+    model.loss_joints = slice(None)
+    TrainingStep(model, Recipe(1, 1, bn_momentum=0.02), lambda batch: None)
+    assert model[1].momentum == 0.02
+
+
+@pytest.mark.parametrize('name', RECIPES)
+def test_recipes_name_flags_that_exist(name):
+    for architecture in ('gcn', 'linear'):
+        Recipe(1, 1, **RECIPES[name][architecture])
+
+
+@pytest.mark.parametrize('name, kind', [('adam', torch.optim.Adam), ('adamw', torch.optim.AdamW)])
+def test_packed_parameters_go_as_each_by_itself_and_are_saved_so(name, kind):
+    """Against PyTorch's clipping and optimizer over a network with small and large parameters; there and back."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(300, 250), nn.Linear(250, 3)).double()
+    theirs = copy.deepcopy(model)
+    recipe = Recipe(1, 1, lr=0.1, optimizer=name, weight_decay=0.01)
+    mine, plain = make_optimizer(model, recipe), kind(theirs.parameters(), lr=0.1, weight_decay=0.01)
+    assert mine.state_dict()['state'] == {}
+    for turn in range(3):
+        if turn == 2:  # goes on from what was saved, in a network with other storages
+            model = copy.deepcopy(model)
+            saved, mine = mine.state_dict(), make_optimizer(model, recipe)
+            mine.load_state_dict(saved)
+            plain.load_state_dict(plain.state_dict())
+        x = torch.randn(4, 300, dtype=torch.float64)
+        for network in (model, theirs):
+            network.zero_grad()
+            network(x).square().sum().backward()
+        norm = nn.utils.clip_grad_norm_(theirs.parameters(), 1.0)
+        plain.step()
+        torch.testing.assert_close(mine.step(1.0), norm)
+        for one, two in zip(model.parameters(), theirs.parameters(), strict=True):
+            torch.testing.assert_close(one, two)
+    ours, expected = mine.state_dict(), plain.state_dict()
+    assert ours['state'].keys() == expected['state'].keys() == {0, 1, 2, 3}
+    for index, state in expected['state'].items():
+        for key, value in state.items():
+            torch.testing.assert_close(ours['state'][index][key], value)
+    assert ours['param_groups'][0].keys() == expected['param_groups'][0].keys()
+    plain.load_state_dict(ours)
+    plain.step()
+    assert {float(state['step']) for state in plain.state_dict()['state'].values()} == {4.0}
+    mine.zero_grad()
+    assert all(parameter.grad is None for parameter in model.parameters())

@@ -1,0 +1,267 @@
+"""Whole runs from the command line: train, resume to the same bits, evaluate; and every wrong input answered."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+import main_gcn
+import main_linear
+from common.checkpoint import load_checkpoint
+from common.files import npz
+from common.training.log import COLUMNS
+from tests.conftest import ROOT, moving_people
+from tests.helpers.runs import GCN, SMALL, assert_same_run, run_folder, train
+
+
+@pytest.mark.parametrize('main, network', [
+    (main_gcn.main, ['-z', '8', '-l', '1']), (main_gcn.main, ['-z', '8', '-l', '1', '--non_local', '--conv', 'semch']),
+    (main_linear.main, []),
+])
+def test_train_then_evaluate_without_saying_which_network(workplace, script, main, network):
+    out = train(script, *SMALL, *network, '-e', '2', '--snapshot', '1', main=main)
+    folder = run_folder()
+    assert sorted(os.listdir(folder)) == ['ckpt_best.pth.tar', 'ckpt_epoch_0001.pth.tar', 'ckpt_epoch_0002.pth.tar',
+                                          'ckpt_last.pth.tar', 'log.png', 'log.txt']
+    header, *lines = (workplace / folder / 'log.txt').read_text().splitlines()
+    assert tuple(header.split('\t')) == COLUMNS
+    rows = np.array([[float(cell) for cell in line.split('\t')] for line in lines])
+    assert rows.shape == (2, 5) and rows[:, 0].tolist() == [1, 2] and np.isfinite(rows).all()
+    last_lines = out.strip().splitlines()[-2:]
+    assert re.fullmatch(r'Protocol #1   \(MPJPE\) action-wise average: \d+\.\d\d \(mm\)', last_lines[0])
+    assert re.fullmatch(r'Protocol #2 \(P-MPJPE\) action-wise average: \d+\.\d\d \(mm\)', last_lines[1])
+
+    last = f'{folder}/ckpt_last.pth.tar'
+    evaluated = train(script, '-d', 'tiny', '--evaluate', last, '--report', 'r.json', main=main)
+    assert evaluated.strip().splitlines()[-2:] == last_lines
+    report = json.loads((workplace / 'r.json').read_text())
+    assert report['dataset'] == 'tiny' and list(report['per_action']) == ['Eating', 'Walking']
+    assert report['per_action']['Walking']['poses'] == 2 * 12 * 4
+    assert f'{report["action_wise_average"]["mpjpe_mm"]:.2f}' in last_lines[0]
+    assert report['pose_wise_average']['mpjpe_mm'] == pytest.approx(rows[1, 3], rel=1e-6)
+    assert re.search(rf'Walking +96 +{report["per_action"]["Walking"]["mpjpe_mm"]:.2f}', evaluated)
+
+
+@pytest.mark.parametrize('main, network', [
+    (main_gcn.main, ['-z', '8', '-l', '1', '--non_local', '--dropout', '0.2']), (main_linear.main, []),
+])
+def test_resuming_gives_the_same_bits_as_never_stopping(workplace, script, main, network):
+    arguments = [*SMALL, *network, '--seed', '3', '--lr_decay', '7', '--snapshot', '2']
+    train(script, *arguments, '-e', '4', '-c', 'whole', main=main)
+    train(script, *arguments, '-e', '2', '-c', 'halves', main=main)
+    halves = run_folder('halves')
+    train(script, '-e', '4', '--device', 'cpu', '-r', f'{halves}/ckpt_epoch_0002.pth.tar', main=main)
+    assert os.listdir('halves') == [os.path.basename(halves)]
+    assert_same_run(run_folder('whole'), halves)
+    assert len((workplace / halves / 'log.txt').read_text().splitlines()) == 5
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_seed_others(workplace, script):
+    states = []
+    for name, seed, workers in (('a', 1, 0), ('b', 1, 8), ('c', 2, 0)):
+        train(script, *GCN, '-e', '1', '--seed', seed, '--num_workers', workers, '-c', name)
+        states.append(load_checkpoint(f'{run_folder(name)}/ckpt_last.pth.tar').state_dict)
+    same, other = ([torch.equal(states[0][key], state[key]) for key in state] for state in states[1:])
+    assert all(same) and not all(other)
+
+
+def test_resuming_an_old_snapshot_forgets_the_lines_after_it(workplace, script):
+    train(script, *GCN, '-e', '3', '--snapshot', '1')
+    folder = run_folder()
+    before = (workplace / folder / 'log.txt').read_text()
+    train(script, '-r', f'{folder}/ckpt_epoch_0001.pth.tar', '--device', 'cpu')
+    assert (workplace / folder / 'log.txt').read_text() == before
+
+
+def test_a_worse_epoch_after_a_resume_does_not_replace_the_best(workplace, script):
+    train(script, *GCN, '-e', '1')
+    folder = run_folder()
+    path = f'{folder}/ckpt_last.pth.tar'
+    checkpoint = load_checkpoint(path)
+    checkpoint.best_error = 1e-3  # as if an earlier epoch had been nearly perfect
+    checkpoint.save(path)
+    best = (workplace / folder / 'ckpt_best.pth.tar').read_bytes()
+    train(script, '-r', path, '-e', '2', '--device', 'cpu')
+    assert (workplace / folder / 'ckpt_best.pth.tar').read_bytes() == best
+    assert load_checkpoint(path).best_error == 1e-3
+
+
+def test_resume_takes_flags_from_the_file_and_names_those_that_change(workplace, script):
+    train(script, *GCN, '-e', '1', '--lr', '2e-3', '-a', 'Walking')
+    path = f'{run_folder()}/ckpt_last.pth.tar'
+    status, _, err = script(main_gcn.main, '-r', path, '-e', '2', '--lr_gamma', '0.5', '--device', 'cpu')
+    assert status == 0 and '--lr_gamma 0.5 takes the place of 0.96' in err and '--lr ' not in err
+    recipe = load_checkpoint(path).recipe
+    assert (recipe['lr'], recipe['lr_gamma'], recipe['actions'], recipe['batch_size']) == (2e-3, 0.5, ['Walking'], 32)
+    status, _, err = script(main_gcn.main, '-r', path, '-e', '2')
+    assert status == 2 and 'trained for 2 epochs already' in err
+
+
+def test_actions_and_downsample_choose_the_poses(workplace, script):
+    out = train(script, *GCN, '-e', '1', '-a', 'Walking', '--downsample', '5')
+    assert re.search(r'Walking +24 ', out) and 'Eating' not in out
+    assert '48 poses to train, 24 to test' in out
+
+
+def test_tensorboard_gets_the_log(workplace, script):
+    accumulator = pytest.importorskip('tensorboard.backend.event_processing.event_accumulator')
+    train(script, *GCN, '-e', '2', '--tensorboard')
+    events = accumulator.EventAccumulator(run_folder())
+    events.Reload()
+    assert [event.step for event in events.Scalars('error_eval_p1')] == [1, 2]
+    lines = (workplace / run_folder() / 'log.txt').read_text().splitlines()[1:]
+    for name, column in zip(COLUMNS[1:], range(1, 5), strict=True):
+        values = [event.value for event in events.Scalars(name)]
+        np.testing.assert_allclose(values, [float(line.split('\t')[column]) for line in lines], rtol=1e-5)
+
+
+def test_tensorboard_missing_is_a_sentence(workplace, script, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'torch.utils.tensorboard', None)
+    status, _, err = script(main_gcn.main, *GCN, '--tensorboard')
+    assert status == 2 and 'pip install tensorboard' in err
+
+
+def test_demo_prints_the_mean_pose_beside_the_network(tmp_path, monkeypatch, script):
+    monkeypatch.chdir(tmp_path)
+    arguments = ['-d', 'demo', '--device', 'cpu', '-z', '8', '-l', '1', '-e', '1', '--downsample', '20']
+    out = train(script, *arguments, '--report', 'r.json')
+    assert 'mean pose' in out and 'Answering the mean training pose instead would give' in out
+    report = json.loads((tmp_path / 'r.json').read_text())
+    assert 100 < report['action_wise_average']['mean_pose_mpjpe_mm'] < 500
+    assert 'mean_pose_mpjpe_mm' in report['per_action']['Walking']
+
+
+@pytest.fixture
+def trained(workplace, script):
+    train(script, *GCN, '-e', '1', '-c', 'gcn')
+    train(script, *SMALL, '-e', '1', '-c', 'linear', main=main_linear.main)
+    return {name: f'{run_folder(name)}/ckpt_last.pth.tar' for name in ('gcn', 'linear')}
+
+
+def test_wrong_inputs_get_one_sentence_and_status_2(trained, workplace, script):
+    (workplace / 'text.pth.tar').write_text('this is no checkpoint')
+    torch.save({'weights': 1}, workplace / 'other.pth.tar')
+    npz.write_npz('data/data_3d_empty.npz', positions_3d=moving_people(frames=0))
+    gcn, linear = trained['gcn'], trained['linear']
+    for main, arguments, words in [
+        (main_gcn.main, ['-d', 'h36m'], ['data_3d_h36m.npz', 'data/README.md', '--dataset demo']),
+        (main_gcn.main, ['-d', 'tiny', '-k', 'cpn'], ['data_2d_tiny_cpn.npz', 'gt']),
+        (main_gcn.main, ['-d', 'tiny', '-a', 'Walking,Flying'], ['Flying', 'Eating, Walking']),
+        (main_gcn.main, ['-d', 'tiny', '-a', ','], ['--actions']),
+        (main_gcn.main, ['-d', 'empty'], ['S1 Walking is empty']),
+        (main_gcn.main, ['-d', '../x'], ['not a name']),
+        (main_gcn.main, ['--evaluate', 'no.pth.tar', '-d', 'tiny'], ['no.pth.tar is not there']),
+        (main_gcn.main, ['--evaluate', 'text.pth.tar', '-d', 'tiny'], ['text.pth.tar is not a readable checkpoint']),
+        (main_gcn.main, ['--evaluate', 'other.pth.tar', '-d', 'tiny'], ['other.pth.tar is not a checkpoint']),
+        (main_gcn.main, ['--evaluate', '.', '-d', 'tiny'], ['directory']),
+        (main_gcn.main, ['--evaluate', linear, '-d', 'tiny'], [linear, 'linear model', 'main_linear.py']),
+        (main_linear.main, ['--evaluate', gcn, '-d', 'tiny'], [gcn, 'SemGCN', 'main_gcn.py']),
+        (main_gcn.main, ['--evaluate', gcn, '-d', 'tiny', '-z', '64'], ['--hid_dim 64', gcn, 'hid_dim 8']),
+        (main_gcn.main, ['--evaluate', gcn, '-d', 'tiny', '--non_local'], ['--non_local', gcn, 'non_local False']),
+        (main_gcn.main, ['--resume', gcn, '-d', 'tiny', '-l', '4'], ['--num_layers 4', gcn, 'num_layers 1']),
+        (main_gcn.main, ['--resume', gcn, '--evaluate', gcn, '-d', 'tiny'], ['do not go together']),
+        (main_gcn.main, ['-d', 'tiny', '--device', 'cuda:7'], ['cuda:7', 'GPU']),
+        (main_gcn.main, ['-d', 'tiny', '--device', 'tpu'], ['tpu']),
+        (main_gcn.main, ['-d', 'tiny', '-z', '9', '--non_local'], ['odd']),
+        (main_gcn.main, ['-d', 'tiny', '-c', 'text.pth.tar'], ['text.pth.tar']),
+        (main_gcn.main, [*GCN, '-e', '1', '--report', 'text.pth.tar/r.json'], ['text.pth.tar']),
+        (main_gcn.main, ['-d', 'tiny', '-e', '0'], ['not at least 1']),
+        (main_gcn.main, ['-d', 'tiny', '--lr', 'nan'], ['not a positive number']),
+        (main_gcn.main, ['-d', 'tiny', '--dropout', '1'], ['[0, 1)']),
+    ]:
+        status, out, err = script(main, *arguments)
+        assert status == 2, (arguments, out, err)
+        assert all(word in err for word in words), (arguments, err)
+        assert 'Traceback' not in err and len(err.strip().splitlines()[-1]) > 20
+
+
+def test_one_pose_cannot_train(workplace, script, monkeypatch):
+    from common.datasets import h36m
+    one_camera = {subject: rig[:1] for subject, rig in h36m.cameras().items()}
+    monkeypatch.setattr(h36m, 'cameras', lambda: one_camera)
+    npz.write_npz('data/data_3d_one.npz', positions_3d=moving_people(('S1', 'S9'), ('Eating',), frames=1))
+    status, _, err = script(main_linear.main, '-d', 'one', '--device', 'cpu')
+    assert status == 2 and 'a single pose cannot train' in err
+
+
+def test_evaluation_leaves_no_trace_and_needs_no_training_subjects(trained, workplace, script):
+    npz.write_npz('data/data_3d_test.npz', positions_3d=moving_people(subjects=('S9', 'S11')))
+    before = sorted(os.walk(workplace))
+    train(script, '-d', 'test', '--evaluate', trained['gcn'])
+    assert sorted(os.walk(workplace)) == before
+
+
+def test_scripts_run_as_programs(workplace):
+    command = [sys.executable, str(ROOT / 'main_gcn.py'), *GCN, '-e', '1']
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.rstrip().splitlines()[-1].startswith('Protocol #2 (P-MPJPE) action-wise average:')
+    wrong = subprocess.run([sys.executable, str(ROOT / 'main_linear.py'), '-d', 'nothing'], capture_output=True,
+                           text=True, timeout=120, check=False)
+    assert wrong.returncode == 2 and wrong.stderr.startswith('main_linear.py: ') and wrong.stderr.count('\n') == 1
+
+
+@pytest.mark.parametrize('script_name', ['main_gcn.py', 'main_linear.py'])
+def test_scripts_are_thin(script_name):
+    assert len((ROOT / script_name).read_text().splitlines()) < 80
+
+
+@pytest.mark.parametrize('flags, change', [
+    (['--amp', 'bf16'], 0.05), (['--tf32'], 0.0), (['--tta', 'flip'], 0.5), (['--ema', '0.5'], 0.5),
+])
+def test_flags_that_change_numbers_change_them_a_little(workplace, script, flags, change):
+    for name, extra in (('plain', []), ('changed', flags)):
+        train(script, *GCN, '--non_local', '-e', '2', '-c', name, *extra)
+    one, two = (load_checkpoint(f'{run_folder(name)}/ckpt_last.pth.tar').error for name in ('plain', 'changed'))
+    assert abs(two / one - 1) <= change and (two != one) == bool(change)
+
+
+def test_compile_is_what_trains(workplace, script, monkeypatch):
+    compiled = []
+    monkeypatch.setattr(torch, 'compile', lambda network: (compiled.append(network), network)[1])
+    train(script, *GCN, '-e', '1', '--compile')
+    assert len(compiled) == 1
+
+
+def test_the_tuned_recipe_sets_flags_that_were_not_typed(workplace, script):
+    from common.training.recipe import RECIPES
+    train(script, *GCN, '-e', '1', '--recipe', 'tuned', '--lr', '0.005')
+    recipe = load_checkpoint(f'{run_folder()}/ckpt_last.pth.tar').recipe
+    assert recipe['lr'] == 0.005
+    tuned = RECIPES['tuned']['gcn']
+    assert tuned and all(recipe[name] == value for name, value in tuned.items() if name != 'lr')
+
+
+def test_validation_subjects_choose_and_test_subjects_are_scored_at_the_end(workplace, script):
+    out = train(script, *GCN, '-e', '3', '--val_subjects', 'S5', '--report', 'r.json')
+    assert '144 poses to train, 144 to validate' in out
+    report = json.loads((workplace / 'r.json').read_text())
+    chosen = report['chosen']
+    assert report['epoch'] == 3 and chosen['on'] == ['S5']
+    rows = np.loadtxt(f'{run_folder()}/log.txt', skiprows=1)
+    assert chosen['epoch'] == rows[rows[:, 3].argmin(), 0]
+    for path, errors in (('ckpt_best', chosen), ('ckpt_last', report['action_wise_average'])):
+        train(script, '-d', 'tiny', '--evaluate', f'{run_folder()}/{path}.pth.tar', '--report', 'e.json')
+        again = json.loads((workplace / 'e.json').read_text())['action_wise_average']
+        assert errors['mpjpe_mm'] == pytest.approx(again['mpjpe_mm'], rel=1e-9)
+    # other judges begin with no best of their own: the first epoch that they see is the best
+    train(script, '-r', f'{run_folder()}/ckpt_last.pth.tar', '-e', '4', '--val_subjects', 'S1', '--device', 'cpu')
+    assert load_checkpoint(f'{run_folder()}/ckpt_best.pth.tar').epoch == 4
+    status, _, err = script(main_gcn.main, *GCN, '--val_subjects', 'S9')
+    assert status == 2 and 'S9' in err and 'S1, S5' in err
+
+
+def test_averaged_weights_are_what_is_evaluated_and_the_raw_ones_are_kept(workplace, script):
+    train(script, *GCN, '-e', '2', '--ema', '0.9', '-c', 'averaged')
+    train(script, *GCN, '-e', '2', '-c', 'raw')
+    averaged, raw = (load_checkpoint(f'{run_folder(name)}/ckpt_last.pth.tar') for name in ('averaged', 'raw'))
+    assert all(torch.equal(averaged.state_dict[key], raw.state_dict[key]) for key in raw.state_dict)
+    assert averaged.error != raw.error
+    out = train(script, '-d', 'tiny', '--evaluate', f'{run_folder("averaged")}/ckpt_last.pth.tar', '--report', 'e.json')
+    report = json.loads((workplace / 'e.json').read_text())
+    assert report['pose_wise_average']['mpjpe_mm'] == pytest.approx(averaged.error, rel=1e-6) and 'Protocol' in out
