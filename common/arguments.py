@@ -24,9 +24,10 @@ from common.argument_types import (
 from common.datasets.loading import DataOptions, warn
 from common.errors import UserError
 from common.evaluation import scoring
+from common.evaluation.metrics import LOSSES
 from common.training import trainer
 from common.training.malloc import keep_freed_memory
-from common.training.recipe import LOSSES, OPTIMIZERS, RECIPES, SCHEDULES, Recipe
+from common.training.recipe import OPTIMIZERS, RECIPES, SCHEDULES, Recipe
 from models.config import ModelConfig, default_config
 
 _UNTYPED = object()

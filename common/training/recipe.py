@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from common.evaluation.metrics import mpjpe
 from common.training.optimizer import PackedAdam
 
-SMOOTH_L1_BETA = 0.05  # metres; PyTorch's own 1 m would make it half the squared error everywhere
-
-LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    'mse': F.mse_loss,
-    'mpjpe': lambda predicted, target: mpjpe(predicted, target).mean(),
-    'l1': F.l1_loss,
-    'smooth_l1': lambda predicted, target: F.smooth_l1_loss(predicted, target, beta=SMOOTH_L1_BETA),
-}
 SCHEDULES = ('published', 'linear', 'cosine')
 OPTIMIZERS = ('adam', 'adamw')
 

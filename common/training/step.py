@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from common import distributed
+from common.evaluation.metrics import LOSSES
 from common.training.augmentation import Samples
-from common.training.recipe import LOSSES, Recipe, make_optimizer
+from common.training.recipe import Recipe, make_optimizer
 
 MAX_NORM = 1.0  # of the gradient, as published
 

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import nn
 
+from common.evaluation.metrics import LOSSES
 from common.training.recipe import (
-    LOSSES,
     RECIPES,
     Recipe,
     Schedule,
