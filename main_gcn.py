@@ -9,6 +9,7 @@
 
 from common.arguments import add_network_flags, run_trainer, trainer_parser
 from common.errors import run_script
+from data.prepare_data_demo import make_if_missing
 
 
 def get_args_parser():
@@ -18,7 +19,10 @@ def get_args_parser():
 
 
 def main():
-    run_trainer('gcn', get_args_parser())
+    parser = get_args_parser()
+    args = parser.parse_args()
+    make_if_missing(args.dataset, args.data_dir)
+    run_trainer('gcn', parser)
 
 
 if __name__ == '__main__':

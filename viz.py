@@ -18,6 +18,7 @@ from common.files.atomic import check_suffix
 from common.rendering.animation import SUFFIXES, render
 from common.rendering.clip import Cut, dataset_clip, find
 from common.rendering.video import VideoFrames
+from data.prepare_data_demo import make_if_missing
 from models.config import DEFAULTS_BY_ARCHITECTURE, ModelConfig
 
 
@@ -76,6 +77,7 @@ def main():
     file = checkpoint.load_checkpoint(args.evaluate)
     names = {field.name for field in dataclasses.fields(ModelConfig)}
     checkpoint.check_flags(file, args.evaluate, {name: value for name, value in typed.items() if name in names})
+    make_if_missing(args.dataset, args.data_dir)
     dataset = load_dataset(args.dataset, args.data_dir)
     if args.viz_fps:
         dataset = dataclasses.replace(dataset, fps=args.viz_fps)

@@ -33,6 +33,7 @@ from common.inference import predict
 from common.training.augmentation import Samples
 from common.training.recipe import Recipe, set_learning_rate
 from common.training.step import TrainingStep
+from data.prepare_data_demo import make_if_missing
 from models.config import ModelConfig, build_model
 
 LOOKS, APART = 10, 10
@@ -60,6 +61,7 @@ def main() -> None:
     parser.add_argument('--downsample', type=positive_int, default=1, metavar='N', help='(default: 1)')
     parser.add_argument('--epochs', type=positive_int, default=5, metavar='N', help='(default: 5)')
     args = parser.parse_args()
+    make_if_missing(args.dataset, args.data_dir)
     data = Data(DataOptions(args.dataset, data_dir=args.data_dir, downsample=args.downsample))
     train, test = data.train(), data.test()
     some = slice(None, None, max(len(test) // TEST_POSES, 1))

@@ -32,7 +32,7 @@ from benchmarks.sides import NETWORKS
 from common.argument_types import positive_int
 from common.checkpoint import BEST, LAST, load_checkpoint
 from common.datasets import h36m
-from common.datasets.loading import Poses
+from common.datasets.poses import Poses
 from common.errors import run_script
 from common.files.atomic import atomic_write
 from common.training.augmentation import Samples

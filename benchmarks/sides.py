@@ -11,7 +11,7 @@ from torch import Tensor
 from benchmarks import straightforward
 from common.datasets import h36m
 from common.datasets.batches import PoseBatches
-from common.datasets.loading import Poses
+from common.datasets.poses import Poses
 from common.evaluation.evaluate import evaluate, pose_errors
 from common.evaluation.metrics import p_mpjpe
 from common.training.augmentation import Samples

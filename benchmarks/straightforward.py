@@ -86,7 +86,7 @@ class SemGCN(nn.Module):
     def __init__(self, config, skeleton):
         super().__init__()
         mask = torch.from_numpy(adjacency(skeleton)) > 0
-        groups = torch.tensor(skeleton.pairs)
+        groups = torch.tensor(skeleton.groups)
         non_local = [GraphNonLocal] if config.non_local else []
         self.gconv_input = nn.Sequential(GraphConv(2, config.hid_dim, mask),
                                          *(block(config.hid_dim, groups) for block in non_local))

@@ -21,8 +21,8 @@ from common.argument_types import (
     probability,
     share,
 )
-from common.datasets.loading import DataOptions, warn
-from common.errors import UserError
+from common.datasets.loading import DataOptions
+from common.errors import UserError, warn
 from common.evaluation import scoring
 from common.evaluation.metrics import LOSSES
 from common.training import trainer

@@ -48,7 +48,7 @@ class Checkpoint:
         random: states of the random generators; that of the order is from before it drew an epoch under way.
         average: {'state_dict': moving average of the network's, 'updates': number of its updates}; empty without one.
         under_way: of the epoch after `epoch`: poses seen, poses it has, sum of their losses (m^2).
-        keypoints_range: where in the image and how large the training poses were, see `loading.measure_range`.
+        keypoints_range: where in the image and how large the training poses were, see `poses.measure_range`.
     """
 
     epoch: int

@@ -2,7 +2,8 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 
 class UserError(Exception):
@@ -21,6 +22,26 @@ def listing(names, limit=12) -> str:
     names = list(names)
     shown = ', '.join(printable(name, 60) for name in names[:limit])
     return shown if len(names) <= limit else f'{shown} and {len(names) - limit} more'
+
+
+_recordings: list[list[str]] = []
+
+
+def warn(sentence: str) -> None:
+    """Print a warning on standard error; the program goes on."""
+    print(f'Warning: {sentence}', file=sys.stderr)
+    for recording in _recordings:
+        recording.append(sentence)
+
+
+@contextmanager
+def recorded_warnings() -> Iterator[list[str]]:
+    """A list that receives every sentence given to `warn` within the context."""
+    _recordings.append([])
+    try:
+        yield _recordings[-1]
+    finally:
+        _recordings.pop()
 
 
 def run_script(main: Callable[[], None]) -> None:

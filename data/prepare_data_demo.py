@@ -13,6 +13,7 @@ import numpy as np
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # so that it runs from any folder
 
+from common.datasets.loading import source_paths
 from common.errors import UserError, run_script
 from common.files.npz import write_npz
 from data.demo_motion import KINDS, MARGIN, act, smooth
@@ -198,6 +199,14 @@ def prepare(path: str) -> None:
         UserError: the file cannot be written.
     """
     write_npz(path, positions_3d=make_demo())
+
+
+def make_if_missing(dataset: str, data_dir: str) -> None:
+    """Make the demo dataset where a script asks for it and its file is missing."""
+    path, _ = source_paths(dataset, '', data_dir)
+    if dataset == 'demo' and not os.path.exists(path):
+        print(f'Making the demo dataset {path} ...')
+        prepare(path)
 
 
 def get_args_parser() -> argparse.ArgumentParser:

@@ -77,7 +77,7 @@ def build_model(config: ModelConfig, skeleton: Skeleton) -> nn.Module:
     """
     if config.architecture == 'linear':
         return LinearModel(len(skeleton), config.hid_dim, config.num_layers, config.dropout)
-    pairs = skeleton.pairs if config.non_local else None
+    pairs = skeleton.groups if config.non_local else None
     return SemGCN(torch.from_numpy(adjacency(skeleton)), config.hid_dim, config.num_layers, config.conv, pairs,
                   config.dropout)
 

@@ -146,7 +146,7 @@ class SemGCN(nn.Module):
     place: Tensor
 
     def __init__(self, adjacency: Tensor, hid_dim: int = 128, num_layers: int = 4, conv: str = 'sem',
-                 pairs: Sequence[tuple[int, int]] | None = None, dropout: float = 0.0) -> None:
+                 pairs: Sequence[tuple[int, ...]] | None = None, dropout: float = 0.0) -> None:
         super().__init__()
         joints = list(range(len(adjacency)))
         order = joints if pairs is None else [joint for pair in pairs for joint in pair]

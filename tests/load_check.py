@@ -22,7 +22,7 @@ import torch
 
 from common import inference
 from common.datasets import h36m
-from common.datasets.loading import Poses
+from common.datasets.poses import Poses
 from common.evaluation import evaluate as scoring
 from common.lifting.lifter import Lifter
 from common.rendering import animation

@@ -19,7 +19,8 @@ import numpy as np
 import torch
 
 from common.datasets import h36m
-from common.datasets.loading import DataOptions, Poses, source_paths
+from common.datasets.loading import DataOptions, source_paths
+from common.datasets.poses import Poses
 from common.errors import UserError
 from common.files.atomic import atomic_write
 from common.files.npz import read_npz

@@ -33,8 +33,8 @@ NECK_IN_17 = 9  # where files of 17 joints (VideoPose3D) have the Neck/Nose that
 def skeleton() -> Skeleton:
     """The 16 joints that the networks work on; both shoulders hang on the Thorax."""
     kept = SKELETON_32.keep(KEPT_JOINTS, new_parents={17: 13, 25: 13})
-    pairs = ((2, 3), (5, 6), (1, 4), (0, 7), (8, 9), (14, 15), (11, 12), (10, 13))
-    return Skeleton(kept.names, kept.parents, kept.left, kept.right, pairs=pairs)
+    groups = ((2, 3), (5, 6), (1, 4), (0, 7), (8, 9), (14, 15), (11, 12), (10, 13))
+    return Skeleton(kept.names, kept.parents, kept.left, kept.right, groups)
 
 
 @cache

@@ -1,29 +1,20 @@
-"""Reading datasets and keypoints from their files, checking them, and pairing 2D with 3D."""
+"""Reading datasets and keypoints from their files."""
 
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from common.datasets import h36m
 from common.datasets.checks import checked_fps, checked_positions, checked_views, two_levels
-from common.datasets.mocap import MocapDataset, kind_of
-from common.errors import UserError, listing
+from common.datasets.mocap import Keypoints, MocapDataset
+from common.errors import UserError, listing, warn
 from common.files.npz import read_npz
-from common.geometry.camera import Camera, project, world_to_camera
-
-Keypoints = dict[str, dict[str, list[np.ndarray]]]
-Range = dict[str, list[float]]
-RANGE_PERCENTILES = (1, 50, 99)
-RANGE_POSES = 100_000  # as many as are looked at
+from common.geometry.camera import project, world_to_camera
 
 
 @dataclass(frozen=True)
@@ -44,60 +35,6 @@ class DataOptions:
                 'downsample': self.downsample, 'val_subjects': list(self.val_subjects)}
 
 
-@dataclass
-class Poses:
-    """Paired poses of many sequences and cameras, as tensors.
-
-    Attributes:
-        keypoints: (N, J, 2) float32, normalised image coordinates.
-        positions: (N, J, 3) float32, camera coordinates relative to the hip, metres.
-        roots: (N, 3) float32, the hip in camera coordinates, metres.
-        kinds: (N,) int64, index into `kind_names`.
-        views: (N,) int64, index into `cameras`.
-        kind_names: the kinds of action, in the order of tables.
-        cameras: those that look on.
-    """
-
-    keypoints: Tensor
-    positions: Tensor
-    roots: Tensor
-    kinds: Tensor
-    views: Tensor
-    kind_names: list[str] = field(kw_only=True)
-    cameras: list[Camera] = field(kw_only=True)
-
-    def __len__(self) -> int:
-        return len(self.keypoints)
-
-    def tensors(self) -> dict[str, Tensor]:
-        """Those attributes that have a row for each pose."""
-        return {part.name: getattr(self, part.name) for part in fields(self) if not part.kw_only}
-
-    def to(self, device: torch.device) -> Poses:
-        return Poses(**{name: tensor.to(device) for name, tensor in self.tensors().items()},
-                     kind_names=self.kind_names, cameras=self.cameras)
-
-
-_listeners: list[list[str]] = []
-
-
-def warn(sentence: str) -> None:
-    """Tell the user something that does not stop the program."""
-    print(f'Warning: {sentence}', file=sys.stderr)
-    for listener in _listeners:
-        listener.append(sentence)
-
-
-@contextmanager
-def heard_warnings() -> Iterator[list[str]]:
-    """The sentences that `warn` tells meanwhile."""
-    _listeners.append([])
-    try:
-        yield _listeners[-1]
-    finally:
-        _listeners.pop()
-
-
 def source_paths(dataset: str, keypoints: str, data_dir: str) -> tuple[str, str]:
     """Where a dataset's 3D lies, and where its 2D, which need not be there for keypoints 'gt'."""
     return (os.path.join(data_dir, f'data_3d_{dataset}.npz'),
@@ -105,20 +42,15 @@ def source_paths(dataset: str, keypoints: str, data_dir: str) -> tuple[str, str]
 
 
 def load_dataset(name: str, data_dir: str) -> MocapDataset:
-    """Read `data_3d_<name>.npz`; the demo dataset is made if it is not there yet.
+    """Read `data_3d_<name>.npz`.
 
     Raises:
         UserError: the file is missing, is damaged, or does not hold what it should.
     """
     path, _ = source_paths(name, '', data_dir)
     if not os.path.exists(path):
-        if name != 'demo':
-            raise UserError(f'{path} is not there: data/README.md tells how to make it, --data_dir where to look; '
-                            f'or try --dataset demo, which needs no files.')
-        from data.prepare_data_demo import prepare
-        print(f'Making the demo dataset {path} ...')
-        prepare(path)
-
+        raise UserError(f'{path} is missing: data/README.md describes how to make it, and --data_dir names another '
+                        f'folder; or try --dataset demo, which needs no files.')
     entries = read_npz(path, ('positions_3d',), optional=('fps',))
     content, fps = entries['positions_3d'], checked_fps(path, entries.get('fps', h36m.FPS))
     skeleton, cameras = h36m.skeleton(), h36m.cameras()
@@ -177,57 +109,6 @@ def select_kinds(dataset: MocapDataset, actions: Iterable[str] | None) -> list[s
     if unknown:
         raise UserError(f'{dataset.name} has no action {listing(unknown)}; it has {listing(dataset.kinds, 40)}.')
     return [kind for kind in dataset.kinds if kind in set(actions)]
-
-
-def pair(dataset: MocapDataset, keypoints: Keypoints, subjects: Iterable[str], kinds: list[str],
-         downsample: int = 1) -> Poses:
-    """Pair the 2D of every camera with the 3D in that camera's coordinates, relative to the hip.
-
-    Sequences whose 2D and 3D differ in length are cut to the shorter, and counted in one warning.
-
-    Raises:
-        UserError: nothing is left to pair.
-    """
-    subjects = list(subjects)
-    cameras = [(subject, camera) for subject in subjects for camera in dataset.cameras[subject]]
-    parts, cut, without = [], [], []
-    for subject, action in dataset.sequences(subjects, kinds):
-        world, views = dataset.positions[subject][action], keypoints.get(subject, {}).get(action)
-        if views is None:
-            without.append(f'{subject} {action}')
-            continue
-        looking = [index for index, (owner, _) in enumerate(cameras) if owner == subject]
-        for index, view in zip(looking, views, strict=True):
-            frames = min(len(view), len(world))
-            if len(view) != len(world):
-                cut.append(f'{subject} {action} camera {index - looking[0]} ({len(view)} and {len(world)})')
-            positions = world_to_camera(world[:frames:downsample], cameras[index][1])
-            parts.append((view[:frames:downsample], positions - positions[:, :1], positions[:, 0],
-                          np.full(len(positions), kinds.index(kind_of(action))), np.full(len(positions), index)))
-    if cut:
-        warn(f'{len(cut)} sequences have different numbers of 2D and 3D frames and are cut to the shorter: '
-             f'{listing(cut, 3)}.')
-    if without:
-        warn(f'{len(without)} sequences have no 2D and are left out: {listing(without, 3)}.')
-    if not any(len(part[0]) for part in parts):
-        raise UserError(f'{dataset.name} has no frames of {listing(subjects) or "any subject of this split"} in '
-                        f'{listing(kinds) or "any action"}: nothing is left to work on.')
-    tensors = [torch.from_numpy(np.concatenate(arrays)) for arrays in zip(*parts, strict=True)]
-    return Poses(*tensors, kind_names=kinds, cameras=[camera for _, camera in cameras])
-
-
-def measure_range(keypoints: np.ndarray) -> Range:
-    """Where in the image poses are and how large, as percentiles 1, 50 and 99.
-
-    Args:
-        keypoints: (N, 16, 2) normalised image coordinates.
-    Returns:
-        {'height': of the box around the joints, 'hip_x': ..., 'hip_y': ...}, three numbers each.
-    """
-    some = keypoints[::max(len(keypoints) // RANGE_POSES, 1)]
-    measured = {'height': np.ptp(some[..., 1], axis=1), 'hip_x': some[:, 0, 0], 'hip_y': some[:, 0, 1]}
-    return {name: [round(float(value), 4) for value in np.percentile(values, RANGE_PERCENTILES)]
-            for name, values in measured.items()}
 
 
 def _known_keypoints(dataset_name, data_dir):

@@ -10,6 +10,8 @@ import numpy as np
 from common.geometry.camera import Camera
 from common.geometry.skeleton import Skeleton
 
+Keypoints = dict[str, dict[str, list[np.ndarray]]]  # {subject: {action: [(T, J, 2) for each camera]}}, normalised
+
 
 def kind_of(action: str) -> str:
     """The kind of an action: the word before the space (`Walking 1` is `Walking`, `SittingDown` is not `Sitting`)."""

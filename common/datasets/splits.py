@@ -10,17 +10,13 @@ from torch import Tensor
 from common.datasets.cache import Outline, PoseCache, Prepared
 from common.datasets.loading import (
     DataOptions,
-    Keypoints,
-    Poses,
-    heard_warnings,
     load_dataset,
     load_keypoints,
-    pair,
     select_kinds,
-    warn,
 )
-from common.datasets.mocap import MocapDataset
-from common.errors import UserError, listing
+from common.datasets.mocap import Keypoints, MocapDataset
+from common.datasets.poses import Poses, pair
+from common.errors import UserError, listing, recorded_warnings, warn
 from common.geometry.skeleton import Skeleton
 
 
@@ -105,13 +101,13 @@ class Data:
         kept_out = self.options.val_subjects
         subjects = {'train': tuple(subject for subject in outline.train_subjects if subject not in kept_out),
                     'validation': kept_out, 'test': outline.test_subjects}[name]
-        with heard_warnings() as warnings:
+        with recorded_warnings() as warnings:
             poses = pair(sources.dataset, sources.keypoints, subjects, sources.kinds, self.options.downsample)
         return Prepared(poses, subjects, outline, (*sources.warnings, *warnings))
 
     def _read(self) -> Sources:
         if self._sources is None:
-            with heard_warnings() as warnings:
+            with recorded_warnings() as warnings:
                 dataset = load_dataset(self.options.dataset, self.options.data_dir)
                 kinds = select_kinds(dataset, self.options.actions)
                 keypoints = load_keypoints(dataset, self.options.keypoints, self.options.data_dir)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from common import distributed
-from common.datasets.loading import Poses
+from common.datasets.poses import Poses
 from common.evaluation.metrics import mpjpe, p_mpjpe
 from common.geometry.mirror import Mirror
 from common.inference import CPU_PART, batch_size_of, lift

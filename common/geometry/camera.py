@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
+import torch
 
 from common.geometry import quaternion
 
 
 @dataclass(frozen=True)
 class Camera:
-    """A calibrated camera: where it stands and how it draws.
+    """A calibrated camera.
 
     Attributes:
         orientation: (4,) unit quaternion, w first; turns camera coordinates into world coordinates.
-        translation: (3,) its place in the world, metres.
+        translation: (3,) its position in the world, metres.
         focal_length, center: (2,) in normalised image coordinates (see `normalize_screen`).
         radial_distortion: (3,) factors of r^2, r^4, r^6.
         tangential_distortion: (2,).
         width, height: of its image, pixels.
-        azimuth: degrees; from where a plot of its poses is best looked at.
-        name: the identifier that its files carry.
+        azimuth: degrees; viewpoint of plots of its poses.
+        name: its identifier in the names of files.
     """
 
     orientation: np.ndarray
@@ -37,7 +39,7 @@ class Camera:
 
     @property
     def intrinsic(self) -> np.ndarray:
-        """(9,) focal length, centre, radial and tangential distortion in a row, as VideoPose3D orders them."""
+        """(9,) focal length, centre, radial and tangential distortion, in this order."""
         return np.concatenate([self.focal_length, self.center, self.radial_distortion, self.tangential_distortion])
 
 
@@ -73,33 +75,44 @@ def camera_to_world(positions: np.ndarray, camera: Camera) -> np.ndarray:
 
 
 def project(positions: np.ndarray, camera: Camera) -> np.ndarray:
-    """Project points before the camera to its image, with the distortion model of Human3.6M.
-
-    With XX = clamp(X / Z, -1, 1) and r the length of XX:
-    f * (XX * (1 + k . (r^2, r^4, r^6) + p . XX) + p * r^2) + c.
+    """Project points before the camera to its image, see `project_by`.
 
     Args:
         positions: (..., 3) camera coordinates, metres.
     Returns:
         (..., 2) normalised image coordinates.
     """
-    points, focal, center = _pinhole(positions, camera)
-    radial, tangential = (value.astype(positions.dtype)
-                          for value in (camera.radial_distortion, camera.tangential_distortion))
-    square = (points ** 2).sum(-1, keepdims=True)
-    stretch = 1 + square * (radial[0] + square * (radial[1] + square * radial[2]))
-    slant = (points * tangential).sum(-1, keepdims=True)
-    return focal * (points * (stretch + slant) + tangential * square) + center
+    return project_by(camera.intrinsic.astype(positions.dtype), positions)
 
 
 def project_linear(positions: np.ndarray, camera: Camera) -> np.ndarray:
-    """Project as `project` does, without distortion: f * clamp(X / Z, -1, 1) + c."""
-    points, focal, center = _pinhole(positions, camera)
-    return focal * points + center
+    """Project as `project` does, without distortion."""
+    return project_by(np.append(camera.intrinsic[:4], np.zeros(5)).astype(positions.dtype), positions)
 
 
-def _pinhole(positions, camera):
+Array = TypeVar('Array', np.ndarray, torch.Tensor)
+
+
+def project_by(intrinsic: Array, positions: Array) -> Array:
+    """Projection with the distortion model of Human3.6M, of arrays and tensors alike.
+
+    With XX = clamp(X / Z, -1, 1) and r the length of XX:
+    f * (XX * (1 + k . (r^2, r^4, r^6) + p . XX) + p * r^2) + c.
+
+    Args:
+        intrinsic: (..., 9) focal length f, centre c, radial factors k and tangential factors p, as `Camera.intrinsic`.
+        positions: (..., 3) camera coordinates, metres.
+    Returns:
+        (..., 2) normalised image coordinates.
+    Raises:
+        ValueError: the last dimension is not 3.
+    """
     if positions.shape[-1] != 3:
-        raise ValueError(f'positions must be (..., 3), not {positions.shape}')
-    points = np.clip(positions[..., :2] / positions[..., 2:], -1, 1)
-    return points, camera.focal_length.astype(positions.dtype), camera.center.astype(positions.dtype)
+        raise ValueError(f'positions must be (..., 3), not {tuple(positions.shape)}')
+    focal, center, k, p = intrinsic[..., :2], intrinsic[..., 2:4], intrinsic[..., 4:7], intrinsic[..., 7:]
+    points = (positions[..., :2] / positions[..., 2:]).clip(-1, 1)
+    x, y = points[..., :1], points[..., 1:]
+    square = x * x + y * y
+    stretch = 1 + square * (k[..., :1] + square * (k[..., 1:2] + square * k[..., 2:]))
+    slant = x * p[..., :1] + y * p[..., 1:]
+    return focal * (points * (stretch + slant) + p * square) + center

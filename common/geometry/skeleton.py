@@ -1,4 +1,4 @@
-"""What a skeleton is: named joints, the tree of their parents, and which lie left and right."""
+"""Skeletons: named joints, the tree of their parents, and which joints lie left and right."""
 
 from __future__ import annotations
 
@@ -14,17 +14,38 @@ class Skeleton:
         names: (J,) joint names; empty where a joint has none.
         parents: (J,) index of each joint's parent, -1 for the root.
         left, right: indices of the left and right joints, in matching order.
-        pairs: joints that the non-local block pools together.
+        groups: joints that the non-local block pools together, each joint in one group. By default they are found from
+            the tree, see `pooling_groups`.
+    Raises:
+        ValueError: the joints do not form one tree, or left, right or groups do not fit them.
     """
 
     names: tuple[str, ...]
     parents: tuple[int, ...]
     left: tuple[int, ...] = ()
     right: tuple[int, ...] = ()
-    pairs: tuple[tuple[int, int], ...] = ()
+    groups: tuple[tuple[int, ...], ...] = ()
+
+    def __post_init__(self) -> None:
+        joints = range(len(self.parents))
+        if len(self.names) != len(self.parents) or list(self.parents).count(-1) != 1:
+            raise ValueError(f'{len(self.names)} names and {len(self.parents)} parents, of which one must be -1')
+        if not set(self.parents) <= {-1, *joints} or any(self._ancestors(joint)[-1] != self.root for joint in joints):
+            raise ValueError('parents do not lead every joint to the root')
+        sides = (*self.left, *self.right)
+        if len(self.left) != len(self.right) or len(set(sides)) < len(sides) or not set(sides) <= set(joints):
+            raise ValueError('left and right must name the same number of joints, none of them twice')
+        if not self.groups:
+            object.__setattr__(self, 'groups', self.pooling_groups())
+        if sorted(joint for group in self.groups for joint in group) != list(joints):
+            raise ValueError('groups must name every joint once')
 
     def __len__(self) -> int:
         return len(self.parents)
+
+    @property
+    def root(self) -> int:
+        return self.parents.index(-1)
 
     @property
     def bones(self) -> list[tuple[int, int]]:
@@ -38,17 +59,41 @@ class Skeleton:
             kept: the joints to keep, in their new order.
             new_parents: further re-attachments {joint: parent}, in old indices.
         """
-        parents = list(self.parents)
-        for joint, parent in (new_parents or {}).items():
-            parents[joint] = parent
+        tree = Skeleton(self.names, tuple((new_parents or {}).get(*pair) for pair in enumerate(self.parents)))
         position = {joint: index for index, joint in enumerate(kept)}
+        parents = (next((position[above] for above in tree._ancestors(joint)[1:] if above in position), -1)
+                   for joint in kept)
+        sides = [(position[one], position[two]) for one, two in zip(self.left, self.right)
+                 if one in position and two in position]
+        return Skeleton(tuple(self.names[joint] for joint in kept), tuple(parents),
+                        tuple(left for left, _ in sides), tuple(right for _, right in sides))
 
-        def nearest_kept(joint: int) -> int:
-            parent = parents[joint]
-            while parent >= 0 and parent not in position:
-                parent = parents[parent]
-            return position.get(parent, -1)
+    def pooling_groups(self) -> tuple[tuple[int, ...], ...]:
+        """Groups of two where joints pair up, as in the published skeleton of 16 joints.
 
-        return Skeleton(tuple(self.names[joint] for joint in kept), tuple(nearest_kept(joint) for joint in kept),
-                        tuple(position[joint] for joint in self.left if joint in position),
-                        tuple(position[joint] for joint in self.right if joint in position))
+        From the ends of limbs and trunk upwards, a joint pairs with its parent if both are on the same side. Left and
+        right joints that remain pair with each other. What still remains is a group of one.
+        """
+        side = {**dict.fromkeys(self.left, 'left'), **dict.fromkeys(self.right, 'right')}
+        group: dict[int, tuple[int, ...]] = {}
+
+        def join(*joints: int) -> None:
+            if not group.keys() & set(joints):
+                group.update(dict.fromkeys(joints, joints))
+
+        for joint in sorted(range(len(self)), key=lambda joint: len(self._ancestors(joint)), reverse=True):
+            parent = self.parents[joint]
+            if parent >= 0 and side.get(parent) == side.get(joint):
+                join(parent, joint)
+        for left, right in zip(self.left, self.right):
+            join(left, right)
+        for joint in range(len(self)):
+            join(joint)
+        return tuple(dict.fromkeys(group.values()))
+
+    def _ancestors(self, joint: int) -> list[int]:
+        """The joint, its parent and so on to the root; at most J joints, if the parents form a circle."""
+        path = [joint]
+        while self.parents[path[-1]] >= 0 and len(path) < len(self):
+            path.append(self.parents[path[-1]])
+        return path

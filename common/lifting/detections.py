@@ -13,8 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from common.datasets.loading import warn
-from common.errors import UserError, listing
+from common.errors import UserError, listing, warn
 from common.lifting import detection_arrays
 from common.lifting.people import MAX_FRAME, Detections, Person, numbers, person
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from common.datasets.loading import RANGE_PERCENTILES, Range
+from common.datasets.poses import RANGE_PERCENTILES, Range
 from common.geometry.camera import normalize_screen
 from common.lifting.keypoints import HEAD, HIP
 from common.lifting.tracking import Track

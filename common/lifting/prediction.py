@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from common.datasets.loading import warn
-from common.errors import UserError, listing
+from common.errors import UserError, listing, warn
 from common.files.atomic import check_suffix
 from common.geometry.camera import normalize_screen
 from common.lifting import framing, lift_output, tracking

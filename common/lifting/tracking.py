@@ -14,8 +14,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from common.datasets.loading import warn
-from common.errors import UserError, listing
+from common.errors import UserError, listing, warn
 from common.lifting.keypoints import JOINTS, Layout, to_h36m
 from common.lifting.people import Detections
 

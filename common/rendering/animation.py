@@ -15,8 +15,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from common.datasets.loading import warn
-from common.errors import UserError
+from common.errors import UserError, warn
 from common.files.atomic import atomic_path, check_suffix
 from common.rendering import gif, web_page
 from common.rendering.clip import Clip

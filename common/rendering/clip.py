@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from common.datasets.loading import load_keypoints, warn
+from common.datasets.loading import load_keypoints
 from common.datasets.mocap import MocapDataset
-from common.errors import UserError, listing
+from common.errors import UserError, listing, warn
 from common.evaluation.evaluate import pose_errors
 from common.evaluation.metrics import mpjpe
 from common.geometry import quaternion

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from common.datasets.loading import Poses
+from common.datasets.poses import Poses
 from common.geometry import quaternion
-from common.geometry.camera import Camera
+from common.geometry.camera import Camera, project_by
 from common.geometry.mirror import Mirror
 from common.geometry.skeleton import Skeleton
 from common.training.recipe import Recipe
@@ -86,9 +86,4 @@ class Rig:
 
     def projected(self, positions: Tensor, views: Tensor) -> Tensor:
         """`camera.project` for a batch: (..., B, J, 3) camera coordinates to (..., B, J, 2), `views` (B,)."""
-        focal, center, radial, tangential = self.intrinsic[views][:, None].split([2, 2, 3, 2], dim=2)
-        points = (positions[..., :2] / positions[..., 2:]).clamp(-1, 1)
-        square = (points * points).sum(-1, keepdim=True)
-        stretch = 1 + square * (radial[..., :1] + square * (radial[..., 1:2] + square * radial[..., 2:]))
-        slant = (points * tangential).sum(-1, keepdim=True)
-        return focal * (points * (stretch + slant) + tangential * square) + center
+        return project_by(self.intrinsic[views][:, None], positions)

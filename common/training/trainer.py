@@ -19,9 +19,10 @@ from common import checkpoint as checkpoints
 from common import distributed
 from common.checkpoint import Checkpoint
 from common.datasets.batches import PoseBatches
-from common.datasets.loading import DataOptions, Poses, measure_range, warn
+from common.datasets.loading import DataOptions
+from common.datasets.poses import Poses, measure_range
 from common.datasets.splits import Data
-from common.errors import UserError
+from common.errors import UserError, warn
 from common.evaluation.evaluate import Evaluation, evaluate
 from common.evaluation.report import errors_of, print_table
 from common.evaluation.scoring import count_parameters, tell

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from common.datasets import h36m
-from common.datasets.loading import measure_range
+from common.datasets.poses import measure_range
 from common.files.npz import read_npz
 from common.geometry.camera import project, world_to_camera
 from common.lifting.framing import DEFAULT_RANGE

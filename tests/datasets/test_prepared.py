@@ -130,7 +130,7 @@ def test_a_file_of_2d_that_appears_is_used(folder):
 def test_a_source_that_is_gone_is_told_though_its_poses_are_kept(folder):
     Data(options(folder)).train()
     os.unlink(folder / DATA_3D)
-    with pytest.raises(UserError, match='is not there'):
+    with pytest.raises(UserError, match='is missing'):
         Data(options(folder)).train()
 
 

@@ -6,7 +6,7 @@ from torch import nn
 
 from common.datasets import h36m
 from common.datasets.batches import PoseBatches
-from common.datasets.loading import Poses
+from common.datasets.poses import Poses
 from common.errors import UserError
 from common.evaluation.evaluate import evaluate, pose_errors
 from common.evaluation.metrics import mpjpe, p_mpjpe

@@ -8,7 +8,7 @@ import torch
 
 from benchmarks.measure import threads
 from common.datasets import h36m
-from common.datasets.loading import Poses
+from common.datasets.poses import Poses
 from common.evaluation.evaluate import evaluate
 from common.inference import predict
 from common.threads import over_parts

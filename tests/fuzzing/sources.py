@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 
 from common.datasets import loading
+from common.datasets.poses import pair
 from data import prepare_data_2d_h36m_sh, prepare_data_cmu, prepare_data_h36m
 from tests.conftest import moving_people, pixels_of
 from tests.fuzzing.npz import zip_of
@@ -119,4 +120,4 @@ def use_dataset(path: str) -> None:
     folder = os.path.dirname(path)
     dataset = loading.load_dataset('x', folder)
     found = loading.load_keypoints(dataset, 'det' if 'data_2d' in path else 'gt', folder)
-    loading.pair(dataset, found, dataset.subjects, dataset.kinds)
+    pair(dataset, found, dataset.subjects, dataset.kinds)

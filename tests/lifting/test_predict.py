@@ -11,7 +11,7 @@ import torch
 import predict
 from common import checkpoint, inference
 from common.datasets import h36m
-from common.datasets.loading import measure_range
+from common.datasets.poses import measure_range
 from common.geometry.camera import normalize_screen
 from common.lifting import lifter
 from common.lifting.framing import DEFAULT_RANGE, usable_range

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from common.datasets import h36m, loading
+from common.datasets.poses import pair
 from common.geometry.camera import camera_to_world, project, world_to_camera
 from common.geometry.mirror import Mirror
 from common.training.augmentation import Rig, Samples
@@ -21,7 +22,7 @@ MIRROR = Mirror(SKELETON, CPU)
 def poses(data_dir):
     dataset = loading.load_dataset('tiny', str(data_dir))
     keypoints = loading.load_keypoints(dataset, 'gt', str(data_dir))
-    return loading.pair(dataset, keypoints, ['S1', 'S5'], dataset.kinds)
+    return pair(dataset, keypoints, ['S1', 'S5'], dataset.kinds)
 
 
 def lengths(positions):

@@ -5,6 +5,7 @@ import torch
 
 from common.datasets import h36m, loading
 from common.datasets.batches import PoseBatches
+from common.datasets.poses import pair
 from common.training.augmentation import Samples
 from common.training.epoch import Counters, train_epoch
 from common.training.recipe import Recipe, Schedule
@@ -22,7 +23,7 @@ def test_captured_steps_are_plain_steps(data_dir, config, flags):
     """40 steps with a rate that changes, on batches with a smaller one at the end of each epoch."""
     device = torch.device('cuda')
     dataset = loading.load_dataset('tiny', str(data_dir))
-    poses = loading.pair(dataset, loading.load_keypoints(dataset, 'gt', str(data_dir)), ['S1', 'S5'],
+    poses = pair(dataset, loading.load_keypoints(dataset, 'gt', str(data_dir)), ['S1', 'S5'],
                             dataset.kinds).to(device)
     config = ModelConfig(**{**config.as_dict(), 'dropout': 0.0})
     curves = []

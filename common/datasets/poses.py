@@ -1,0 +1,107 @@
+"""Poses as tensors: the 2D of every camera paired with the 3D in that camera's coordinates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from common.datasets.mocap import Keypoints, MocapDataset, kind_of
+from common.errors import UserError, listing, warn
+from common.geometry.camera import Camera, world_to_camera
+
+Range = dict[str, list[float]]
+RANGE_PERCENTILES = (1, 50, 99)
+RANGE_POSES = 100_000  # at most this many poses are measured
+
+
+@dataclass
+class Poses:
+    """Paired poses of many sequences and cameras, as tensors.
+
+    Attributes:
+        keypoints: (N, J, 2) float32, normalised image coordinates.
+        positions: (N, J, 3) float32, camera coordinates relative to the hip, metres.
+        roots: (N, 3) float32, the hip in camera coordinates, metres.
+        kinds: (N,) int64, index into `kind_names`.
+        views: (N,) int64, index into `cameras`.
+        kind_names: the kinds of action, in the order of tables.
+        cameras: of all poses.
+    """
+
+    keypoints: Tensor
+    positions: Tensor
+    roots: Tensor
+    kinds: Tensor
+    views: Tensor
+    kind_names: list[str] = field(kw_only=True)
+    cameras: list[Camera] = field(kw_only=True)
+
+    def __len__(self) -> int:
+        return len(self.keypoints)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The attributes with one entry for each pose."""
+        return {part.name: getattr(self, part.name) for part in fields(self) if not part.kw_only}
+
+    def to(self, device: torch.device) -> Poses:
+        """The same poses on a device."""
+        return Poses(**{name: tensor.to(device) for name, tensor in self.tensors().items()},
+                     kind_names=self.kind_names, cameras=self.cameras)
+
+
+def pair(dataset: MocapDataset, keypoints: Keypoints, subjects: Iterable[str], kinds: list[str],
+         downsample: int = 1) -> Poses:
+    """Pair the 2D of every camera with the 3D in that camera's coordinates, relative to the hip.
+
+    Sequences whose 2D and 3D differ in length are cut to the shorter, and counted in one warning.
+
+    Raises:
+        UserError: nothing is left to pair.
+    """
+    subjects = list(subjects)
+    cameras: list[Camera] = []
+    first: dict[str, int] = {}  # index of each subject's first camera
+    for subject in subjects:
+        first[subject] = len(cameras)
+        cameras.extend(dataset.cameras[subject])
+    parts, cut, without = [], [], []
+    for subject, action in dataset.sequences(subjects, kinds):
+        world, views = dataset.positions[subject][action], keypoints.get(subject, {}).get(action)
+        if views is None:
+            without.append(f'{subject} {action}')
+            continue
+        for index, view in enumerate(views, first[subject]):
+            frames = min(len(view), len(world))
+            if len(view) != len(world):
+                cut.append(f'{subject} {action} camera {index - first[subject]} ({len(view)} and {len(world)})')
+            positions = world_to_camera(world[:frames:downsample], cameras[index])
+            parts.append((view[:frames:downsample], positions - positions[:, :1], positions[:, 0],
+                          np.full(len(positions), kinds.index(kind_of(action))), np.full(len(positions), index)))
+    if cut:
+        warn(f'{len(cut)} sequences have different numbers of 2D and 3D frames and are cut to the shorter: '
+             f'{listing(cut, 3)}.')
+    if without:
+        warn(f'{len(without)} sequences have no 2D and are left out: {listing(without, 3)}.')
+    if not any(len(part[0]) for part in parts):
+        raise UserError(f'{dataset.name} has no frames of {listing(subjects) or "any subject of this split"} in '
+                        f'{listing(kinds) or "any action"}: nothing is left to work on.')
+    tensors = [torch.from_numpy(np.concatenate(arrays)) for arrays in zip(*parts, strict=True)]
+    return Poses(*tensors, kind_names=kinds, cameras=cameras)
+
+
+def measure_range(keypoints: np.ndarray) -> Range:
+    """Where in the image poses are and how large, as percentiles 1, 50 and 99.
+
+    Args:
+        keypoints: (N, 16, 2) normalised image coordinates.
+    Returns:
+        {'height': of the box around the joints, 'hip_x': ..., 'hip_y': ...}, three numbers each.
+    """
+    some = keypoints[::max(len(keypoints) // RANGE_POSES, 1)]
+    measured = {'height': np.ptp(some[..., 1], axis=1), 'hip_x': some[:, 0, 0], 'hip_y': some[:, 0, 1]}
+    return {name: [round(float(value), 4) for value in np.percentile(values, RANGE_PERCENTILES)]
+            for name, values in measured.items()}
