@@ -17,7 +17,7 @@ from common.datasets import h36m
 from common.errors import UserError, run_script
 from common.geometry.camera import project, world_to_camera
 from common.lifting.export_graph import OPSET, TOLERANCE, check, load_onnx, load_pt2, write_onnx, write_pt2
-from common.lifting.keypoints import TRAINED_ON
+from common.lifting.layouts import TRAINED_ON
 from common.lifting.lifter import Lifter
 
 WRITERS = {'onnx': (write_onnx, load_onnx, 'onnxruntime'), 'pt2': (write_pt2, load_pt2, 'torch.export')}

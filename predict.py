@@ -6,39 +6,42 @@
     python predict.py --checkpoint CKPT --input keypoints.npy --layout coco17 --size 1000x1000 --output out.json --up
 
 From Python: `from predict import Lifter; positions = Lifter(CKPT)(keypoints, (width, height), 'coco17')`.
-docs/predict.md tells, for each detector, how to make its file.
+docs/predict.md lists the commands of each detector.
 """
 
 import argparse
 import re
+from typing import Any
 
 from common.argument_types import non_negative_int, positive_float, probability
 from common.arguments import add_run_flags, resolve_device
 from common.errors import UserError, run_script
-from common.lifting.detections import FORMATS
 from common.lifting.detector_mediapipe import DETECTORS
-from common.lifting.keypoints import LAYOUTS, TRAINED_ON
+from common.lifting.formats import FORMATS
+from common.lifting.layouts import LAYOUTS, TRAINED_ON
 from common.lifting.lifter import Lifter, usual_pitch
 from common.lifting.prediction import Options, run
 
 __all__ = ['Lifter']
 
 
-def image_size(text):
+def image_size(text: str) -> tuple[int, int]:
+    """(width, height) of text like 1920x1080."""
     found = re.fullmatch(r'([1-9]\d{0,4})x([1-9]\d{0,4})', text)
     if not found:
         raise argparse.ArgumentTypeError(f'{text} is not like 1920x1080')
     return int(found[1]), int(found[2])
 
 
-def angle(text):
+def angle(text: str) -> float:
+    """Degrees from -90 to 90."""
     value = float(text)
     if not -90 <= value <= 90:
         raise argparse.ArgumentTypeError(f'{text} is not in -90 to 90')
     return value
 
 
-def get_args_parser():
+def get_args_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
                                      allow_abbrev=False)
     parser.add_argument('--checkpoint', required=True, metavar='FILE', help='the model')
@@ -54,28 +57,28 @@ def get_args_parser():
     return parser
 
 
-def _input_flags(group):
+def _input_flags(group: Any) -> None:
     group.add_argument('--input', metavar='PATH', help='file or folder of a 2D detector; left out, people are found in '
                                                        'the --video')
-    group.add_argument('--format', choices=FORMATS, help='what wrote it (default: recognised)')
+    group.add_argument('--format', choices=list(FORMATS), help='what wrote it (default: recognised)')
     group.add_argument('--layout', choices=list(LAYOUTS), help='its joints (default: recognised)')
     group.add_argument('--sequence', metavar='NAME', help='which, of a VideoPose3D file that holds several')
-    group.add_argument('--size', type=image_size, metavar='WxH', help='of the image, where the file does not tell')
-    group.add_argument('--video', metavar='FILE', help='tells the size and the frame rate, and lies under --render')
+    group.add_argument('--size', type=image_size, metavar='WxH', help='of the image, where the file does not have it')
+    group.add_argument('--video', metavar='FILE', help='gives the size and the frame rate, and lies under --render')
     group.add_argument('--fps', type=positive_float, metavar='N', help="frames a second (default: the video's, or 30)")
     group.add_argument('--detector', choices=list(DETECTORS), default='mediapipe',
                        help='what finds people in a video without --input (default: mediapipe)')
     group.add_argument('--trained_on', choices=TRAINED_ON, help='what the model was trained on, ground truth or '
-                       'Stacked Hourglass detections, for checkpoints that do not tell (default: gt)')
+                       'Stacked Hourglass detections, for checkpoints that do not record it (default: gt)')
 
 
-def _treatment_flags(group):
+def _treatment_flags(group: Any) -> None:
     group.add_argument('--person', default='all', metavar='best|all|ID', help='whom to lift (default: all)')
     group.add_argument('--min_score', type=probability, default=0.1, metavar='S',
                        help='joints of a lower score count as missing (default: 0.1)')
     group.add_argument('--max_gap', type=non_negative_int, default=10, metavar='N',
                        help='longest gap of a joint that is interpolated, frames (default: 10)')
-    group.add_argument('--no_mend', dest='mend', action='store_false',
+    group.add_argument('--no_fix_swaps', '--no_mend', dest='fix_swaps', action='store_false',
                        help='leave left and right as they are, even where they seem swapped for a while')
     group.add_argument('--center_crop', action='store_true',
                        help='re-frame each person as the training cameras would')
@@ -89,7 +92,7 @@ def _treatment_flags(group):
                        help='how many Hz the cutoff rises for each m/s (default: 3)')
 
 
-def main():
+def main() -> None:
     args = vars(get_args_parser().parse_args())
     del args['num_workers']
     if not (args['output'] or args['bvh'] or args['render']):

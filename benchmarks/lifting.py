@@ -14,7 +14,7 @@ from common.datasets import h36m
 from common.evaluation.metrics import mpjpe, p_mpjpe
 from common.files.npz import read_npz
 from common.geometry.camera import image_coordinates, project, world_to_camera
-from common.lifting.keypoints import JOINTS, LAYOUTS
+from common.lifting.layouts import JOINTS, LAYOUTS
 from common.lifting.lifter import Lifter
 from data.prepare_data_demo import make_demo
 from tests.helpers.make_detections import spread, with_face

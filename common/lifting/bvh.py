@@ -12,7 +12,7 @@ import numpy as np
 from common.datasets import h36m
 from common.errors import UserError
 from common.files.atomic import atomic_write
-from common.lifting.keypoints import HIP, JOINTS
+from common.lifting.layouts import HIP, JOINTS
 
 CHANNELS = 'Zrotation Xrotation Yrotation'  # applied as R = Rz Rx Ry
 REST = {'RHip': (-1, 0, 0), 'LHip': (1, 0, 0), 'RKnee': (0, -1, 0), 'LKnee': (0, -1, 0), 'RFoot': (0, -1, 0),

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from common.errors import UserError
-from common.lifting.people import Detections, Person
+from common.lifting.formats.people import Detections, Person
 from common.rendering.video import VideoFrames
 
 REQUIREMENTS = 'requirements-video.txt'
@@ -24,7 +24,7 @@ class Detector(Protocol):
     """What finds people.
 
     Attributes:
-        layout: of `common.lifting.keypoints.LAYOUTS`.
+        layout: of `common.lifting.layouts.LAYOUTS`.
     """
 
     layout: str

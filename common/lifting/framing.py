@@ -1,4 +1,4 @@
-"""How people stand in the image, beside how they stood in the training images: what to warn of, and a re-framing."""
+"""Where people are in the image, compared with the training images: warnings, and a re-framing."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import numpy as np
 
 from common.datasets.poses import RANGE_PERCENTILES, Range
 from common.geometry.camera import normalize_screen
-from common.lifting.keypoints import HEAD, HIP
+from common.lifting.layouts import HEAD, HIP
 from common.lifting.tracking import Track
 
-# For checkpoints that do not tell: published ones, trained on Human3.6M. What `main_gcn.py --dataset demo` records in
-# its own (2026-11-22; a test measures it again): people of ordinary height where Human3.6M's cameras look.
+# For checkpoints that do not record it, published ones trained on Human3.6M: what `main_gcn.py --dataset demo` records
+# (2026-11-22; a test measures it again), people of ordinary height where Human3.6M's cameras look.
 DEFAULT_RANGE: Range = {'height': [0.2848, 0.638, 0.9492], 'hip_x': [-0.4728, 0.0617, 0.5551],
                         'hip_y': [-0.3863, -0.1787, 0.246]}
 
 _ELBOWS, _WRISTS, _SHOULDERS, _KNEES, _FEET, _HIPS = (11, 14), (12, 15), (10, 13), (2, 5), (3, 6), (1, 4)
-_UNSURE = 0.3  # a score below which a detector mostly guesses, of those that it does give
+_UNSURE = 0.3  # a score below which a detector mostly guesses
 _WIDE = 1.34  # width to height; Human3.6M's images are square
 _SOME = 0.05  # share of a clip's frames from which something is worth a warning
 
@@ -50,7 +50,7 @@ def center_crop(keypoints: np.ndarray, seen: Range) -> np.ndarray:
 
 
 def image_warnings(size: tuple[int, int], cropped: bool) -> list[str]:
-    """What to say of an image of this width and height."""
+    """Warnings about an image of this width and height."""
     width, height = size
     if cropped or width / height < _WIDE:
         return []
@@ -59,38 +59,38 @@ def image_warnings(size: tuple[int, int], cropped: bool) -> list[str]:
 
 
 def track_warnings(track: Track, size: tuple[int, int], seen: Range, cropped: bool) -> list[str]:
-    """What to say of a person whose result will be poor, with the numbers that tell why."""
-    told = _missing(track)
+    """Warnings about a person whose result will be poor, with numbers."""
+    found = _missing(track)
     there = np.isfinite(track.keypoints).all(-1)
     if there.any():
         outside = there & ((track.keypoints < -1) | (track.keypoints > np.array(size) + 1)).any(-1)
         if outside.any():
-            told.append(f'{100 * outside.sum() / there.sum():.1f}% of the joints lie outside the image '
-                        f'({size[0]}x{size[1]}), in {outside.any(1).sum()} frames: is that its size?')
+            found.append(f'{100 * outside.sum() / there.sum():.1f}% of the joints lie outside the image '
+                         f'({size[0]}x{size[1]}), in {outside.any(1).sum()} frames: is that its size?')
     if track.complete.any() and not cropped:
-        told += _placed(normalize_screen(track.keypoints[track.complete], *size), seen)
-    return told
+        found += _placed(normalize_screen(track.keypoints[track.complete], *size), seen)
+    return found
 
 
 def _placed(keypoints: np.ndarray, seen: Range) -> list[str]:
-    told = []
+    found = []
     height = np.median(np.ptp(keypoints[..., 1], axis=1))
     low, _, high = seen['height']
     if not low <= height <= high:
-        told.append(f'the person is {height:.2f} high in an image that counts as 2 wide, and 98% of the training poses '
-                    f'were {low:.2f} to {high:.2f}: the pose will be poor; try --center_crop.')
+        found.append(f'the person is {height:.2f} high in an image that counts as 2 wide, and 98% of the training '
+                     f'poses were {low:.2f} to {high:.2f}: the pose will be poor; try --center_crop.')
     for axis, name in enumerate(('hip_x', 'hip_y')):
         low, _, high = seen[name]
         place = np.median(keypoints[:, HIP, axis])
         if not low <= place <= high:
-            told.append(f'the hip is at {"xy"[axis]} = {place:.2f}, and in 98% of the training poses it was between '
-                        f'{low:.2f} and {high:.2f} (0 is the middle of the image): the pose will be turned or poor; '
-                        f'try --center_crop.')
-    return told
+            found.append(f'the hip is at {"xy"[axis]} = {place:.2f}, and in 98% of the training poses it was between '
+                         f'{low:.2f} and {high:.2f} (0 is the middle of the image): the pose will be turned or poor; '
+                         f'try --center_crop.')
+    return found
 
 
 def _missing(track: Track) -> list[str]:
-    """Which parts of the body the detector has not seen, or only guessed."""
+    """Warnings about parts of the body that the detector has not found, or only guessed."""
     present = (track.scores > 0).any(1)
     if not present.any():
         return []
@@ -104,15 +104,16 @@ def _missing(track: Track) -> list[str]:
         part = share(*_HIPS, *_KNEES, *_FEET, *_WRISTS, *_ELBOWS)
         return [f'in {100 * part:.0f}% of {frames} frames only the face or the shoulders are detected (scores below '
                 f'{_UNSURE}): there is no pose to lift.']
-    told = []
+    found = []
     if share(*_KNEES, *_FEET) > _SOME:
-        told.append(f'in {100 * share(*_KNEES, *_FEET):.0f}% of {frames} frames only the upper body is detected (knees '
-                    f'and feet score below {_UNSURE}): the model needs the whole body, guessed legs bend the rest.')
+        found.append(f'in {100 * share(*_KNEES, *_FEET):.0f}% of {frames} frames only the upper body is detected '
+                     f'(knees and feet score below {_UNSURE}): the model needs the whole body, guessed legs bend the '
+                     f'rest.')
     if share(HEAD) > _SOME:
-        told.append(f'in {100 * share(HEAD):.0f}% of {frames} frames the head is not detected or unsure (score below '
-                    f'{_UNSURE}).')
+        found.append(f'in {100 * share(HEAD):.0f}% of {frames} frames the head is not detected or unsure (score below '
+                     f'{_UNSURE}).')
     empty = 1 - track.complete.mean()
     if empty > _SOME:
-        told.append(f'{100 * empty:.0f}% of its {len(track.frames)} frames lack joints and stay empty; a lower '
-                    f'--min_score or a higher --max_gap fills more.')
-    return told
+        found.append(f'{100 * empty:.0f}% of its {len(track.frames)} frames lack joints and stay empty; a lower '
+                     f'--min_score or a higher --max_gap fills more.')
+    return found

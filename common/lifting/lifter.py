@@ -19,7 +19,7 @@ from common.errors import UserError
 from common.geometry.camera import normalize_screen
 from common.inference import predict
 from common.lifting import framing
-from common.lifting.keypoints import JOINTS, TRAINED_ON, Layout, choose_layout, layout_named, to_h36m
+from common.lifting.layouts import JOINTS, TRAINED_ON, Layout, choose_layout, layout_named, to_h36m
 from models.folded import fold
 
 _CHUNK = 1 << 16  # poses lifted at a time, so that copies of them do not grow with the clip
@@ -70,7 +70,7 @@ class Lifter:
             keypoints: (J, 2 or 3) or (T, J, 2 or 3) pixels, y down; a third column (scores) is not used; a pose with a
                 NaN among the joints that count is not lifted.
             size: width and height of the image, pixels.
-            layout: a name of `keypoints.LAYOUTS`; may be left out where J decides it (25, 26 and 33 joints).
+            layout: a name of `layouts.LAYOUTS`; may be left out where J decides it (25, 26 and 33 joints).
             center_crop: frame the person as the training cameras would; over all T together.
         Returns:
             (16, 3) or (T, 16, 3) float32, metres from the hip; x right, y down, z forward. NaN where not lifted.

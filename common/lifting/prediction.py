@@ -14,12 +14,13 @@ from common.geometry.camera import normalize_screen
 from common.lifting import framing, lift_output, tracking
 from common.lifting.detections import read_detections
 from common.lifting.detector_mediapipe import DETECTORS, detect
-from common.lifting.keypoints import Layout, choose_layout
+from common.lifting.formats.people import Detections
+from common.lifting.layouts import Layout, choose_layout
 from common.lifting.lift_output import Lifted
 from common.lifting.lifter import AXES, AXES_UP, Lifter, turn_up, usual_pitch
-from common.lifting.mending import mend_swaps, smooth
-from common.lifting.people import Detections
 from common.lifting.placing import make_clip
+from common.lifting.smoothing import smooth
+from common.lifting.swaps import fix_swaps
 from common.lifting.tracking import Track
 from common.rendering import animation
 from common.rendering.video import VideoFrames
@@ -50,7 +51,7 @@ class Options:
     person: str = 'all'
     min_score: float = 0.1
     max_gap: int = 10
-    mend: bool = True
+    fix_swaps: bool = True
     center_crop: bool = False
     up: float | None = None
     smooth: bool = False
@@ -135,7 +136,7 @@ def _introduce(lifter: Lifter, detections: Detections, layout: Layout, size: tup
     how = {'recorded': 'as it records', 'given': 'as --trained_on says',
            'assumed': 'which is assumed, as it does not tell; else give --trained_on sh'}[lifter.told]
     print(f'{lifter.path}: {lifter.description}, trained on {basis}, {how}.')
-    if lifter.trained_on == 'sh' and layout.sources_sh is None and not layout.name.startswith('h36m'):
+    if lifter.trained_on == 'sh' and layout.spine_sh is None and not layout.name.startswith('h36m'):
         warn(f'models trained on Stacked Hourglass detections want thorax and upper neck for Spine and Thorax, which '
              f'{layout.name} does not have: a model trained on ground truth fits it better.')
     if note:
@@ -143,10 +144,10 @@ def _introduce(lifter: Lifter, detections: Detections, layout: Layout, size: tup
 
 
 def _lift(options: Options, lifter: Lifter, track: Track, size: tuple[int, int], fps: float) -> np.ndarray:
-    """Mend a track and lift it; gives (T, 16, 3) in camera axes."""
+    """Complete and lift a track: (T, 16, 3) in camera axes."""
     tracking.fill_gaps(track, options.max_gap)
-    if options.mend:
-        mend_swaps(track)
+    if options.fix_swaps:
+        fix_swaps(track)
     normalized = normalize_screen(track.keypoints, *size)
     if options.center_crop:
         normalized = framing.center_crop(normalized, lifter.range)
@@ -160,8 +161,8 @@ def _lift(options: Options, lifter: Lifter, track: Track, size: tuple[int, int],
           f'lifted' + (f', joints interpolated in {filled:,}' if filled else ''))
     legs, arms = track.swapped.sum(0)
     if legs or arms:
-        warn(f'track {track.name}: left and right were swapped, and are mended, in {legs} frames of the legs and '
-             f'{arms} of the arms, of {len(track.frames)}; --no_mend leaves them.')
+        warn(f'track {track.name}: left and right were swapped in {legs} frames of the legs and {arms} of the '
+             f'arms, of {len(track.frames)}, and were exchanged; --no_fix_swaps leaves them.')
     for sentence in framing.track_warnings(track, size, lifter.range, options.center_crop):
         warn(f'track {track.name}: {sentence}')
     return positions

@@ -15,13 +15,13 @@ from itertools import pairwise
 import numpy as np
 
 from common.errors import UserError, listing, warn
-from common.lifting.keypoints import JOINTS, Layout, to_h36m
-from common.lifting.people import Detections
+from common.lifting.formats.people import Detections
+from common.lifting.layouts import JOINTS, Layout, to_h36m
 
-MAX_ROWS = 2_000_000  # of all tracks together, which take 400 bytes each and more while they are worked on
+MAX_ROWS = 2_000_000  # of all tracks together; a row takes 400 bytes and more
 # Numbers of frames are claims: how many rows a few detections may make, and how many each further one.
 FREE_ROWS, ROWS_EACH = 10_000, 100
-MAX_COST = 1.2  # of a match: 1 - overlap + distance of the joints in sizes of the person; people apart have more
+MAX_COST = 1.2  # of a match: 1 - overlap + distance of the joints in sizes of the person; different people cost more
 
 
 @dataclass
@@ -34,7 +34,7 @@ class Track:
         keypoints: (T, 16, 2) pixels; NaN where a joint is missing.
         scores: (T, 16); 0 where a joint was not found.
         interpolated: (T, 16) whether a joint was put between its places before and after.
-        swapped: (T, 2) whether left and right of the legs, of the arms, were exchanged to mend the detector's mistake.
+        swapped: (T, 2) whether left and right of the legs, and of the arms, were exchanged.
         score: mean confidence of the detector in the person.
     """
 
@@ -48,12 +48,12 @@ class Track:
 
     @property
     def complete(self) -> np.ndarray:
-        """(T,) whether all joints are there, so that the pose can be lifted."""
+        """(T,) whether no joint is missing, so that the pose can be lifted."""
         return np.isfinite(self.keypoints).all((1, 2))
 
     @property
     def weight(self) -> float:
-        """How much of the clip this person is: frames by confidence by height in the image."""
+        """Prominence of the person: frames x confidence x height in the image."""
         if not self.complete.any():
             return 0.0
         height = np.median(np.ptp(self.keypoints[self.complete][..., 1], axis=1))
@@ -73,15 +73,15 @@ class _Seen:
 
 def make_tracks(detections: Detections, layout: Layout, trained_on: str = 'gt', min_score: float = 0.0,
                 max_lost: int = 15) -> list[Track]:
-    """Convert everybody to the 16 joints and find out who is who.
+    """The track of each person, in the 16 joints.
 
     Args:
         detections: in pixels.
         trained_on: 'gt' or 'sh', as for `to_h36m`.
         min_score: joints of a lower score count as missing.
-        max_lost: a person not seen for more frames than this is somebody new.
+        max_lost: a person not seen for more frames than this gets a new track.
     Raises:
-        UserError: a track spans more frames than can be meant.
+        UserError: a track spans far more frames than it has detections.
     """
     seen = _gather(detections, layout, trained_on, min_score)
     if detections.joined:
@@ -122,7 +122,7 @@ def _gather(detections: Detections, layout: Layout, trained_on: str, min_score: 
 
 
 def _step(frames: Sequence[int]) -> int:
-    """Every how many frames somebody looked: 5 for frames 0, 5, 10, 20."""
+    """Distance of the frames that were searched: 5 for frames 0, 5, 10, 20."""
     return math.gcd(*(after - before for before, after in pairwise(frames))) or 1
 
 
@@ -197,7 +197,7 @@ def _track(name: str, seen: _Seen, rows: list[int], step: int, first: int, last:
 
 
 def fill_gaps(track: Track, max_gap: int) -> None:
-    """Put missing joints on a line between their places before and after, over gaps of at most `max_gap` frames."""
+    """Interpolate missing joints over gaps of at most `max_gap` frames."""
     rows = np.arange(len(track.frames))
     for joint in range(JOINTS):
         there = np.isfinite(track.keypoints[:, joint]).all(-1)

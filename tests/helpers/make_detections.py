@@ -8,7 +8,7 @@ import numpy as np
 from common.datasets import h36m
 from common.files import npz
 from common.geometry.camera import image_coordinates, project, world_to_camera
-from common.lifting.keypoints import JOINTS, LAYOUTS
+from common.lifting.layouts import JOINTS, LAYOUTS
 
 # Nose, left and right eye, left and right ear: metres forward, left and up from the top of an adult's head.
 FACE = np.array([(0.11, 0, -0.15), (0.09, 0.032, -0.11), (0.09, -0.032, -0.11), (0, 0.075, -0.13), (0, -0.075, -0.13)])
@@ -52,7 +52,7 @@ def spread(poses, name, trained_on='gt'):
     Head is exact too, unless there is a face, (T, 21, 2), on which eyes and ears lie where they are.
     """
     layout = LAYOUTS[name]
-    sources = layout.sources_for(trained_on)
+    sources = layout.sources(trained_on)
     poses, face = poses[:, :JOINTS], poses[:, JOINTS:]
     made = np.repeat(poses.mean(1, keepdims=True), layout.joints, axis=1)
     exact = [joint for joint, parts in enumerate(sources) if len(parts) == 1]
@@ -63,14 +63,14 @@ def spread(poses, name, trained_on='gt'):
         if len(parts) == 2 and not set(parts) & own:
             for part, aside in zip(parts, (-7.0, 7.0)):
                 made[:, part] = poses[:, joint] + (aside, 0.0)
-    if layout.nose is not None:  # the Head is raised by as much as the eyes lie above the nose
+    if layout.raised_over:  # the Head is raised by as much as the eyes lie above the nose
         eyes = sources[9]
-        made[:, layout.nose] = poses[:, 9] + (0.0, 30.0)
+        made[:, layout.joint_names.index(layout.raised_over)] = poses[:, 9] + (0.0, 30.0)
         made[:, list(eyes), 1] = poses[:, 9, None, 1] + 15.0
     if face.size and len(sources[9]) == 2:
         made[:, sources[9]] = face[:, EARS if name == 'mediapipe33' else EYES]
-        if layout.nose is not None:
-            made[:, layout.nose] = face[:, NOSE]
+        if layout.raised_over:
+            made[:, layout.joint_names.index(layout.raised_over)] = face[:, NOSE]
     return made
 
 

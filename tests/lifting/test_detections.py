@@ -90,7 +90,7 @@ def test_missing_joints_are_marked_and_not_believed(tmp_path, walker):
 
 
 @pytest.mark.parametrize('format, scale, shift, word', [('coco', 1, 0, '0 to 1'), ('openpose', 2, -1, '-1 to 1')])
-def test_normalised_coordinates_become_pixels_and_are_told(tmp_path, walker, format, scale, shift, word):
+def test_normalised_coordinates_become_pixels_and_that_is_said(tmp_path, walker, format, scale, shift, word):
     layout = 'body25' if format == 'openpose' else 'coco17'
     joints = spread(walker, layout)
     joints[:, 0] = 20.0  # something near a corner, as there is in a whole clip
@@ -162,7 +162,7 @@ def test_damaged_json_gets_one_sentence(tmp_path, content, sentence):
 
 @pytest.mark.parametrize('part', ['[],', '{},', '{"a":1},', '1,', '"a",', '[[[[]]]],', '1.5,'])
 def test_json_that_grows_is_refused_before_it_has_grown(tmp_path, part, monkeypatch):
-    """What is let through takes no more than was reckoned."""
+    """What is let through takes no more than was estimated."""
     text = '[' + 100_000 * part + '0]'
     tracemalloc.start()
     content = json.loads(text)
@@ -204,7 +204,7 @@ def test_wrong_files_and_folders_get_one_sentence(tmp_path, walker):
     coco = write(tmp_path, 'coco', [spread(walker, 'coco17')])
     empty = tmp_path / 'empty'
     empty.mkdir()
-    cases = [(tmp_path / 'none.json', None, 'is not there'), (empty, None, 'has no .json files'),
+    cases = [(tmp_path / 'none.json', None, 'is missing'), (empty, None, 'has no .json files'),
              (coco, 'openpose', 'not a usable openpose file'), (coco, 'detectron2', 'not a readable .npz'),
              (tmp_path, None, 'give the file instead of the folder')]
     (tmp_path / 'x.npy').write_bytes(b'\x93NUMPY')

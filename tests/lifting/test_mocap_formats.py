@@ -12,7 +12,7 @@ from common import checkpoint, inference
 from common.datasets import h36m
 from common.files import npz
 from common.geometry.camera import image_coordinates, project, world_to_camera
-from common.lifting.keypoints import LAYOUTS
+from common.lifting.layouts import LAYOUTS
 from tests.conftest import ROOT
 from tests.helpers.make_detections import COCO_LIKE, FORMATS, spread, with_face, write
 
@@ -44,7 +44,7 @@ def test_the_documentation_states_an_error_for_every_layout():
 
 
 def flags(format, name):
-    """What tells the layout where neither the number of joints nor the format does."""
+    """The flags that name the layout where neither the number of joints nor the format does."""
     recognised = name in ('body25', 'mediapipe33', 'halpe26') or (name == 'coco17' and format in COCO_LIKE + IMAGES)
     return () if recognised else ('--layout', name)
 

@@ -5,9 +5,10 @@ import pytest
 
 from common.errors import UserError
 from common.geometry.camera import image_coordinates
-from common.lifting.keypoints import ARMS, LAYOUTS, LEGS
-from common.lifting.mending import OneEuro, mend_swaps, smooth
-from common.lifting.people import Detections, Person
+from common.lifting.formats.people import Detections, Person
+from common.lifting.layouts import ARMS, LAYOUTS, LEGS
+from common.lifting.smoothing import OneEuro, smooth
+from common.lifting.swaps import fix_swaps
 from common.lifting.tracking import Track, choose, fill_gaps, make_tracks
 from tests.helpers.make_detections import demo_walking
 
@@ -34,7 +35,7 @@ def track_of(keypoints):
                  np.zeros((count, 2), bool))
 
 
-def test_people_are_told_apart_whatever_their_order(walking, rng):
+def test_people_are_kept_apart_whatever_their_order(walking, rng):
     other = walking[::-1] + (400, 30)
     frames = {}
     for frame in range(len(walking)):
@@ -123,13 +124,13 @@ def test_the_best_person_is_there_longer(walking):
 
 
 @pytest.mark.parametrize('group', [0, 1])
-def test_swapped_sides_are_found_mended_and_counted(walking, group):
+def test_swapped_sides_are_found_exchanged_and_counted(walking, group):
     right, left = (list(side) for side in zip(*(LEGS, ARMS)[group]))
     swapped = walking.copy()
     rows = np.arange(12, 20)
     swapped[rows[:, None], right + left] = swapped[rows[:, None], left + right]
     track = track_of(swapped)
-    mend_swaps(track)
+    fix_swaps(track)
     np.testing.assert_array_equal(track.keypoints, walking)
     assert np.flatnonzero(track.swapped[:, group]).tolist() == rows.tolist() and not track.swapped[:, 1 - group].any()
 
@@ -140,20 +141,20 @@ def test_motion_without_swaps_is_left_alone(shared):
     for action, views in load_keypoints(dataset, 'gt', str(shared('mocap')))['S9'].items():
         for view in views:
             track = track_of(image_coordinates(view.astype(float), 1000, 1000))
-            mend_swaps(track)
+            fix_swaps(track)
             assert not track.swapped.any(), action
 
 
-def test_mending_looks_past_missing_joints_and_short_tracks(walking):
+def test_swaps_are_searched_past_missing_joints_and_short_tracks(walking):
     gappy = walking.copy()
     gappy[10:13, 3] = np.nan
     gappy[20] = np.nan
     track = track_of(gappy)
-    mend_swaps(track)
+    fix_swaps(track)
     np.testing.assert_array_equal(track.keypoints, gappy)
     for count in range(4):
-        mend_swaps(track_of(walking[:count]))
-    mend_swaps(track_of(np.full((9, 16, 2), np.nan)))
+        fix_swaps(track_of(walking[:count]))
+    fix_swaps(track_of(np.full((9, 16, 2), np.nan)))
 
 
 def test_one_euro_calms_rest_and_follows_motion(rng):
@@ -166,7 +167,7 @@ def test_one_euro_calms_rest_and_follows_motion(rng):
     np.testing.assert_allclose(smooth(rest @ turn, 50), smooth(rest, 50) @ turn, atol=1e-12)
 
 
-def test_one_euro_starts_anew_after_a_gap():
+def test_one_euro_starts_again_after_a_gap():
     values = np.zeros((6, 16, 3))
     values[4:] = 5
     values[3] = np.nan

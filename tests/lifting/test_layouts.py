@@ -5,7 +5,7 @@ import pytest
 
 from common.datasets import h36m
 from common.errors import UserError
-from common.lifting.keypoints import ARMS, HEAD, HIP, LAYOUTS, LEGS, SPINE, THORAX, choose_layout, to_h36m
+from common.lifting.layouts import ARMS, HEAD, HIP, LAYOUTS, LEGS, SPINE, THORAX, choose_layout, to_h36m
 from tests.helpers.make_detections import spread
 
 LIMBS = [joint for pair in LEGS + ARMS for joint in pair]
@@ -33,7 +33,7 @@ def test_limbs_come_back_exactly_through_every_layout(rng, name, trained_on):
 
 
 def numbered(count):
-    """(J, 2): joint n lies at (n, 100 n), so that a mean tells of what it is."""
+    """(J, 2): joint n lies at (n, 100 n), so that a mean shows its joints."""
     return np.arange(count)[:, None] * np.array([1.0, 100.0])
 
 
@@ -41,7 +41,7 @@ def numbered(count):
     ('coco17', 11.5, 8.5, 5.5, None), ('body25', 8, 4.5, 1, 15.5), ('mediapipe33', 23.5, 17.5, 11.5, 7.5),
     ('halpe26', 19, 18.5, 18, 17), ('mpii16', 6, 7.5, 7, 9), ('h36m17', 0, 7, 8, 10), ('h36m16', 0, 7, 8, 9),
 ])
-def test_middle_joints_are_what_the_table_of_layouts_says(name, hip, spine, thorax, head):
+def test_middle_joints_are_what_the_table_of_layouts_states(name, hip, spine, thorax, head):
     made = convert(numbered(LAYOUTS[name].joints), name)
     assert made[HIP, 0] == hip and made[SPINE, 0] == spine and made[THORAX, 0] == thorax
     if head is None:  # the eyes' height raised by as much as they lie above the nose

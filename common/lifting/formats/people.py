@@ -1,4 +1,4 @@
-"""People found in frames: what every reader of detections gives, whatever wrote the file."""
+"""People found in frames: what every reader of detections returns, whatever wrote the file."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Person:
 
     Attributes:
         keypoints: (J, 2) pixels, y down; NaN where a joint was not found.
-        scores: (J,) the detector's confidence in each; 1 where it tells none.
+        scores: (J,) the detector's confidence in each; 1 where the file has none.
         score: the detector's confidence in the person.
-        track: who it is, where the file tells.
+        track: the file's identifier, where it has one.
     """
 
     keypoints: np.ndarray
@@ -36,11 +36,10 @@ class Detections:
     """The people of a clip.
 
     Attributes:
-        path: where they come from.
-        format: of the file.
+        path, format: of the file.
         people: {frame: its people}, in the order of frames.
-        layout: what the format implies, if it does.
-        size: width and height of the image, where the file tells them.
+        layout: implied by the format, where it implies one.
+        size: width and height of the image, where the file has them.
         joined: each frame has one person, always the same: there is nothing to match.
     """
 
@@ -56,10 +55,10 @@ class Detections:
         return next(len(who.keypoints) for everybody in self.people.values() for who in everybody)
 
     def scaled(self, size: tuple[int, int]) -> tuple[Detections, str | None]:
-        """In pixels, where the detector wrote fractions of the image; and a sentence that says so.
+        """The same in pixels, where the detector wrote fractions of the image; and a sentence about it.
 
         Raises:
-            UserError: it wrote something else than pixels or fractions.
+            UserError: the coordinates are neither pixels nor fractions.
         """
         points = np.concatenate([who.keypoints for everybody in self.people.values() for who in everybody])
         points = points[np.isfinite(points).all(-1)]
@@ -78,10 +77,10 @@ class Detections:
 
 
 def person(points: np.ndarray, scores: np.ndarray | None, track: Any, score: Any, where: str) -> Person:
-    """Check somebody's joints; what is not finite, has no score or lies at the very corner (0, 0) counts as missing.
+    """A person of checked joints; what is not finite, has no score or lies at the very corner (0, 0) is missing.
 
     Raises:
-        ValueError: they are no joints.
+        ValueError: these are no joints.
     """
     if points.ndim != 2 or points.shape[1] not in (2, 3) or not len(points):
         raise ValueError(f'{where} has keypoints of shape {points.shape} instead of (joints, 2)')

@@ -1,12 +1,10 @@
-"""Mends what detectors do to a track over time: left and right swapped for a while, and jitter."""
+"""Left/right swaps: finds the frames in which a detector has exchanged left and right, and exchanges them back."""
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
-from common.lifting.keypoints import ARMS, LEGS
+from common.lifting.layouts import ARMS, LEGS
 from common.lifting.tracking import Track
 
 # All in heights of the person. A change between swapped and not must save this much of the joints' acceleration: the
@@ -14,16 +12,16 @@ from common.lifting.tracking import Track
 CHANGE_COST = 0.3
 SWAPPED_COST = 0.002  # a frame: the detector is right more often than not
 TWIST_COST = 0.5  # a frame, times the width of hips or shoulders: of hips that face the other way than the shoulders
-SHORTEST = 5  # frames, below which there is no motion to judge by
+SHORTEST = 5  # frames; fewer have no motion to decide by
 
 
-def mend_swaps(track: Track) -> None:
+def fix_swaps(track: Track) -> None:
     """Exchange left and right of the legs, and of the arms, in the frames in which the detector has swapped them.
 
     Of all ways to call the legs and the arms of each frame swapped or not, the one is taken in which the joints move
     most evenly (least sum of the lengths of their accelerations) and the trunk is not twisted by half a turn, by
     dynamic programming over pairs of frames. What is swapped for more than half of the track is taken to be right:
-    nothing in the motion tells.
+    the motion cannot show it.
     """
     if len(track.frames) < SHORTEST or not track.complete.any():
         return
@@ -36,12 +34,6 @@ def mend_swaps(track: Track) -> None:
         for values in (track.keypoints, track.scores, track.interpolated):
             values[rows[:, None], right + left] = values[rows[:, None], left + right]
         track.swapped[rows, group] = True
-
-
-def runs(there: np.ndarray) -> list[tuple[int, int]]:
-    """(start, end) of every unbroken stretch of True."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], there, [False]]).astype(np.int8)))
-    return list(zip(edges[::2].tolist(), edges[1::2].tolist()))
 
 
 def _bends(right: np.ndarray, left: np.ndarray) -> np.ndarray:
@@ -59,7 +51,7 @@ def _bends(right: np.ndarray, left: np.ndarray) -> np.ndarray:
 
 
 def _twist(points: np.ndarray) -> np.ndarray:
-    """(T, 2) how much hips and shoulders face opposite ways, if both or none are swapped (0) or one of them is (1)."""
+    """(T, 2) how much hips and shoulders face opposite ways, if both or none are swapped (0), and if one is (1)."""
     hips, shoulders = (points[:, pairs[0][1]] - points[:, pairs[0][0]] for pairs in (LEGS, ARMS))
     lengths = np.stack([np.linalg.norm(hips, axis=-1), np.linalg.norm(shoulders, axis=-1)])
     along = (hips * shoulders).sum(-1) / np.maximum(lengths.max(0), 1e-6)  # the cosine times the shorter of them
@@ -86,52 +78,3 @@ def _best_states(legs: np.ndarray, arms: np.ndarray, twist: np.ndarray) -> np.nd
         middle, after = int(back[time, middle, after]), middle
         path[time] = middle
     return np.array(pairs, bool)[path]
-
-
-class OneEuro:
-    """The One-Euro filter (Casiez et al., CHI 2012): a low-pass whose cutoff rises with the speed of the joint.
-
-    The speed is that of the joint in space rather than of each coordinate, so that turning the axes changes nothing.
-
-    Args:
-        min_cutoff: Hz, of a joint at rest; lower is smoother and lags more.
-        beta: how many Hz the cutoff rises for each unit of length a second.
-        derivative_cutoff: Hz, of the speed itself.
-    """
-
-    def __init__(self, min_cutoff: float = 1.5, beta: float = 3.0, derivative_cutoff: float = 1.0) -> None:
-        self.min_cutoff, self.beta, self.derivative_cutoff = min_cutoff, beta, derivative_cutoff
-        self.reset()
-
-    def reset(self) -> None:
-        """Forget what came before: the next value is passed on as it is."""
-        self._value: np.ndarray | None = None
-        self._speed: np.ndarray | float = 0.0
-
-    def __call__(self, value: np.ndarray, seconds: float) -> np.ndarray:
-        """Filter the next (J, D) values, `seconds` after the last ones."""
-        if self._value is None:
-            self._value = np.array(value, np.float64)
-            self._speed = np.zeros_like(self._value)
-            return self._value
-        speed = (value - self._value) / seconds
-        self._speed = self._speed + _share(self.derivative_cutoff, seconds) * (speed - self._speed)
-        cutoff = self.min_cutoff + self.beta * np.linalg.norm(self._speed, axis=-1, keepdims=True)
-        self._value = self._value + _share(cutoff, seconds) * (value - self._value)
-        return self._value
-
-
-def _share(cutoff, seconds):
-    """How far a low-pass of this cutoff goes toward a new value."""
-    return 1 / (1 + 1 / (2 * math.pi * cutoff * seconds))
-
-
-def smooth(positions: np.ndarray, fps: float, min_cutoff: float = 1.5, beta: float = 3.0) -> np.ndarray:
-    """Filter a track's positions (T, J, D) with `OneEuro`, starting anew after every gap (NaN)."""
-    smoothed = positions.copy()
-    there = np.isfinite(positions).all((1, 2))
-    for start, end in runs(there):
-        euro = OneEuro(min_cutoff, beta)
-        for row in range(start, end):
-            smoothed[row] = euro(positions[row], 1 / fps)
-    return smoothed

@@ -1,0 +1,7 @@
+"""The files of 2D detectors. `FORMATS` is the only list of them; a new format is one module and one entry here."""
+
+from common.lifting.formats import arrays, coco, mmpose, openpose, ultralytics
+from common.lifting.formats.format import Format
+
+FORMATS: dict[str, Format] = {format.name: format for format in (
+    *coco.FORMATS, *openpose.FORMATS, *mmpose.FORMATS, *ultralytics.FORMATS, *arrays.FORMATS)}

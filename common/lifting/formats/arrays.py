@@ -1,0 +1,128 @@
+"""Detections that are arrays: both kinds of VideoPose3D's `.npz`, and plain `.npy` and `.npz`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from common.errors import listing
+from common.lifting.formats.format import ARRAYS, Format, Found, Seen
+from common.lifting.formats.people import person
+
+NAMES = ('keypoints_2d', 'keypoints', 'positions_2d')  # of the array in a plain .npz that holds several
+_MAX_SIDE = 100_000  # pixels
+
+
+def _is_videopose3d(content: Any) -> bool:
+    return isinstance(content.get('positions_2d'), dict)
+
+
+def _videopose3d(content: dict[str, Any]) -> dict[str, Found]:
+    tree = content.get('positions_2d')
+    if not isinstance(tree, dict) or not all(isinstance(actions, dict) for actions in tree.values()):
+        raise ValueError('positions_2d is not a dict of videos')
+    meta = content.get('metadata')
+    meta = meta if isinstance(meta, dict) else {}
+    sizes = meta.get('video_metadata')
+    found = {}
+    for video, actions in tree.items():
+        layout = 'coco17' if 'custom' in actions or meta.get('layout_name') == 'coco' else None
+        for action, views in actions.items():
+            for index, view in enumerate(views if isinstance(views, list | tuple | np.ndarray) else ()):
+                name = '/'.join([str(video), *([] if action == 'custom' else [str(action)]),
+                                 *([str(index)] if len(views) > 1 else [])])
+                size = _size(sizes.get(video)) if isinstance(sizes, dict) else None
+                found[name] = Found(_one_person(view, None), layout, size, joined=True)
+    return found
+
+
+def _is_detectron2(content: Any) -> bool:
+    return {'boxes', 'keypoints'} <= content.keys()
+
+
+def _detectron2(content: dict[str, Any]) -> Found:
+    for name in ('boxes', 'keypoints'):
+        if name not in content:
+            raise ValueError(f'it has no entry {name}')
+    boxes, keypoints = (_frames(content[name], name) for name in ('boxes', 'keypoints'))
+    if len(boxes) != len(keypoints):
+        raise ValueError(f'it has boxes of {len(boxes)} and keypoints of {len(keypoints)} frames')
+    people: list[Seen] = []
+    for frame, (found, joints) in enumerate(zip(boxes, keypoints)):
+        where = f'frame {frame}'
+        if len(found) != len(joints) or (len(joints) and (joints.ndim != 3 or joints.shape[1] != 4)) \
+                or (len(found) and (found.ndim != 2 or found.shape[1] != 5)):
+            raise ValueError(f'{where} has boxes {found.shape} and keypoints {joints.shape} instead of (N, 5) and '
+                             f'(N, 4, 17)')
+        people.append((frame, None))
+        people += [(frame, person(points[:2].T, points[3], None, float(box[4]), f'person {index} of {where}'))
+                   for index, (box, points) in enumerate(zip(found, joints))]
+    return Found(people, 'coco17', _size(content.get('metadata')))
+
+
+def _frames(entry: Any, name: str) -> list[np.ndarray]:
+    """Each frame's entry for the class of people: an array, or an empty list where nobody is."""
+    frames = []
+    if not isinstance(entry, list | tuple | np.ndarray) or (isinstance(entry, np.ndarray) and not entry.ndim):
+        raise ValueError(f'{name} is not a list of frames')
+    for index, frame in enumerate(entry):
+        if not isinstance(frame, list | tuple | np.ndarray) or len(frame) < 2:
+            raise ValueError(f'{name} of frame {index} are not lists for two classes')
+        try:
+            array = np.array(frame[1], np.float64)
+        except (ValueError, TypeError):
+            array = np.array(np.nan)
+        if not array.ndim:
+            raise ValueError(f'{name} of frame {index} are not lists of numbers')
+        frames.append(array)
+    return frames
+
+
+def _plain(content: dict[str, Any]) -> Found:
+    names = [name for name in NAMES if name in content][:1] or list(content)
+    if len(names) != 1:
+        raise ValueError(f'it has the entries {listing(content) or "none"}; call the one with the keypoints {NAMES[1]}')
+    array, scores, frames = (content.get(name) for name in (names[0], 'scores', 'frames'))
+    if not isinstance(array, np.ndarray):
+        raise ValueError(f'{names[0]} is a {type(array).__name__} instead of an array')
+    joints = content.get('joint_names')
+    own = isinstance(joints, np.ndarray) and joints.shape == (16,) and joints[7] == 'Spine'  # written by predict.py
+    known = isinstance(frames, np.ndarray) and frames.dtype.kind in 'iu' and frames.shape == (len(array),) \
+        and len(frames) and frames.min() >= 0 and (np.diff(frames) > 0).all()
+    people = _one_person(array, scores if isinstance(scores, np.ndarray) else None, frames if known else None)
+    return Found(people, 'h36m16' if own else None, joined=True)
+
+
+def _one_person(array: Any, scores: np.ndarray | None, frames: np.ndarray | None = None) -> Iterator[Seen]:
+    """Somebody's (T, J, 2 or 3), or (J, 2 or 3) of a single frame."""
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in 'fiu':
+        raise ValueError('the keypoints are not an array of numbers')
+    if array.ndim == 2:
+        array = array[None]
+    if array.ndim != 3 or array.shape[2] not in (2, 3) or not array.size:
+        raise ValueError(f'the keypoints are {array.shape} instead of (frames, joints, 2 or 3)')
+    array = array.astype(np.float64)
+    if scores is not None:
+        if scores.shape != array.shape[:2] or scores.dtype.kind not in 'fiu':
+            raise ValueError(f'the scores are {scores.dtype} {scores.shape} for keypoints {array.shape}')
+        scores = scores.astype(np.float64)
+    for index, points in enumerate(array):
+        who = person(points, None if scores is None else scores[index], None, None, f'frame {index}')
+        yield index if frames is None else int(frames[index]), who if np.isfinite(who.keypoints).any() else None
+
+
+def _size(meta: Any) -> tuple[int, int] | None:
+    """Width and height in a dict {w, h}."""
+    if not isinstance(meta, dict):
+        return None
+    sides: list[Any] = [meta.get(side) for side in ('w', 'h')]
+    if not all(isinstance(side, int | np.integer) and 0 < side <= _MAX_SIDE for side in sides):
+        raise ValueError(f'its image size is {listing(sides)}')
+    return int(sides[0]), int(sides[1])
+
+
+FORMATS = (Format('videopose3d', _is_videopose3d, _videopose3d, ARRAYS),
+           Format('detectron2', _is_detectron2, _detectron2, ARRAYS),
+           Format('array', lambda content: True, _plain, ARRAYS))

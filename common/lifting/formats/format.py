@@ -1,0 +1,101 @@
+"""What a format of detector files is, and what all parsers of JSON need."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from common.lifting.formats.people import Person, numbers, person
+
+FrameName = int | str | None  # None: the whole file is one frame
+Seen = tuple[FrameName, Person | None]  # None: the frame was searched and has nobody
+ARRAYS, JSON = ('.npz', '.npy'), ('.json',)
+
+
+@dataclass(frozen=True)
+class Found:
+    """The people in a file, or in one sequence of it, frames named as the file names them.
+
+    Attributes:
+        people: may be an iterator, which raises ValueError where the file is damaged.
+        layout: implied by the format, where it implies one.
+        size: width and height of the image, pixels.
+        joined: each frame has one person, always the same.
+    """
+
+    people: Iterable[Seen]
+    layout: str | None = None
+    size: tuple[int, int] | None = None
+    joined: bool = False
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format of detector files.
+
+    Attributes:
+        recognise: whether the content of a file is of this format; it may look at the first entry only.
+        parse: content to `Found`, or to {sequence: Found} of a file that holds several; ValueError: not usable.
+        suffixes: of its files; content is JSON values, or {name: array} of `.npz` and `.npy`.
+        frame_files: the detector writes a file for each frame.
+    """
+
+    name: str
+    recognise: Callable[[Any], bool]
+    parse: Callable[[Any], Found | dict[str, Found]]
+    suffixes: tuple[str, ...] = JSON
+    frame_files: bool = False
+
+
+def first_entry(content: Any) -> dict:
+    """The first object in (nested) lists, which may begin with empty ones; {} without any."""
+    while isinstance(content, list) and content:
+        content = next((entry for entry in content if entry not in ([], None)), None)
+    return content if isinstance(content, dict) else {}
+
+
+def entries(content: Any, what: str) -> list[dict]:
+    """The content, checked to be a list of objects."""
+    if not isinstance(content, list):
+        raise ValueError(f'{what} must be a list, not {kind(content)}')
+    for index, entry in enumerate(content):
+        if not isinstance(entry, dict):
+            raise ValueError(f'entry {index} of {what} must be an object, not {kind(entry)}')
+    return content
+
+
+def get(entry: dict, key: str, where: str, kinds: type | tuple[type, ...]) -> Any:
+    """An entry's value, checked to be of one of the kinds."""
+    if key not in entry:
+        raise ValueError(f'{where} has no {key}')
+    if not isinstance(entry[key], kinds) or isinstance(entry[key], bool):
+        raise ValueError(f'{where}: {key} cannot be {kind(entry[key])}')
+    return entry[key]
+
+
+def kind(value: Any) -> str:
+    """What a JSON value is, in words."""
+    return {dict: 'an object', list: 'a list', str: 'a text', bool: 'true or false', int: 'a number', float: 'a number',
+            type(None): 'null'}.get(type(value), type(value).__name__)
+
+
+def flat_person(values: Any, where: str, track: Any = None, score: Any = None) -> Person:
+    """A person of x, y, score in a row."""
+    flat = numbers(values, where)
+    if flat.ndim != 1 or len(flat) % 3:
+        raise ValueError(f'{where} has {flat.size} numbers, which are not x, y and score of some joints')
+    joints = flat.reshape(-1, 3)
+    return person(joints[:, :2], joints[:, 2], track, score, where)
+
+
+def lists_of_frames(content: list, parse: Callable[[Any], Found]) -> list[Seen]:
+    """The people of a list with a list for each frame, numbered from 0."""
+    found: list[Seen] = []
+    for frame, people in enumerate(content):
+        found.append((frame, None))
+        try:
+            found += [(frame, who) for _, who in parse(people).people] if people else []
+        except ValueError as error:
+            raise ValueError(f'frame {frame}: {error}') from error
+    return found
