@@ -8,11 +8,41 @@ import torch
 from torch import Tensor, nn
 
 from common.geometry.mirror import Mirror
-from common.threads import over_parts
+from common.threads import map_over_threads
 from models.folded import fold
 
-GPU_BATCH, CPU_BATCH = 8192, 256  # poses at a time; on a CPU a folded network says
-CPU_PART = 1 << 11  # poses that a thread predicts before it takes their errors: memory stays flat
+CPU_SLICE = 2048  # poses predicted by a thread at a time, so that memory stays flat
+CPU_BATCH, GPU_BATCH = 256, 8192  # poses in a forward pass; a folded network names its own CPU_BATCH
+
+
+class Predictor:
+    """A network prepared for inference: `predictor(keypoints)` is its prediction relative to the hip.
+
+    Args:
+        model: any network (B, J, 2) -> (B, J, 3), on its device. It is set to evaluation mode.
+        device: where the keypoints are.
+        batch_size: poses in a forward pass; None for what suits the network and the device.
+        mirror: averages the predictions for each pose and for its mirror image, mirrored back.
+    """
+
+    def __init__(self, model: nn.Module, device: torch.device, batch_size: int | None = None,
+                 mirror: Mirror | None = None) -> None:
+        self.network, self.mirror = fold(model.eval()), mirror
+        suited = getattr(self.network, 'CPU_BATCH', CPU_BATCH) if device.type == 'cpu' else GPU_BATCH
+        self.batch_size: int = batch_size or suited
+        self.slice_size = batch_size or max(suited, CPU_SLICE)
+
+    @torch.inference_mode()
+    def __call__(self, keypoints: Tensor) -> Tensor:
+        """Lift (N, J, 2) to (N, J, 3), batch by batch."""
+        positions = keypoints.new_empty(*keypoints.shape[:2], 3)
+        for start in range(0, len(keypoints), self.batch_size):
+            given = keypoints[start:start + self.batch_size]
+            predicted = self.network(given)
+            if self.mirror is not None:
+                predicted = (predicted + self.mirror(self.network(self.mirror(given)))) / 2
+            torch.sub(predicted, predicted[:, :1], out=positions[start:start + self.batch_size])
+        return positions
 
 
 def predict(model: nn.Module, keypoints: Tensor, batch_size: int | None = None,
@@ -20,36 +50,19 @@ def predict(model: nn.Module, keypoints: Tensor, batch_size: int | None = None,
     """Lift poses, relative to the hip.
 
     Args:
+        model, batch_size, mirror: as of `Predictor`.
         keypoints: (N, J, 2) normalised image coordinates, on the model's device.
-        batch_size: poses at a time; None for what suits the device.
         report: called with the number of poses done.
-        mirror: makes the answer the mean of that for the pose and of that for its mirror image, mirrored back.
     Returns:
         (N, J, 3) metres in camera axes (x right, y down, z forward), the hip at the origin.
     """
-    folded = fold(model.eval())
-    size = batch_size or batch_size_of(folded, keypoints.device)
+    predictor = Predictor(model, keypoints.device, batch_size, mirror)
     positions = keypoints.new_empty(*keypoints.shape[:2], 3)
 
-    def lift_part(part: slice) -> None:
-        lift(folded, keypoints[part], positions[part], size, mirror)
+    def lift(part: slice) -> None:
+        positions[part] = predictor(keypoints[part])
 
-    for done, _ in over_parts(lift_part, len(keypoints), batch_size or max(size, CPU_PART), keypoints.device):
+    for done, _ in map_over_threads(lift, len(keypoints), predictor.slice_size, keypoints.device):
         if report:
             report(done)
     return positions
-
-
-@torch.inference_mode()
-def lift(folded: nn.Module, keypoints: Tensor, positions: Tensor, batch_size: int, mirror: Mirror | None) -> None:
-    """Lift poses into `positions`."""
-    for start in range(0, len(keypoints), batch_size):
-        given = keypoints[start:start + batch_size]
-        predicted = folded(given)
-        if mirror is not None:
-            predicted = (predicted + mirror(folded(mirror(given)))) / 2
-        torch.sub(predicted, predicted[:, :1], out=positions[start:start + batch_size])
-
-
-def batch_size_of(folded: nn.Module, device: torch.device) -> int:
-    return int(getattr(folded, 'CPU_BATCH', CPU_BATCH)) if device.type == 'cpu' else GPU_BATCH

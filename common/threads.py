@@ -1,7 +1,7 @@
-"""Work on the poses of a set part by part, a part on each core.
+"""A function mapped over slices of a set of poses, one slice a core.
 
-Within an operation on a few hundred poses PyTorch's threads wait for each other and fetch what another core has made;
-over whole parts they need not.
+Within an operation on a few hundred poses PyTorch's threads wait for each other and fetch what another core has
+computed. Whole slices have no such costs.
 """
 
 from __future__ import annotations
@@ -17,33 +17,33 @@ import torch
 
 Result = TypeVar('Result')
 
-_LEAST = 64  # poses worth a thread
+_POSES_A_THREAD = 64  # fewer are not worth a thread
 
 
-def over_parts(work: Callable[[slice], Result], count: int, most: int,
-               device: torch.device) -> Iterator[tuple[int, Result]]:
-    """Do a work on the parts of `count` poses: on a CPU on as many threads as PyTorch has, else one after the other.
+def map_over_threads(function: Callable[[slice], Result], count: int, most: int,
+                     device: torch.device) -> Iterator[tuple[int, Result]]:
+    """Yield (poses done so far, result) for one slice of `count` poses after the other, in order.
+
+    On a CPU as many slices run at a time as PyTorch has threads, each with one thread; elsewhere one at a time.
 
     Args:
-        work: takes a part. What PyTorch keeps for each thread, as `torch.inference_mode`, it has to set itself.
-        most: poses of a part.
-    Returns:
-        Part by part, in order: how many poses are done, and what came out.
+        function: takes a slice. It has to enter thread-local modes of PyTorch, as `torch.inference_mode`, by itself.
+        most: poses of a slice at most.
     """
-    threads = min(torch.get_num_threads() if device.type == 'cpu' else 1, max(count // _LEAST, 1))
+    threads = min(torch.get_num_threads() if device.type == 'cpu' else 1, max(count // _POSES_A_THREAD, 1))
     parts = max(threads * math.ceil(count / (threads * most)), 1)
     bounds = [count * index // parts for index in range(parts + 1)]
     slices = [slice(*pair) for pair in itertools.pairwise(bounds)]
     if threads == 1:
         for part in slices:
-            yield part.stop, work(part)
+            yield part.stop, function(part)
         return
     before = torch.get_num_threads()
     pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
     try:
-        futures = collections.deque(pool.submit(work, part) for part in slices)
+        futures = collections.deque(pool.submit(function, part) for part in slices)
         for part in slices:
-            yield part.stop, futures.popleft().result()  # with the future its result goes
+            yield part.stop, futures.popleft().result()  # a future that is kept keeps its result in memory
     finally:
         pool.shutdown(cancel_futures=True)
-        torch.set_num_threads(before)  # threads to come would take over that of the last that was set
+        torch.set_num_threads(before)  # new threads would inherit the number that was set last

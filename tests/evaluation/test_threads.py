@@ -1,4 +1,4 @@
-"""Parts of a set over threads."""
+"""Slices of a set over threads."""
 
 import threading
 import weakref
@@ -11,7 +11,7 @@ from common.datasets import h36m
 from common.datasets.poses import Poses
 from common.evaluation.evaluate import evaluate
 from common.inference import predict
-from common.threads import over_parts
+from common.threads import map_over_threads
 from models.config import ModelConfig, build_model
 
 CPU = torch.device('cpu')
@@ -19,9 +19,9 @@ CPU = torch.device('cpu')
 
 @pytest.mark.parametrize('count, most', [(0, 5), (1, 5), (200, 7), (1000, 100), (1000, 5000)])
 @pytest.mark.parametrize('cores', [1, 3])
-def test_every_pose_is_in_one_part(count, most, cores):
+def test_every_pose_is_in_one_slice(count, most, cores):
     with threads(cores):
-        found = list(over_parts(lambda part: range(1000)[part], count, most, CPU))
+        found = list(map_over_threads(lambda part: range(1000)[part], count, most, CPU))
         assert torch.get_num_threads() == cores
     assert [index for _, part in found for index in part] == list(range(count))
     assert [done for done, _ in found] == [part.stop for _, part in found]
@@ -29,17 +29,17 @@ def test_every_pose_is_in_one_part(count, most, cores):
     assert len(found) == 1 or len({len(part) for _, part in found}) <= 2  # no thread waits for a larger part
 
 
-def test_parts_have_a_core_each_and_few_poses_have_them_all():
+def test_slices_have_a_core_each_and_few_poses_have_them_all():
     def work(_):
         return threading.current_thread() is threading.main_thread(), torch.get_num_threads()
 
     with threads(2):
-        assert {found for _, found in over_parts(work, 1000, 100, CPU)} == {(False, 1)}
-        assert [found for _, found in over_parts(work, 100, 1000, CPU)] == [(True, 2)]
-        assert {found for _, found in over_parts(work, 1000, 100, torch.device('meta'))} == {(True, 2)}
+        assert {found for _, found in map_over_threads(work, 1000, 100, CPU)} == {(False, 1)}
+        assert [found for _, found in map_over_threads(work, 100, 1000, CPU)] == [(True, 2)]
+        assert {found for _, found in map_over_threads(work, 1000, 100, torch.device('meta'))} == {(True, 2)}
 
 
-def test_a_failure_in_a_part_is_told_and_ends_the_work():
+def test_a_failure_in_a_slice_is_raised_and_ends_the_work():
     def work(part):
         if part.start:
             raise ArithmeticError('in a part')
@@ -47,14 +47,14 @@ def test_a_failure_in_a_part_is_told_and_ends_the_work():
 
     with threads(2):
         with pytest.raises(ArithmeticError, match='in a part'):
-            list(over_parts(work, 1000, 100, CPU))
+            list(map_over_threads(work, 1000, 100, CPU))
         assert torch.get_num_threads() == 2
 
 
 def test_results_that_were_taken_are_not_kept():
     taken = []
     with threads(2):
-        for _, result in over_parts(lambda part: torch.zeros(3), 10_000, 100, CPU):
+        for _, result in map_over_threads(lambda part: torch.zeros(3), 10_000, 100, CPU):
             assert sum(reference() is not None for reference in taken) <= 2  # a thread may be about to let one go
             taken.append(weakref.ref(result))
             del result
@@ -62,7 +62,7 @@ def test_results_that_were_taken_are_not_kept():
 
 
 @pytest.mark.parametrize('architecture', ['gcn', 'linear'])
-def test_predictions_and_errors_are_those_of_one_thread(architecture, rng):
+def test_predictions_and_errors_do_not_depend_on_the_threads(architecture, rng):
     model = build_model(ModelConfig(architecture, hid_dim=32), h36m.skeleton())
     keypoints, positions = (torch.from_numpy(rng.normal(size=(5000, 16, axes))).float() for axes in (2, 3))
     kinds = torch.from_numpy(rng.integers(0, 3, 5000))

@@ -1,0 +1,67 @@
+"""Prediction and evaluation against answers known in closed form."""
+
+import pytest
+import torch
+
+from common.datasets import h36m
+from common.evaluation.evaluate import evaluate, pose_errors
+from common.evaluation.metrics import mpjpe, p_mpjpe
+from common.geometry.mirror import Mirror
+from common.inference import predict
+from models.config import ModelConfig, build_model, default_config
+from tests.helpers.known_poses import Shifting, known_poses
+
+
+def test_prediction_is_relative_to_the_hip_and_does_not_depend_on_the_batch():
+    data = known_poses(23)
+    whole = predict(Shifting(0.7), data.keypoints)
+    torch.testing.assert_close(whole, data.positions)
+    assert torch.equal(predict(Shifting(0.7), data.keypoints, batch_size=5), whole)
+    assert not whole[:, 0].any()
+
+
+def test_errors_are_averaged_over_poses_then_over_actions():
+    data = known_poses(6, kinds=[0, 0, 0, 0, 2, 2])
+    offset = torch.tensor([1, 2, 3, 4, 10, 20.0]) / 1000
+    data.positions[:, 1:, 0] += offset.view(-1, 1)  # 15 of 16 joints are off by so many mm
+    evaluation = evaluate(Shifting(), data, mean_pose=torch.zeros(16, 3))
+    walking, posing = evaluation.actions  # Eating has no poses, and no line
+    assert (walking.kind, walking.poses, posing.kind, posing.poses) == ('Walking', 4, 'Posing', 2)
+    assert walking.mpjpe == pytest.approx(2.5 * 15 / 16, rel=1e-4)
+    assert posing.mpjpe == pytest.approx(15 * 15 / 16, rel=1e-4)
+    assert evaluation.mpjpe == pytest.approx((walking.mpjpe + posing.mpjpe) / 2)
+    assert evaluation.pose_mpjpe == pytest.approx((4 * walking.mpjpe + 2 * posing.mpjpe) / 6)
+    assert evaluation.p_mpjpe < evaluation.mpjpe
+    expected = data.positions[:4].norm(dim=2).mean().item() * 1000
+    assert walking.mean_pose == pytest.approx(expected, rel=1e-5)
+
+
+def test_progress_is_reported_to_the_end():
+    done = []
+    predict(Shifting(), known_poses(12).keypoints, batch_size=5, report=done.append)
+    assert done == [4, 8, 12]
+
+
+def test_chunks_do_not_change_the_errors():
+    predicted, target = torch.randn(30, 16, 3), torch.randn(30, 16, 3)
+    torch.testing.assert_close(pose_errors(predicted, target, p_mpjpe, chunk=7),
+                               pose_errors(predicted, target, p_mpjpe), rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize('config', [ModelConfig('gcn'), ModelConfig('gcn', non_local=True),
+                                    ModelConfig('gcn', conv='semch'), default_config('linear')])
+def test_any_batch_size_gives_the_same_errors_to_a_ten_thousandth_of_a_millimetre(config):
+    torch.manual_seed(0)
+    model = build_model(config, h36m.skeleton())
+    keypoints, target = torch.randn(300, 16, 2) * 0.3, torch.randn(300, 16, 3) * 0.3
+    for _ in range(30):
+        model(keypoints)  # running statistics unlike a fresh network's
+    whole = predict(model, keypoints)
+    for size in (1, 7, 64):
+        errors = [torch.stack([pose_errors(found, target, metric).mean() for metric in (mpjpe, p_mpjpe)])
+                  for found in (whole, predict(model, keypoints, size))]
+        assert (errors[0] - errors[1]).abs().max() < 1e-4
+    mirror = Mirror(h36m.skeleton(), torch.device('cpu'))
+    both = predict(model, keypoints, mirror=mirror)
+    torch.testing.assert_close(both, (whole + mirror(predict(model, mirror(keypoints)))) / 2, rtol=0, atol=1e-6)
+    torch.testing.assert_close(predict(model, mirror(keypoints), mirror=mirror), mirror(both), rtol=0, atol=1e-6)
