@@ -13,7 +13,7 @@ from common.datasets import h36m
 from common.files import npz
 from common.files.atomic import atomic_write
 from common.lifting.bvh import write_bvh
-from common.lifting.tracking import Track
+from common.lifting.tracks.tracking import Track
 
 SUFFIXES = ('.npz', '.json')
 

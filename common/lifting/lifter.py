@@ -18,8 +18,8 @@ from common.datasets import h36m
 from common.errors import UserError
 from common.geometry.camera import normalize_screen
 from common.inference import predict
-from common.lifting import framing
 from common.lifting.layouts import JOINTS, TRAINED_ON, Layout, choose_layout, layout_named, to_h36m
+from common.lifting.tracks import framing
 from models.folded import fold
 
 _CHUNK = 1 << 16  # poses lifted at a time, so that copies of them do not grow with the clip
@@ -37,7 +37,7 @@ class Lifter:
     Attributes:
         trained_on: which it is: Spine and Thorax of MPII-like keypoints depend on it.
         told: how that is known: 'recorded', 'given' or 'assumed'.
-        range: where training poses were in the image, see `common.lifting.framing`.
+        range: where training poses were in the image, see `common.lifting.tracks.framing`.
         range_recorded: whether the checkpoint tells that.
     Raises:
         UserError: the checkpoint cannot be used, or contradicts `trained_on`.

@@ -9,7 +9,7 @@ import numpy as np
 from common.datasets import h36m
 from common.geometry.camera import normalize_screen
 from common.lifting.lifter import turn_up
-from common.lifting.tracking import Track
+from common.lifting.tracks.tracking import Track
 from common.rendering.clip import Clip, View, stand
 
 # Of Human3.6M's cameras, normalised as their images are; with another lens, depths are off in proportion.

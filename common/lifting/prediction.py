@@ -11,7 +11,7 @@ import torch
 from common.errors import UserError, listing, warn
 from common.files.atomic import check_suffix
 from common.geometry.camera import normalize_screen
-from common.lifting import framing, lift_output, tracking
+from common.lifting import lift_output
 from common.lifting.detections import read_detections
 from common.lifting.detector_mediapipe import DETECTORS, detect
 from common.lifting.formats.people import Detections
@@ -20,8 +20,9 @@ from common.lifting.lift_output import Lifted
 from common.lifting.lifter import AXES, AXES_UP, Lifter, turn_up, usual_pitch
 from common.lifting.placing import make_clip
 from common.lifting.smoothing import smooth
-from common.lifting.swaps import fix_swaps
-from common.lifting.tracking import Track
+from common.lifting.tracks import framing, tracking
+from common.lifting.tracks.swaps import fix_swaps
+from common.lifting.tracks.tracking import Track
 from common.rendering import animation
 from common.rendering.video import VideoFrames
 from common.rendering.visualization import check_size

@@ -12,7 +12,7 @@ from common.datasets import h36m
 from common.datasets.poses import measure_range
 from common.files.npz import read_npz
 from common.geometry.camera import project, world_to_camera
-from common.lifting.framing import DEFAULT_RANGE
+from common.lifting.tracks.framing import DEFAULT_RANGE
 from data import prepare_data_demo
 
 ROOT = Path(__file__).resolve().parent.parent.parent

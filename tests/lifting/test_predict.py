@@ -14,9 +14,9 @@ from common.datasets import h36m
 from common.datasets.poses import measure_range
 from common.geometry.camera import normalize_screen
 from common.lifting import lifter
-from common.lifting.framing import DEFAULT_RANGE, usable_range
 from common.lifting.lifter import Lifter, turn_up, usual_pitch
 from common.lifting.placing import estimate_place
+from common.lifting.tracks.framing import DEFAULT_RANGE, usable_range
 from models.config import ModelConfig, build_model
 from tests.helpers.make_detections import COCO_LIKE, FORMATS, demo_walking, spread, write
 

@@ -8,8 +8,8 @@ from common.geometry.camera import image_coordinates
 from common.lifting.formats.people import Detections, Person
 from common.lifting.layouts import ARMS, LAYOUTS, LEGS
 from common.lifting.smoothing import OneEuro, smooth
-from common.lifting.swaps import fix_swaps
-from common.lifting.tracking import Track, choose, fill_gaps, make_tracks
+from common.lifting.tracks.swaps import fix_swaps
+from common.lifting.tracks.tracking import Track, choose, fill_gaps, make_tracks
 from tests.helpers.make_detections import demo_walking
 
 H36M = LAYOUTS['h36m16']

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from common.lifting.layouts import ARMS, LEGS
-from common.lifting.tracking import Track
+from common.lifting.tracks.tracking import Track
 
 # All in heights of the person. A change between swapped and not must save this much of the joints' acceleration: the
 # crossing of legs and the clap of hands cost less, two legs that change places in one frame much more.

@@ -9,7 +9,7 @@ import numpy as np
 from common.datasets.poses import RANGE_PERCENTILES, Range
 from common.geometry.camera import normalize_screen
 from common.lifting.layouts import HEAD, HIP
-from common.lifting.tracking import Track
+from common.lifting.tracks.tracking import Track
 
 # For checkpoints that do not record it, published ones trained on Human3.6M: what `main_gcn.py --dataset demo` records
 # (2026-11-22; a test measures it again), people of ordinary height where Human3.6M's cameras look.
