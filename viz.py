@@ -11,25 +11,35 @@ import argparse
 import dataclasses
 import os
 
+import numpy as np
+import torch
+from torch import nn
+
 from common import argument_types, arguments, checkpoint
-from common.datasets.loading import load_dataset
-from common.errors import UserError, run_script
+from common.datasets.loading import load_dataset, load_keypoints
+from common.datasets.mocap import MocapDataset
+from common.errors import UserError, listing, run_script, warn
+from common.evaluation.evaluate import pose_errors
+from common.evaluation.metrics import mpjpe
 from common.files.atomic import check_suffix
+from common.geometry import quaternion
+from common.geometry.camera import Camera, image_coordinates, world_to_camera
+from common.inference import predict
 from common.rendering.animation import SUFFIXES, render
-from common.rendering.clip import Cut, dataset_clip, find
+from common.rendering.clip import Clip, View, stand
 from common.rendering.video import VideoFrames
 from data.prepare_data_demo import make_if_missing
 from models.config import DEFAULTS_BY_ARCHITECTURE, ModelConfig
 
 
-def frame_rate(text):
+def frame_rate(text: str) -> float:
     value = float(text)
     if not 1 <= value <= 1000:
         raise argparse.ArgumentTypeError(f'{text} is not from 1 to 1000')
     return value
 
 
-def get_args_parser():
+def get_args_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
                                      allow_abbrev=False)
     arguments.add_data_flags(parser)
@@ -63,7 +73,62 @@ def get_args_parser():
     return parser
 
 
-def main():
+def find_camera(dataset: MocapDataset, subject: str | None, action: str | None, camera: int) -> Camera:
+    """The camera of the sequence that the flags name.
+
+    Raises:
+        UserError: the dataset has no such subject, action or camera; the sentence lists those that it has.
+    """
+    if subject not in dataset.subjects:
+        what = 'which subject is to be drawn' if subject is None else f'{dataset.name} has no subject {subject}'
+        raise UserError(f'--viz_subject: {what}; there are {listing(dataset.subjects)}.')
+    if action not in dataset.positions[subject]:
+        what = 'which action is to be drawn' if action is None else f'{dataset.name} has no {action} of {subject}'
+        raise UserError(f'--viz_action: {what}; there are {listing(dataset.positions[subject], 60)}.')
+    cameras = dataset.cameras[subject]
+    if not 0 <= camera < len(cameras):
+        known = listing(f'{index} ({known.name})' for index, known in enumerate(cameras))
+        raise UserError(f'--viz_camera {camera}: {subject} has the cameras {known}.')
+    return cameras[camera]
+
+
+def make_clip(args: argparse.Namespace, dataset: MocapDataset, camera: Camera, model: nn.Module) -> Clip:
+    """Lift the sequence that the flags name: a clip of the prediction and the ground truth side by side.
+
+    Raises:
+        UserError: the sequence has no 2D keypoints, or the flags select no frame.
+    """
+    subject, action = args.viz_subject, args.viz_action
+    world = dataset.positions[subject][action]
+    one = dataclasses.replace(dataset, positions={subject: {action: world}})  # no other sequence is projected
+    views = load_keypoints(one, args.keypoints, args.data_dir).get(subject, {}).get(action)
+    if views is None:
+        raise UserError(f'{dataset.name} has no {args.keypoints} keypoints of {subject} {action}.')
+    keypoints = views[args.viz_camera]
+    if len(keypoints) != len(world):
+        warn(f'{subject} {action} camera {args.viz_camera} has {len(keypoints)} 2D and {len(world)} 3D frames and is '
+             f'cut to the shorter.')
+    frames = range(args.viz_skip, min(len(keypoints), len(world)), args.viz_downsample)
+    kept = list(frames[:args.viz_limit] if args.viz_limit > 0 else frames)
+    if not kept:
+        raise UserError(f'--viz_skip {args.viz_skip} leaves nothing of the {len(world)} frames of {subject} {action}.')
+
+    inputs = torch.from_numpy(keypoints[kept])
+    predicted = predict(model, inputs.to(next(model.parameters()).device), args.batch_size).cpu().numpy()
+    truth = world_to_camera(world[kept], camera)
+    truth -= truth[:, :1]
+    errors = pose_errors(torch.from_numpy(predicted), torch.from_numpy(truth), mpjpe).numpy()
+
+    def upright(positions: np.ndarray) -> np.ndarray:
+        return stand(quaternion.rotate(camera.orientation, positions))[None]
+
+    return Clip(image_coordinates(keypoints[kept], camera.width, camera.height)[None], (camera.width, camera.height),
+                [View('Prediction', upright(predicted), errors), View('Ground truth', upright(truth))],
+                dataset.skeleton, dataset.fps / args.viz_downsample, args.viz_skip / dataset.fps, camera.azimuth,
+                f'{subject} {action}, camera {args.viz_camera}')
+
+
+def main() -> None:
     parser = get_args_parser()
     args = parser.parse_args()
     typed = arguments.typed_flags(parser)
@@ -81,16 +146,13 @@ def main():
     dataset = load_dataset(args.dataset, args.data_dir)
     if args.viz_fps:
         dataset = dataclasses.replace(dataset, fps=args.viz_fps)
-    find(dataset, args.viz_subject, args.viz_action, args.viz_camera)
+    camera = find_camera(dataset, args.viz_subject, args.viz_action, args.viz_camera)
     video = None
     if args.viz_video:
         video = VideoFrames(args.viz_video, dataset.fps, args.viz_skip, args.viz_downsample)
 
     model = checkpoint.restore_model(file, args.evaluate, dataset.skeleton).to(device)
-    clip = dataset_clip(dataset, args.keypoints, args.data_dir, model,
-                        (args.viz_subject, args.viz_action, args.viz_camera),
-                        Cut(args.viz_skip, args.viz_downsample, args.viz_limit), args.batch_size)
-    drawn = render(clip, args.viz_output, args.viz_size, args.viz_bitrate, video)
+    drawn = render(make_clip(args, dataset, camera, model), args.viz_output, args.viz_size, args.viz_bitrate, video)
     print(f'{args.viz_output}: {len(drawn)} frames of {drawn.caption}, {len(drawn) / drawn.fps:.2f} s, '
           f'{os.path.getsize(args.viz_output) / 1e6:.2f} MB, MPJPE {drawn.views[0].errors.mean():.1f} mm')
 

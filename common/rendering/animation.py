@@ -1,41 +1,43 @@
-"""Writes a clip as what people share: a GIF, an MP4 video, a PNG contact sheet, or a page for the browser.
+"""Writes a clip as a GIF, an MP4 video, a PNG contact sheet or a web page.
 
-Frames are drawn one at a time and are gone once they are written, so that memory does not grow with the clip.
+Frames are drawn and encoded one at a time, so that memory does not grow with the clip. ffmpeg writes GIFs too: Pillow's
+writer keeps all frames until the end (docs/measurements/rendering.md).
 """
 
 from __future__ import annotations
 
 import itertools
 import math
+import os
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageColor
 from tqdm import tqdm
 
 from common.errors import UserError, warn
 from common.files.atomic import atomic_path, check_suffix
-from common.rendering import gif, web_page
+from common.rendering import web_page
 from common.rendering.clip import Clip
-from common.rendering.video import VideoFrames, ffmpeg
+from common.rendering.video import VideoFrames, encode
 from common.rendering.visualization import COLORS, PAPER, Scene
 
 SUFFIXES = ('.gif', '.mp4', '.html', '.png')
-GIF_FPS = 50.0  # delays are whole hundredths of a second, and browsers slow a single one down to ten
-GIF_LONGEST = 65535  # hundredths of a second, the longest delay there is
+GIF_FPS = 50.0  # delays are whole hundredths of a second, and browsers show a delay of one as ten
+GIF_COLORS = 64  # enough for lines and their soft edges; fewer colours compress better
 SHEET_FRAMES = 8
 SHEET_ASPECT = 4 / 3
 
 
 def render(clip: Clip, path: str, size: float = 5, bitrate: int = 3000, video: VideoFrames | None = None) -> Clip:
-    """Draw a clip into a file, whose suffix chooses the kind; it is written in whole or not at all.
+    """Draw a clip into a file of the kind that its suffix names. The file is complete or is not written.
 
     Args:
         size: side of a panel, in units of 100 pixels.
-        bitrate: kbit/s of an .mp4.
-        video: lies under the 2D input; a clip that outlasts it is cut.
+        bitrate: of an .mp4, kbit/s.
+        video: drawn under the 2D input; a clip longer than the video is cut.
     Returns:
         the clip as drawn.
     Raises:
@@ -68,7 +70,7 @@ def render(clip: Clip, path: str, size: float = 5, bitrate: int = 3000, video: V
 
 
 def draw(scene: Scene, indices: Sequence[int], video: VideoFrames | None) -> Iterator[Image.Image]:
-    """Draw frames of the clip, one when it is asked for, in rising order; a progress bar counts them."""
+    """Draw frames of the clip one by one, in ascending order, with a progress bar."""
     box = scene.image_box
     pictures = enumerate(video.frames(box.width, box.height, indices[-1] + 1)) if video else iter(())
     for index in tqdm(indices, desc='drawing', unit='frame', leave=False, dynamic_ncols=True,
@@ -78,40 +80,38 @@ def draw(scene: Scene, indices: Sequence[int], video: VideoFrames | None) -> Ite
 
 
 def _write_gif(scene: Scene, path: str, video: VideoFrames | None) -> None:
-    """The picture's fps up to `GIF_FPS`; of faster clips, the frames last shown at these times."""
+    """Write at most `GIF_FPS` frames a second: of faster clips, the frames on the screen at these times."""
     fps, frames = scene.clip.fps, len(scene.clip)
     rate = min(fps, GIF_FPS)
     indices = [int(number * fps / rate + 1e-6) for number in range(math.ceil(frames * rate / fps - 1e-6))]
-    # Where each frame ends, in hundredths of a second: rounding this and not the delays keeps the mean speed right.
-    ends = [round((number + 1) * 100 / rate) for number in range(len(indices))]
-    delays = [min(end - begin, GIF_LONGEST) for begin, end in zip([0, *ends], ends)]
-    with open(path, 'wb') as file:
-        file.writelines(gif.blocks(draw(scene, indices, video), delays, COLORS, own_palettes=video is not None))
+    pictures = draw(scene, indices, video)
+    if video is not None:  # photographs: a palette for each frame
+        colors = 'split[a][b];[a]palettegen=stats_mode=single[palette];[b][palette]paletteuse=new=1'
+        encode(pictures, path, rate, '-lavfi', f'{colors}:dither=none:diff_mode=rectangle')
+        return
+    first = next(pictures)
+    with tempfile.TemporaryDirectory() as folder:
+        palette = os.path.join(folder, 'palette.png')
+        _palette(first).save(palette)
+        encode(itertools.chain([first], pictures), path, rate, '-i', palette,
+               '-lavfi', 'paletteuse=dither=none:diff_mode=rectangle')
+
+
+def _palette(picture: Image.Image) -> Image.Image:
+    """A 16x16 image of the colours of a GIF: `COLORS` exactly, and more of the first picture's up to `GIF_COLORS`."""
+    exact = np.array([ImageColor.getrgb(color) for color in COLORS], np.uint8)
+    quantized = picture.quantize(GIF_COLORS - len(exact), Image.Quantize.MEDIANCUT)
+    colors = np.concatenate([exact, np.array(quantized.getpalette(), np.uint8).reshape(-1, 3)])[:GIF_COLORS]
+    return Image.fromarray(np.resize(colors, (16, 16, 3)))
 
 
 def _write_mp4(scene: Scene, path: str, video: VideoFrames | None, bitrate: int) -> None:
-    ffmpeg()  # tells what to install
-    import imageio_ffmpeg
-
-    pictures = draw(scene, range(len(scene.clip)), video)
-    first = next(pictures)  # before ffmpeg starts, so that it has nothing to say when there is none
-    writer = imageio_ffmpeg.write_frames(
-        path, (scene.width, scene.height), fps=scene.clip.fps, codec='libx264', bitrate=f'{bitrate}k',
-        macro_block_size=2, ffmpeg_log_level='error', output_params=['-movflags', '+faststart'])
-    with closing(writer):
-        writer.send(None)
-        try:
-            for picture in itertools.chain([first], pictures):
-                writer.send(picture.tobytes())
-        except OSError as error:
-            raise UserError(f'ffmpeg cannot write a video of {scene.width}x{scene.height} at {bitrate} kbit/s; is the '
-                            f'disk full?') from error
-    if VideoFrames(path).covered != len(scene.clip):  # the writer does not tell how ffmpeg has ended
-        raise UserError('ffmpeg has not written all frames of the video; is the disk full?')
+    encode(draw(scene, range(len(scene.clip)), video), path, scene.clip.fps, '-c:v', 'libx264', '-pix_fmt', 'yuv420p',
+           '-b:v', f'{bitrate}k', '-movflags', '+faststart')
 
 
 def _write_sheet(scene: Scene, path: str, video: VideoFrames | None) -> None:
-    """A PNG of evenly spaced frames, in rows and columns that come near to `SHEET_ASPECT`."""
+    """Write a PNG of evenly spaced frames, in a grid whose shape is close to `SHEET_ASPECT`."""
     count = min(SHEET_FRAMES, len(scene.clip))
     indices = [int(index) for index in np.linspace(0, len(scene.clip) - 1, count).round()]
     columns = min(range(1, count + 1), key=lambda columns: abs(math.log(

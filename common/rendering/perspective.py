@@ -1,7 +1,7 @@
-"""Where things lie in a picture: the panels' boxes, the window onto the 2D image, and the eye that sees the 3D views.
+"""Projections to pixels of a picture: boxes of panels, the window onto the 2D image, the viewpoint of the 3D views.
 
-A view's direction and limits are fixed for a clip, so that nothing jumps. Projecting it here is one matrix product a
-frame, where mplot3d lays its axes out anew; the angles mean what they mean in matplotlib's `view_init`.
+The direction and the limits of a view are fixed for the whole clip, so that nothing jumps. A frame costs one matrix
+product, where mplot3d lays out its axes again. The angles are those of matplotlib's `view_init`.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ import numpy as np
 
 ELEVATION = 15.0  # degrees, as published
 TILE = 0.25  # metres, of the floor
-_PART = 1 << 13  # points looked at together
+_PART = 1 << 13  # points projected together
 
 
 @dataclass(frozen=True)
 class Box:
-    """A rectangle of the picture, pixels."""
+    """A rectangle of the picture, in pixels."""
 
     left: int
     top: int
@@ -32,16 +32,16 @@ class Box:
 
     @property
     def slices(self) -> tuple[slice, slice]:
-        """Of the picture's rows and columns."""
+        """Its rows and columns of the picture."""
         return slice(self.top, self.top + self.height), slice(self.left, self.right)
 
 
 class Window:
-    """How a box shows a part of the image.
+    """Maps a part of the image to a box of the picture.
 
     Args:
-        box: where in the picture.
-        corner, size: (2,) the shown part, pixels of the image.
+        box: in the picture.
+        corner, size: (2,) of the part, pixels of the image.
     """
 
     def __init__(self, box: Box, corner: np.ndarray, size: np.ndarray) -> None:
@@ -54,7 +54,7 @@ class Window:
 
 
 def limits(points: np.ndarray, seen: Callable[[np.ndarray], np.ndarray]) -> tuple[np.ndarray, np.ndarray] | None:
-    """Lowest and highest of what is seen of the finite points (N, D), part by part, so that no copy is as long."""
+    """Lowest and highest projected values of the finite points (N, D); points are projected in parts to save memory."""
     found = []
     for start in range(0, len(points), _PART):
         part = points[start:start + _PART]
@@ -65,7 +65,7 @@ def limits(points: np.ndarray, seen: Callable[[np.ndarray], np.ndarray]) -> tupl
 
 
 def around(keypoints: np.ndarray, image_size: tuple[int, int], margin: float = 0.1) -> tuple[np.ndarray, np.ndarray]:
-    """Corner and size of the square that holds the keypoints (..., 2) of all frames, with a margin on every side."""
+    """Corner and size of the square around the keypoints (..., 2) of all frames, with a margin on every side."""
     found = limits(keypoints.reshape(-1, 2), lambda points: points)
     if found is None:
         return np.zeros(2), np.array(image_size, float)
@@ -75,14 +75,14 @@ def around(keypoints: np.ndarray, image_size: tuple[int, int], margin: float = 0
 
 
 class Eye:
-    """Sees positions in perspective from an azimuth and `ELEVATION`, toward the middle of them.
+    """Perspective projection from an azimuth and `ELEVATION`, toward the middle of the positions.
 
     Args:
-        positions: (N, 3) each, all that has to be seen, metres, z up; may hold NaN.
+        positions: (N, 3) each, everything to be shown, metres, z up; may contain NaN.
         azimuth: degrees.
     Attributes:
-        floor: half the side of the square of floor that they need, metres.
-        lowest, highest: (2,) corners of what is seen, the floor included.
+        floor: half the side of the square of floor under the positions, metres.
+        lowest, highest: (2,) corners of the projected positions and floor.
     """
 
     def __init__(self, positions: Sequence[np.ndarray], azimuth: float) -> None:
@@ -104,13 +104,13 @@ class Eye:
         self.lowest, self.highest = np.min([low for low, _ in shown], 0), np.max([high for _, high in shown], 0)
 
     def __call__(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(..., 3) metres to (..., 2) rightward and upward as seen, and (...) how near the eye."""
+        """(..., 3) metres to (..., 2) rightward and upward, and (...) nearness to the viewpoint."""
         seen = (positions - self.target) @ self.axes.T
         return seen[..., :2] * (self.distance / (self.distance - seen[..., 2:])), seen[..., 2]
 
 
 class Stage:
-    """How a box shows what an eye sees: as large as it fits, to the same scale across and up."""
+    """Maps the projection of an eye to a box: as large as it fits, to the same scale across and up."""
 
     def __init__(self, box: Box, eye: Eye, margin: float = 0.03) -> None:
         self.eye = eye
@@ -121,13 +121,13 @@ class Stage:
         self.offset = middle - (eye.lowest + eye.highest) / 2 * self.scale
 
     def __call__(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(..., 3) metres to (..., 2) pixels of the picture, and (...) how near the eye."""
+        """(..., 3) metres to (..., 2) pixels of the picture, and (...) nearness to the viewpoint."""
         seen, nearness = self.eye(positions)
         return seen * self.scale + self.offset, nearness
 
 
 def floor_lines(half: float) -> np.ndarray:
-    """(N, 2, 3) the lines between the tiles of a square of floor around the origin, `half` a side from it."""
+    """(N, 2, 3) lines between the tiles of a square of floor around the origin, whose side is 2 `half`."""
     steps = np.linspace(-half, half, round(2 * half / TILE) + 1)
     lines = [[(step, -half, 0), (step, half, 0)] for step in steps]
     return np.array(lines + [[(-half, step, 0), (half, step, 0)] for step in steps])

@@ -1,29 +1,31 @@
-"""Reads the frames of a video that belong to the frames of a clip, through the ffmpeg that imageio-ffmpeg brings."""
+"""Videos through the ffmpeg of imageio-ffmpeg: the frames that belong to a clip's poses, and encoding of pictures."""
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import re
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
+from PIL import Image
 
 from common.errors import UserError, printable
 
-# Containers round timestamps to their clock (Matroska: to 1 ms), so a frame may seem to come later than the pose that
-# it was taken with; it still counts as on time by this many microseconds.
+# Containers round timestamps to their clock (Matroska: to 1 ms), so a frame can seem to be later than its pose. A frame
+# that is late by at most this many microseconds counts as on time.
 _TOLERANCE = 1000
-_HELD_SECONDS = 0.3  # how long the last frame stands in for what the container promised and the stream lacks
+_HELD_SECONDS = 0.3  # the last frame replaces frames missing at the end of a stream for at most this time
 
 
 def ffmpeg() -> str:
-    """Path of the program.
+    """Path of ffmpeg.
 
     Raises:
-        UserError: the package is not installed, or has no program for this machine.
+        UserError: the package is not installed, or has no ffmpeg for this machine.
     """
     try:
         import imageio_ffmpeg
@@ -36,19 +38,19 @@ def ffmpeg() -> str:
 
 
 class VideoFrames:
-    """The frames of a video, as they stood on the screen when each pose of a clip was taken.
+    """The frames of a video, for each pose of a clip the frame on the screen at its time.
 
-    Pose number n of the sequence is taken n / fps seconds after the video's first frame. Time is told by the
-    timestamps in the file, so that neither the video's frame rate nor a change of it matters.
+    Pose number n of the sequence is taken n / fps seconds after the video's first frame. Times are the timestamps in
+    the file, so neither the video's frame rate nor a change of it matters.
 
     Args:
         path: of the video.
         fps: poses a second; None where the sequence has one pose for every frame, whatever its time.
-        first, step: the clip begins with that pose of the sequence, and has every `step`-th.
+        first, step: the clip begins with pose `first` of the sequence and has every `step`-th pose from there.
     Attributes:
-        size: width and height as it is to be shown, pixels.
-        count, seconds: its frames, and how long they last.
-        covered: how many poses of the clip it is long enough for.
+        size: width and height as displayed, pixels.
+        count, seconds: number of frames, and their duration.
+        covered: number of poses of the clip for which the video is long enough.
     Raises:
         UserError: the file is missing, is no video, or is damaged.
     """
@@ -56,12 +58,12 @@ class VideoFrames:
     def __init__(self, path: str, fps: float | None = None, first: int = 0, step: int = 1) -> None:
         self.path, self.fps, self.first, self.step = path, fps, first, step
         if not os.path.isfile(path):
-            raise UserError(f'{path} is not there, or is no file.')
+            raise UserError(f'{path} is missing, or is no file.')
         self.size, self.count, self.seconds = self._probe()
         self.covered = len(range(first, self.count if fps is None else round(self.seconds * fps), step))
 
     def frames(self, width: int, height: int, count: int) -> Iterator[np.ndarray]:
-        """Stream the frames of the clip's first `count` poses, one at a time, scaled to a size.
+        """Stream the frames of the clip's first `count` poses, scaled to a size.
 
         Yields:
             (height, width, 3) uint8.
@@ -69,13 +71,13 @@ class VideoFrames:
             UserError: the video ends too early, or is damaged.
         """
         chosen = f"select='gte(n,{self.first})*not(mod(n-{self.first},{self.step}))'"
-        if self.fps is not None:  # first to the frame last shown at each pose's time, then to the poses of the clip
+        if self.fps is not None:  # the frame on the screen at each pose's time, then the poses of the clip
             chosen = (f'settb=1/1000000,setpts=PTS-STARTPTS-{_TOLERANCE},'
                       f'fps=fps={self.fps:.9f}:round=up:start_time=0,{chosen}')
         command = self._command('-vf', f'{chosen},scale={width}:{height}:flags=area', '-fps_mode', 'passthrough',
                                 '-frames:v', str(count), '-pix_fmt', 'rgb24', '-c:v', 'rawvideo', '-f', 'rawvideo', '-')
-        with tempfile.TemporaryFile() as complaints:
-            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=complaints)
+        with tempfile.TemporaryFile() as messages:
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=messages)
             assert process.stdout is not None
             try:
                 done, frame = 0, None
@@ -89,8 +91,8 @@ class VideoFrames:
                 process.stdout.close()
                 process.kill()
                 process.wait()
-            complaints.seek(0)
-            reason = _reason(complaints.read())
+            messages.seek(0)
+            reason = _reason(messages.read())
         held = count - done if self.fps is None else (count - done) * self.step / self.fps
         if frame is None or held > (1 if self.fps is None else _HELD_SECONDS):
             raise UserError(f'{self.path} is damaged: only {done} of the {count} frames that the clip needs can be '
@@ -120,8 +122,41 @@ class VideoFrames:
         return (int(size[1]), int(size[2])), count, (end - begin) * int(clock[1]) / int(clock[2])
 
 
-def _reason(complaints: bytes) -> str:
-    """What ffmpeg said first, which is what is wrong; the rest tells what it could not do thereafter."""
-    lines = complaints.decode(errors='replace').splitlines()
-    told = (re.sub(r'^(\[[^\]]*\]\s*)+', '', line).strip() for line in lines)
-    return printable(next(filter(None, told), 'it has no frames')).rstrip('.')
+def encode(pictures: Iterable[Image.Image], path: str, fps: float, *options: str) -> None:
+    """Encode RGB pictures of one size as a video or an animation, one at a time.
+
+    Args:
+        path: its suffix names the container.
+        options: of ffmpeg, for the output.
+    Raises:
+        UserError: ffmpeg is missing, or cannot write the file.
+    """
+    program, rest = ffmpeg(), iter(pictures)
+    first = next(rest)  # errors of drawing are raised before ffmpeg starts
+    command = [program, '-v', 'error', '-y', '-f', 'rawvideo', '-pix_fmt', 'rgb24', '-s', '{}x{}'.format(*first.size),
+               '-r', f'{fps:.9f}', '-i', '-', *options, f'file:{path}']
+    with tempfile.TemporaryFile() as messages:
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=messages)
+        assert process.stdin is not None
+        try:
+            with contextlib.suppress(BrokenPipeError):  # ffmpeg has stopped; its messages contain the reason
+                process.stdin.write(first.tobytes())
+                for picture in rest:
+                    process.stdin.write(picture.tobytes())
+                process.stdin.close()
+        except BaseException:
+            process.kill()
+            raise
+        finally:
+            status = process.wait()
+        messages.seek(0)
+        reason = _reason(messages.read())
+    if status:
+        raise UserError(f'ffmpeg cannot write a video of {first.width}x{first.height}, {" ".join(options)}: {reason}.')
+
+
+def _reason(messages: bytes) -> str:
+    """The first message of ffmpeg; the later ones only list consequences."""
+    lines = messages.decode(errors='replace').splitlines()
+    reasons = (re.sub(r'^(\[[^\]]*\]\s*)+', '', line).strip() for line in lines)
+    return printable(next(filter(None, reasons), 'it has no frames')).rstrip('.')

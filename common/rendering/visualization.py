@@ -1,13 +1,13 @@
 """Draws the frames of a clip: the 2D input over its image, and the 3D views on a floor.
 
-Everything lies in one matplotlib axes whose unit is the pixel, y down, so that it is known to the pixel where a joint
-is drawn. What stands still is drawn once and kept as a background; for a frame the artists of the skeletons are moved
-and only they are drawn.
+One matplotlib axes holds everything. Its unit is the pixel, y down, so that joints are drawn at known pixels. The still
+parts are drawn once, as a background; a frame moves and draws only the skeletons.
 """
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -33,20 +33,20 @@ SMALLEST, LARGEST = 1, 30
 
 
 def bone_colors(skeleton: Skeleton) -> list[str]:
-    """A colour for each of `skeleton.bones`: that of the side on which its child lies."""
+    """The colour of each of `skeleton.bones`, by the side of its child."""
     return [LEFT if child in skeleton.left else RIGHT if child in skeleton.right else MIDDLE
             for _, child in skeleton.bones]
 
 
 def check_size(size: float) -> None:
-    """Raise UserError where no panel is drawn that small or large."""
+    """Check the size of a panel. Raises UserError if it is too small or too large."""
     if not SMALLEST <= size <= LARGEST:
         raise UserError(f'--viz_size {size:g}: a panel is {PANEL} pixels times this, which must lie between {SMALLEST} '
                         f'and {LARGEST}.')
 
 
 class Bones:
-    """The artists of one panel's skeletons: joints, coloured bones with light edges, and a shadow on the floor."""
+    """The skeletons of one panel: joints, coloured bones with light edges, and shadows on the floor."""
 
     def __init__(self, axes: Axes, skeleton: Skeleton, width: float, shadow: bool) -> None:
         self.parents, self.children = np.array(skeleton.bones).T
@@ -54,7 +54,7 @@ class Bones:
         self.joint_colors = np.full((len(skeleton), 4), to_rgba(MIDDLE))
         self.joint_colors[self.children] = self.colors
 
-        def lines(**style):
+        def lines(**style: Any) -> LineCollection:
             return LineCollection([], capstyle='round', animated=True, **style)
 
         self.shadow = lines(linewidths=width, colors=SHADOW) if shadow else None
@@ -64,12 +64,12 @@ class Bones:
         self.artists = [artist for artist in (self.shadow, self.edges, self.bones, self.joints) if artist is not None]
 
     def move(self, points: np.ndarray, nearness: np.ndarray | None = None, on_floor: np.ndarray | None = None) -> None:
-        """Move to pixels; a bone that lacks an end vanishes.
+        """Move the joints to pixels. Bones with a missing joint are not drawn.
 
         Args:
             points: (P, J, 2).
             nearness: (P, J); nearer bones are drawn over farther ones.
-            on_floor: (P, J, 2) the points' places on the floor.
+            on_floor: (P, J, 2) the points projected to the floor.
         """
         segments = self._segments(points)
         order = np.flatnonzero(np.isfinite(segments).all((1, 2)))
@@ -78,14 +78,14 @@ class Bones:
             order = order[np.argsort(middles[order])]
         self.edges.set_segments(segments[order])
         self.bones.set_segments(segments[order])
-        self.bones.set_color(self.colors[order % len(self.colors)])
+        self.bones.set_color(list(map(tuple, self.colors[order % len(self.colors)])))
         known = np.isfinite(points).all(-1)
         self.joints.set_offsets(points[known])
         self.joints.set_facecolor(np.broadcast_to(self.joint_colors, (*known.shape, 4))[known])
         if self.shadow is not None and on_floor is not None:
             self.shadow.set_segments(self._segments(on_floor)[order])
 
-    def _segments(self, points):
+    def _segments(self, points: np.ndarray) -> Any:  # (N, 2, 2); matplotlib annotates sequences and takes arrays
         return np.stack([points[:, self.parents], points[:, self.children]], axis=2).reshape(-1, 2, 2)
 
 
@@ -93,17 +93,17 @@ class Scene:
     """All panels of a clip in one picture.
 
     Args:
-        clip: what to draw.
+        clip: to draw.
         size: side of a panel, in units of 100 pixels.
-        image: pictures are to lie under the 2D input, which then shows the whole image, not only what is around the
-            keypoints.
+        image: whether `draw` is given pictures for the 2D panel, which then shows the whole image; otherwise it shows
+            the part around the keypoints.
     Attributes:
-        width, height: of the picture, pixels; even, as video codecs want them.
-        image_box: the 2D panel; a picture given to `draw` must be of its size.
-        window: from pixels of the image to pixels of the picture.
-        stages: for each view, from metres to pixels of the picture.
+        width, height: of the picture, pixels; even, as video codecs need.
+        image_box: the 2D panel; pictures given to `draw` must have its size.
+        window: maps pixels of the image to pixels of the picture.
+        stages: for each view, maps metres to pixels of the picture.
     Raises:
-        UserError: no picture is made of this size.
+        UserError: the size is too small or too large.
     """
 
     def __init__(self, clip: Clip, size: float = 5, image: bool = False) -> None:
@@ -125,7 +125,7 @@ class Scene:
         self.still = self.canvas.copy_from_bbox(figure.bbox)
 
     def _lay_out(self, image: bool) -> None:
-        """Place a header, and under it the panels in a row."""
+        """Set the boxes: a header, and under it the panels in a row."""
         gap, top = max(round(0.04 * self.side), 3), round(3.5 * self.font)
         width, height = self.clip.image_size
         wide = round(self.side * min(max(width / height, 0.4), 2.5)) if image else self.side
@@ -159,7 +159,7 @@ class Scene:
         return bones
 
     def _make_texts(self) -> list[Text]:
-        """Titles and legend, which stay, and under each title a line that changes."""
+        """Draw titles and legend; returns the notes under the titles, which change from frame to frame."""
         for box, title in zip(self.boxes, ['2D input', *(view.title for view in self.clip.views)], strict=True):
             self._text(box.left, 1.5, title, fontweight='bold', color=INK)
         self._text(self.boxes[-1].right, 1.5, 'right', ha='right', color=RIGHT, fontweight='bold')
@@ -168,17 +168,17 @@ class Scene:
         self.moving += notes
         return notes
 
-    def _text(self, left, lines, text, **style):
+    def _text(self, left: float, lines: float, text: str, **style: Any) -> Text:
         return self.axes.text(left, lines * self.font, text, fontsize=self.font, parse_math=False, **style)
 
     def draw(self, frame: int, picture: np.ndarray | None = None) -> Image.Image:
         """Draw one frame of the clip.
 
         Args:
-            frame: its index.
-            picture: (height, width, 3) uint8 to lie under the 2D input, of the size of `image_box`.
+            frame: index.
+            picture: (height, width, 3) uint8 for the background of the 2D panel, of the size of `image_box`.
         Returns:
-            an RGB picture of its own.
+            a new RGB picture.
         """
         clip = self.clip
         self.canvas.restore_region(self.still)

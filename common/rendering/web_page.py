@@ -1,4 +1,4 @@
-"""Writes a clip as one self-contained page: 3D views that can be turned while they play, without a network."""
+"""Writes a clip as one self-contained web page, which needs no network: its 3D views turn while they play."""
 
 from __future__ import annotations
 
@@ -11,20 +11,22 @@ import os
 import re
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
 from common.errors import UserError
-from common.rendering import visualization as look
+from common.rendering import visualization
 from common.rendering.clip import Clip
 from common.rendering.perspective import ELEVATION, TILE, Eye, around
 from common.rendering.video import VideoFrames
 
 TEMPLATE = os.path.join(os.path.dirname(__file__), 'web_page.html')
-EYE_DISTANCE = 1.35  # from something of size 1 that is to fill the panel, by trial
+EYE_DISTANCE = 1.35  # at which something of size 1 fills the panel, found by trial
 JPEG_QUALITY = 80
+COLOR_NAMES = ('PAPER', 'INK', 'FAINT_INK', 'SHADE', 'TILES', 'LEFT', 'RIGHT')
 
 
 def write(clip: Clip, path: str, size: float = 5, video: VideoFrames | None = None) -> None:
@@ -32,7 +34,7 @@ def write(clip: Clip, path: str, size: float = 5, video: VideoFrames | None = No
 
     Args:
         size: largest side of a panel, in units of 100 pixels.
-        video: its frames go into the page, as JPEG, to lie under the 2D input.
+        video: its frames are embedded as JPEG, under the 2D input.
     Raises:
         UserError: plotly is not installed, or the video cannot be used.
     """
@@ -40,14 +42,14 @@ def write(clip: Clip, path: str, size: float = 5, video: VideoFrames | None = No
         from plotly.offline import get_plotlyjs
     except ImportError:
         raise UserError('.html needs the package plotly: pip install plotly.') from None
-    look.check_size(size)
+    visualization.check_size(size)
     eye = Eye([view.positions.reshape(-1, 3) for view in clip.views], clip.azimuth)
     corner, shown = (0, 0), clip.image_size
     if video is None:
         corner, shown = (values.tolist() for values in around(clip.keypoints, clip.image_size))
-    constants = {name: getattr(look, name) for name in ('PAPER', 'INK', 'FAINT_INK', 'SHADE', 'TILES', 'LEFT', 'RIGHT')}
+    constants = {name: getattr(visualization, name) for name in COLOR_NAMES}
     values = {**constants, 'TITLE': html.escape(clip.caption or 'Human poses'), 'COUNT': str(len(clip.views) + 1),
-              'SIDE': f'{round(look.PANEL * size)}px', 'PLOTLY': get_plotlyjs(),
+              'SIDE': f'{round(visualization.PANEL * size)}px', 'PLOTLY': get_plotlyjs(),
               'CLIP': _json(_constants(clip, eye, (*corner, *shown)))}
     with open(TEMPLATE, encoding='utf-8') as file:
         before, after = (re.sub(r'\$([A-Z_]+)', lambda found: values[found[1]], part)
@@ -58,24 +60,25 @@ def write(clip: Clip, path: str, size: float = 5, video: VideoFrames | None = No
         file.write(after)
 
 
-def _constants(clip: Clip, eye: Eye, window: tuple[float, ...]) -> dict:
-    """What the page's script knows of the whole clip."""
+def _constants(clip: Clip, eye: Eye, window: tuple[float, ...]) -> dict[str, Any]:
+    """The data of the page's script that do not change from frame to frame."""
     joints, people = len(clip.skeleton), len(clip.keypoints)
-    longest = max(2 * eye.floor, eye.target[2] * 2)  # which is 1 to plotly
-    across = 2 * max(-eye.lowest[0], eye.highest[0])  # the middle of the floor stays that of the panel
+    longest = max(2 * eye.floor, eye.target[2] * 2)  # this length is 1 in plotly
+    across = 2 * max(-eye.lowest[0], eye.highest[0])  # the middle of the floor is the middle of the panel
     largest = float(max(across, eye.highest[1] - eye.lowest[1]) / longest)
+    colors = visualization.bone_colors(clip.skeleton)
     bones = [(person * joints + parent, person * joints + child, color) for person in range(people)
-             for (parent, child), color in zip(clip.skeleton.bones, look.bone_colors(clip.skeleton), strict=True)]
+             for (parent, child), color in zip(clip.skeleton.bones, colors, strict=True)]
     return {'fps': clip.fps, 'start': clip.start, 'caption': clip.caption, 'window': window, 'bones': bones,
-            'colors': list(dict.fromkeys(look.bone_colors(clip.skeleton))), 'names': clip.skeleton.names * people,
+            'colors': list(dict.fromkeys(colors)), 'names': clip.skeleton.names * people,
             'views': [view.title for view in clip.views], 'floor': eye.floor, 'tile': TILE, 'top': eye.target[2] * 2,
             'look': {'azimuth': clip.azimuth, 'elevation': ELEVATION, 'distance': EYE_DISTANCE * largest},
             'center': float((eye.lowest + eye.highest)[1] / 2 / longest)}
 
 
 def _frames(clip: Clip, video: VideoFrames | None, size: float) -> Iterator[str]:
-    """A line of script for each frame: tenths of pixels, millimetres, null for what is missing; and its picture."""
-    width = round(look.PANEL * size)
+    """Lines of script: each frame (tenths of pixels, millimetres, null for missing joints) and its picture."""
+    width = round(visualization.PANEL * size)
     height = round(width * clip.image_size[1] / clip.image_size[0])
     pictures = video.frames(width, height, len(clip)) if video else iter(())
     for index in tqdm(range(len(clip)), desc='writing', unit='frame', leave=False, dynamic_ncols=True,
@@ -93,12 +96,12 @@ def _frames(clip: Clip, video: VideoFrames | None, size: float) -> Iterator[str]
 
 
 def _numbers(values: np.ndarray, digits: int) -> list[float | int | None]:
-    """In a row, rounded; a point that lacks a coordinate is null in all."""
+    """A flat list of rounded values; all coordinates of a missing point are null."""
     known = np.broadcast_to(np.isfinite(values).all(-1, keepdims=True), values.shape).ravel()
     return [None if not there else round(float(value), digits) if digits else round(float(value))
             for value, there in zip(values.ravel(), known, strict=True)]
 
 
-def _json(value) -> str:
-    """JSON that may stand inside a script element."""
+def _json(value: Any) -> str:
+    """JSON that is safe inside a script element."""
     return json.dumps(value, separators=(',', ':'), allow_nan=False).replace('<', '\\u003c')

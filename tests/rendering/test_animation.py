@@ -1,6 +1,6 @@
 """GIF, MP4 and contact sheet: decoded again, they show what was drawn, for as long as it should be seen."""
 
-import io
+import dataclasses
 import itertools
 import weakref
 
@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageColor
 
-from common.rendering import animation, gif
+from common.rendering import animation
 from common.rendering.video import VideoFrames
-from common.rendering.visualization import COLORS, PAPER, Scene
+from common.rendering.visualization import COLORS, Scene
 from tests.helpers.make_clips import LWRIST, frames_of, make_clip
 
 
@@ -45,25 +45,13 @@ class TestGif:
         animation.render(make_clip(frames=1), str(tmp_path / 'a.gif'), 1)
         assert len(frames_of(tmp_path / 'a.gif')[0]) == 1
 
-    def test_pictures_are_taken_one_at_a_time(self):
-        taken = []
-
-        def pictures():
-            for number in range(100):
-                taken.append(number)
-                yield Image.new('RGB', (30, 20), (number, 0, 0))
-
-        blocks = gif.blocks(pictures(), itertools.repeat(4), [PAPER])
-        for wanted in range(20):
-            while len(taken) <= wanted:
-                next(blocks)
-            assert len(taken) == wanted + 1
-
-    def test_a_picture_like_the_one_before_takes_its_time(self):
-        picture = Image.new('RGB', (30, 20), PAPER)
-        content = io.BytesIO(b''.join(gif.blocks([picture] * 3, [2, 3, 4], [PAPER])))
-        with Image.open(content) as image:
-            assert image.n_frames == 3 and image.info['loop'] == 0
+    def test_equal_frames_keep_their_time_and_the_animation_repeats(self, tmp_path):
+        clip, path = make_clip(frames=4), str(tmp_path / 'a.gif')
+        clip.keypoints[:], clip.views[0].positions[:] = clip.keypoints[:, :1], clip.views[0].positions[:, :1]
+        animation.render(dataclasses.replace(clip, views=[]), path, 1)
+        with Image.open(path) as image:
+            assert image.info['loop'] == 0
+        assert sum(frames_of(path)[1]) == 160
 
 
 @pytest.mark.parametrize('name', ['a.gif', 'a.mp4'])

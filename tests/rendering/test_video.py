@@ -123,9 +123,9 @@ def test_frames_are_streamed_and_reading_can_be_left(tmp_path):
 
 
 def test_a_missing_video(tmp_path):
-    with pytest.raises(UserError, match=r'nowhere\.mp4 is not there'):
+    with pytest.raises(UserError, match=r'nowhere\.mp4 is missing'):
         VideoFrames(str(tmp_path / 'nowhere.mp4'))
-    with pytest.raises(UserError, match='is not there, or is no file'):
+    with pytest.raises(UserError, match='is missing, or is no file'):
         VideoFrames(str(tmp_path))
 
 

@@ -8,7 +8,7 @@ from PIL import ImageColor
 
 from common.errors import UserError
 from common.rendering import perspective
-from common.rendering.clip import Cut, View, stand
+from common.rendering.clip import View, stand
 from common.rendering.visualization import LEFT, MIDDLE, RIGHT, SHADE, Scene
 from tests.helpers.make_clips import HEAD, LWRIST, RFOOT, STANDING, color_near, make_clip
 
@@ -169,10 +169,3 @@ def test_stand():
     standing = stand(poses)
     np.testing.assert_allclose(standing[0], STANDING)
     assert np.nanmin(standing[1, :, 2]) == 0 and np.isnan(standing[2]).all()
-
-
-@pytest.mark.parametrize('cut, kept', [
-    (Cut(), range(10)), (Cut(3, 2), [3, 5, 7, 9]), (Cut(3, 2, 2), [3, 5]), (Cut(limit=99), range(10)),
-    (Cut(10), []), (Cut(limit=0), range(10))])
-def test_skip_then_downsample_then_limit(cut, kept):
-    assert list(cut.of(10)) == list(kept)

@@ -137,7 +137,7 @@ class TestScript:
         (['--viz_size', 0.2], 'must lie between 1 and 30'),
         (['--viz_size', 'nan'], 'not a positive number'),
         (['--viz_fps', 0], 'not from 1 to 1000'),
-        (['--viz_video', 'none.mp4'], 'none.mp4 is not there'),
+        (['--viz_video', 'none.mp4'], 'none.mp4 is missing'),
         (['--viz_video', 'gcn.pth.tar'], 'gcn.pth.tar cannot be read as a video'),
         (['--evaluate', 'none.pth.tar'], 'none.pth.tar is not there'),
         (['-k', 'cpn'], 'data_2d_tiny_cpn.npz is not there'),
