@@ -1,0 +1,64 @@
+"""Bodies that nobody captured: bones of other lengths, mirrored, turned over."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from common.geometry.mirror import Mirror
+from common.geometry.skeleton import Skeleton
+
+
+class Bones:
+    """The bones of a skeleton as tensors: lengths by symmetric groups, and bodies rebuilt with other lengths.
+
+    A group is a bone, its mirror image, and the bones on either side of the Spine, which stays in the middle.
+
+    Args:
+        skeleton: the hip first; parents come before their children.
+    """
+
+    def __init__(self, skeleton: Skeleton, device: torch.device) -> None:
+        joints, parents = len(skeleton), skeleton.parents
+        mirrored = dict(zip(skeleton.left, skeleton.right, strict=True))
+        spine, thorax = skeleton.names.index('Spine'), skeleton.names.index('Thorax')
+        representative = [mirrored.get(joint, spine if joint == thorax else joint) for joint in range(1, joints)]
+        groups = sorted(set(representative))
+        self.group = torch.tensor([groups.index(joint) for joint in representative], device=device)  # (J - 1,)
+        self.parents = torch.tensor(parents[1:], device=device)
+        # (J, J - 1): a joint lies at the sum of the bones on its way from the hip
+        self.chains = torch.zeros(joints, joints - 1, device=device)
+        for joint in range(1, joints):
+            self.chains[joint] = self.chains[parents[joint]]
+            self.chains[joint, joint - 1] = 1
+        self.stature = self.chains[skeleton.names.index('Head')] + self.chains[skeleton.right[2]]  # head and foot
+
+    def vectors(self, positions: Tensor) -> Tensor:
+        """(..., J, 3) to the bones (..., J - 1, 3), each from its parent to its joint."""
+        return positions[..., 1:, :] - positions.index_select(-2, self.parents)
+
+    def lengths(self, positions: Tensor) -> Tensor:
+        """(J - 1,) median length of each bone over (N, J, 3), the same within a group."""
+        lengths = self.vectors(positions).norm(dim=-1).median(0).values
+        return (torch.bincount(self.group, lengths) / torch.bincount(self.group))[self.group]
+
+    def rebuilt(self, positions: Tensor, lengths: Tensor, amount: float) -> Tensor:
+        """Bodies with bones of other lengths, in the same directions and all of the same stature.
+
+        Args:
+            positions: (B, W, J, 3); a window's frames have the same bones.
+            lengths: (J - 1,) of the usual body, metres.
+            amount: standard deviation of the logarithm of each group's factor.
+        """
+        factors = (torch.randn(len(positions), int(self.group.max()) + 1, device=positions.device) * amount).exp()
+        drawn = lengths * factors[:, self.group]                                       # (B, J - 1)
+        drawn = drawn * ((lengths @ self.stature) / (drawn @ self.stature)).unsqueeze(1)
+        vectors = self.vectors(positions)
+        vectors = vectors / vectors.norm(dim=-1, keepdim=True).clamp(min=1e-6) * drawn[:, None, :, None]
+        return positions[..., :1, :] + self.chains @ vectors
+
+
+def mirrored_at_random(positions: Tensor, mirror: Mirror) -> Tensor:
+    """Half of the bodies mirrored: (B, W, J, 3), z up."""
+    coin = torch.rand(len(positions), 1, 1, 1, device=positions.device) < 0.5
+    return torch.where(coin, mirror(positions.flatten(0, 1)).view_as(positions), positions)

@@ -1,0 +1,77 @@
+"""Virtual cameras: every pose seen from a camera that never was, in true perspective."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+PITCH_MEAN, PITCH_RANGE = 8.0, (-30.0, 60.0)  # degrees that cameras look down
+ROLL, ASIDE, ABOVE = 4.0, 12.0, 8.0  # standard deviations in degrees: of the roll, of the person off the axis
+OFF_AXIS = 30.0  # degrees at most, in each direction
+NEAR, FAR = 2.0, 9.0  # metres from the camera to the hip
+_NEAREST = 0.3  # metres before the camera that a joint is kept
+
+
+@dataclass(frozen=True)
+class VirtualCameras:
+    """Cameras that look past a person, one for each sample.
+
+    Attributes:
+        pointing: (B, 3, 3) world axes (z up) to the axes of a camera that points at the person (x right, y down, z
+            forward): targets are seen from there.
+        looking: (B, 3, 3) from those to the axes of the camera itself.
+        distance: (B,) metres to the hip.
+    """
+
+    pointing: Tensor
+    looking: Tensor
+    distance: Tensor
+
+    def seen(self, world: Tensor) -> Tensor:
+        """(B, N, 3) metres from the hip in world axes, to the axes of the cameras that point at the person."""
+        return world @ self.pointing.transpose(1, 2)
+
+    def projected(self, seen: Tensor) -> Tensor:
+        """Perspective: (B, N, 3) of `seen` to (B, N, 2) X / Z, Y / Z in the image of the camera, focal length 1."""
+        away = torch.stack([torch.zeros_like(self.distance)] * 2 + [self.distance], 1).unsqueeze(1)  # (B, 1, 3)
+        points = (seen + away) @ self.looking.transpose(1, 2)
+        return points[..., :2] / points[..., 2:].clamp(min=_NEAREST)
+
+
+def draw_cameras(count: int, pitch_spread: float, device: torch.device) -> VirtualCameras:
+    """Cameras at random: heading and distance uniform; pitch, roll and the angles off the axis normal.
+
+    Args:
+        pitch_spread: standard deviation of the pitch, degrees.
+    """
+    def normal(spread: float, mean: float = 0.0) -> Tensor:
+        return torch.randn(count, device=device) * spread + mean
+
+    heading = torch.rand(count, device=device) * 2 * math.pi
+    pitch, roll = normal(pitch_spread, PITCH_MEAN).clamp(*PITCH_RANGE).deg2rad(), normal(ROLL).deg2rad()
+    aside, above = (normal(spread).clamp(-OFF_AXIS, OFF_AXIS).deg2rad() for spread in (ASIDE, ABOVE))
+    distance = NEAR + (FAR - NEAR) * torch.rand(count, device=device)
+    level = torch.tensor([[0.0, -1, 0], [0, 0, -1], [1, 0, 0]], device=device)          # right, down, forward along x
+    return VirtualCameras(about(2, roll) @ about(0, pitch) @ level @ about(2, heading),
+                          about(1, aside) @ about(0, above), distance)
+
+
+def about(axis: int, angles: Tensor) -> Tensor:
+    """(B, 3, 3) rotations about the axis x, y or z (0, 1, 2) by (B,) radians."""
+    first, second = (axis + 1) % 3, (axis + 2) % 3
+    rotations = torch.eye(3, device=angles.device).repeat(len(angles), 1, 1)
+    rotations[:, first, first] = rotations[:, second, second] = angles.cos()
+    rotations[:, second, first] = angles.sin()
+    rotations[:, first, second] = -rotations[:, second, first]
+    return rotations
+
+
+def random_rotations(count: int, device: torch.device) -> Tensor:
+    """(B, 3, 3) rotations, uniform over all: from quaternions of four normal numbers."""
+    w, x, y, z = torch.nn.functional.normalize(torch.randn(count, 4, device=device)).unbind(1)
+    return torch.stack([1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y),
+                        2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x),
+                        2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)], 1).view(-1, 3, 3)

@@ -1,0 +1,37 @@
+"""The person as a network's input: keypoints without the place, the size, the resolution and the focal length."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+HIDDEN = (0.0, 3.0)  # where a hidden joint lies in the input: below everything, as a mirror image of itself
+
+
+def person_input(keypoints: Tensor, visible: Tensor | None = None) -> Tensor:
+    """Keypoints of a window of frames, centred on the person and divided by the spread of the joints.
+
+    The whole window shares one centre and one scale, so that it keeps the person's motion. The centre is the hip of the
+    middle frame, or the mean of its visible joints where the hip is hidden. The scale is the root mean square distance
+    of visible joints from the mean of their frame. Hidden joints are set to `HIDDEN`.
+
+    There is no inverse: the network answers in metres from the hip, whatever the place and size in the image.
+
+    Args:
+        keypoints: (..., W, J, 2) in any unit that is the same for x and y; x right, y down, the hip first. W is odd.
+        visible: (..., W, J) bool; None where joints that are not finite are the hidden ones.
+    Returns:
+        (..., J, 2 W): x and y of the first frame, of the second, ...
+    """
+    if visible is None:
+        visible = keypoints.isfinite().all(-1)
+    shown = visible.unsqueeze(-1)                                                      # (..., W, J, 1)
+    points = torch.where(shown, keypoints, 0)
+    count = shown.sum(-2, keepdim=True)
+    mean = points.sum(-2, keepdim=True) / count.clamp(min=1)                           # (..., W, 1, 2)
+    square = torch.where(shown, points - mean, 0).square().sum((-3, -2, -1), keepdim=True)
+    scale = (square / count.sum((-3, -2), keepdim=True).clamp(min=1)).sqrt()           # (..., 1, 1, 1)
+    middle = slice(keypoints.shape[-3] // 2, keypoints.shape[-3] // 2 + 1)
+    centre = torch.where(shown[..., middle, :1, :], points[..., middle, :1, :], mean[..., middle, :, :])
+    person = torch.where(shown, (points - centre) / scale.clamp(min=1e-6), keypoints.new_tensor(HIDDEN))
+    return person.transpose(-3, -2).flatten(-2)                                        # (..., J, 2 W)
