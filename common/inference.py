@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from common.geometry.mirror import Mirror
 from common.threads import map_over_threads
-from models.folded import fold
 
 CPU_SLICE = 2048  # poses predicted by a thread at a time, so that memory stays flat
 CPU_BATCH, GPU_BATCH = 256, 8192  # poses in a forward pass; a folded network names its own CPU_BATCH
@@ -27,7 +26,7 @@ class Predictor:
 
     def __init__(self, model: nn.Module, device: torch.device, batch_size: int | None = None,
                  mirror: Mirror | None = None) -> None:
-        self.network, self.mirror = fold(model.eval()), mirror
+        self.network, self.mirror = for_inference(model), mirror
         suited = getattr(self.network, 'CPU_BATCH', CPU_BATCH) if device.type == 'cpu' else GPU_BATCH
         self.batch_size: int = batch_size or suited
         self.slice_size = batch_size or max(suited, CPU_SLICE)
@@ -66,3 +65,10 @@ def predict(model: nn.Module, keypoints: Tensor, batch_size: int | None = None,
         if report:
             report(done)
     return positions
+
+
+def for_inference(model: nn.Module) -> nn.Module:
+    """The network in evaluation mode; folded, if it has a folded form (`models/fast/folded.py`)."""
+    model.eval()
+    fold = getattr(model, 'folded', None)
+    return fold() if callable(fold) else model

@@ -1,24 +1,24 @@
-"""Biases in front of a batch norm."""
+"""Biases in front of a batch norm.
 
-import torch
+In training a batch norm subtracts such a bias again, so its true gradient is zero. Computed, the gradient is a rounding
+error, of which Adam makes whole steps. Running means follow these steps late, and evaluation, which uses the running
+means, is then off by millimetres (docs/accuracy.md). Here the gradient is zero exactly.
+"""
+
 from torch import Tensor, nn
+from torch.func import functional_call
 
 
-def bias_before(norm: nn.BatchNorm1d, bias: Tensor) -> Tensor:
-    """A bias for what a batch norm sees next, with the gradient that it has in training: none.
+def bias_before(norm: nn.Module, bias: Tensor) -> Tensor:
+    """The bias of a layer that a batch norm follows, with a gradient of zero in training.
 
-    In training the norm takes such a bias off again. Computed, its gradient is a rounding error, and of that Adam makes
-    whole steps; running means follow them late, and evaluation, which uses those, is off by millimetres that differ
-    from step to step (docs/accuracy.md).
+    It stays in the graph, because optimizers and DistributedDataParallel expect a gradient for every parameter.
     """
-    return _Ineffective.apply(bias) if norm.training else bias
+    return bias.detach() + 0 * bias if norm.training else bias
 
 
-class _Ineffective(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, bias):
-        return bias.view_as(bias)
-
-    @staticmethod
-    def backward(ctx, grad):
-        return torch.zeros_like(grad)
+def apply_before(norm: nn.Module, layer: nn.Module, x: Tensor) -> Tensor:
+    """layer(x), for the batch norm `norm` to follow: in training its bias has a gradient of zero."""
+    if not norm.training:
+        return layer(x)
+    return functional_call(layer, {'bias': bias_before(norm, layer.get_parameter('bias'))}, x)

@@ -10,9 +10,8 @@ from torch import Tensor, nn
 
 from common.geometry.graph import adjacency
 from common.geometry.skeleton import Skeleton
-from models import linear_model, sem_gcn
-from models.linear_model import LinearModel
-from models.sem_gcn import SemGCN
+from models.fast import LinearModel, SemGCN  # the same networks as in models/*.py, faster
+from models.sem_gcn import CONVOLUTIONS
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ class ModelConfig:
                  if type(getattr(self, field.name)).__name__ != field.type]
         if not wrong and self.architecture not in DEFAULTS_BY_ARCHITECTURE:
             wrong.append(f'architecture {self.architecture!r}')
-        if not wrong and self.conv not in sem_gcn.CONVOLUTIONS:
+        if not wrong and self.conv not in CONVOLUTIONS:
             wrong.append(f'conv {self.conv!r}')
         if not wrong and not (1 <= self.hid_dim <= 1 << 14 and 0 <= self.num_layers <= 256 and 0 <= self.dropout < 1):
             wrong.append(f'hid_dim {self.hid_dim}, num_layers {self.num_layers}, dropout {self.dropout}')
@@ -77,23 +76,26 @@ def build_model(config: ModelConfig, skeleton: Skeleton) -> nn.Module:
     """
     if config.architecture == 'linear':
         return LinearModel(len(skeleton), config.hid_dim, config.num_layers, config.dropout)
-    pairs = skeleton.groups if config.non_local else None
-    return SemGCN(torch.from_numpy(adjacency(skeleton)), config.hid_dim, config.num_layers, config.conv, pairs,
+    groups = skeleton.groups if config.non_local else None
+    return SemGCN(torch.from_numpy(adjacency(skeleton)), config.hid_dim, config.num_layers, config.conv, groups,
                   config.dropout)
 
 
 def infer_config(state: dict[str, Tensor]) -> ModelConfig:
-    """Read the network's shape off its tensors, for checkpoints that do not tell it.
+    """Read a network's config off its tensors, for checkpoints that do not hold it.
 
     Raises:
         ValueError: the tensors are of no network known here.
     """
-    for marker, reader in (('gconv_input.0.gconv.W', sem_gcn.config_of), ('linear_stages.0.w1.weight',
-                                                                         linear_model.config_of)):
-        if marker in state:
-            try:
-                found = reader(state)
-                return replace(default_config(found['architecture']), **found)
-            except (KeyError, IndexError, TypeError, ValueError) as error:
-                raise ValueError(f'its tensors do not make a network: {error}') from error
-    raise ValueError('its tensors are neither those of SemGCN nor of the linear model')
+    try:
+        if 'gconv_input.0.gconv.W' in state:
+            residual = {name.split('.')[1] for name in state if name.startswith('gconv_layers.') and '.gconv1.' in name}
+            return replace(default_config('gcn'), hid_dim=state['gconv_input.0.gconv.W'].shape[2],
+                           num_layers=len(residual), non_local=any('.nonlocal.' in name for name in state),
+                           conv='sem' if len(state['gconv_input.0.gconv.e']) == 1 else 'semch')
+        if 'linear_stages.0.w1.weight' in state:
+            stages = {name.split('.')[1] for name in state if name.startswith('linear_stages.')}
+            return replace(default_config('linear'), hid_dim=len(state['w1.weight']), num_layers=len(stages))
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        raise ValueError(f'its tensors do not make a network: {error}') from error
+    raise ValueError('its tensors are neither SemGCN\'s nor the linear model\'s')

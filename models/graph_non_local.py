@@ -1,36 +1,47 @@
-"""Non-local block on the skeleton: every joint looks at every pair of joints."""
+"""Non-local block on the skeleton: every joint attends to every group of joints."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from models.bias import bias_before
+from models.bias import apply_before
 
 
 class GraphNonLocal(nn.Module):
-    r"""The non-local layer of Zhao et al., CVPR 2019 (equation 4), concatenation form, over pooled pairs of joints.
+    r"""The non-local layer of Zhao et al., CVPR 2019 (equation 4), in its concatenation form, over groups of joints.
 
-    .. math:: Y_j = X_j + BN(W_y \tfrac1P \sum_p ReLU(w \cdot [\theta_j; \phi_p]) \, g_p)
+    .. math:: Y_j = X_j + BN(W_y \tfrac1P \sum_{p=1}^P ReLU(w \cdot [\theta_j; \phi_p]) \, g_p)
 
-    g and phi are max-pooled over each of the P pairs. The dot product with the concatenated [theta; phi] is the sum of
-    two dot products, so no (B, 2C, J, P) tensor is built; and theta is only ever used through its dot product, so its
-    convolution and that product are one vector.
+    :math:`\theta`, :math:`\phi` and g are linear in X; :math:`\phi` and g are max-pooled over each of the P groups.
 
     Args:
-        channels: C of every joint.
+        channels: channels of a joint, C; even.
+        groups: the joints of each group; together they hold every joint once. Published: pairs of the 16 joints.
     Shapes:
-        (J, B, C) -> (J, B, C); joints that are pooled together are neighbours: 0 and 1, 2 and 3, ...
+        (B, J, C) -> (B, J, C).
+    Raises:
+        ValueError: the channels are odd, or the groups do not hold every joint once.
     """
 
-    def __init__(self, channels: int) -> None:
+    groups: Tensor
+
+    def __init__(self, channels: int, groups: Sequence[Sequence[int]]) -> None:
         super().__init__()
-        if channels % 2:
+        if channels < 2 or channels % 2:
             raise ValueError(f'a non-local block halves its channels: {channels} is odd')
+        joints = sorted(joint for group in groups for joint in group)
+        if not joints or joints != list(range(len(joints))) or not all(groups):
+            raise ValueError(f'the groups of a non-local block must hold every joint once, not {groups}')
+        largest = max(map(len, groups))
+        # A smaller group repeats its last joint, which leaves its maximum as it is.
+        padded = [[*group, *[group[-1]] * (largest - len(group))] for group in groups]
+        self.register_buffer('groups', torch.tensor(padded), persistent=False)
         self.inner = channels // 2
-        # The containers carry the names of the published files; `nonlocal` is a keyword, so it is added by name.
+        # Names of the published files; `nonlocal` is a keyword of Python, so it cannot be an ordinary attribute.
         self.add_module('nonlocal', nn.ModuleDict({
             'g': nn.Sequential(nn.Conv1d(channels, self.inner, 1)),
             'theta': nn.Conv1d(channels, self.inner, 1),
@@ -51,67 +62,18 @@ class GraphNonLocal(nn.Module):
                 nn.init.zeros_(module.weight)
                 nn.init.zeros_(module.bias)
 
-    def look(self) -> tuple[Tensor, ...]:
-        """What `attend` takes beside x: [W_g; W_phi] (C, C), its bias, w theta (C,), its bias, and w for phi (C/2,)."""
-        parts = getattr(self, 'nonlocal')
-        g, theta, phi = parts['g'][0], parts['theta'], parts['phi'][0]
-        to_joint, to_pair = parts['concat_project'][0].weight.view(2, self.inner)
-        return (torch.cat([g.weight, phi.weight]).squeeze(2), torch.cat([g.bias, phi.bias]),
-                to_joint @ theta.weight.squeeze(2), to_joint @ theta.bias, to_pair)
+    def pool(self, x: Tensor) -> Tensor:
+        """The maximum over each group, (B, C, J) -> (B, C, P)."""
+        return x[:, :, self.groups].max(dim=3).values
 
     def forward(self, x: Tensor) -> Tensor:
-        project, norm = getattr(self, 'nonlocal')['W']
-        gathered = attend(x, *self.look())                                             # (B, J, C/2)
-        update = F.linear(gathered.flatten(0, 1), project.weight.squeeze(2), bias_before(norm, project.bias))
-        return x + norm(update).unflatten(0, (x.shape[1], x.shape[0])).transpose(0, 1)
-
-
-def attend(x: Tensor, weight: Tensor, bias: Tensor, query: Tensor, query_bias: Tensor, to_pair: Tensor) -> Tensor:
-    """(J, B, C) -> (B, J, C/2): the sum over pairs, before the last convolution; arguments as `GraphNonLocal.look`."""
-    both = F.linear(x, weight, bias)                                                   # (J, B, [g, phi])
-    query = x @ query + query_bias                                                     # (J, B)
-    if torch.is_grad_enabled() and not torch.is_autocast_enabled(x.device.type):
-        return _PooledAttention.apply(both, query, to_pair)
-    return _pooled_attention(both, query, to_pair)[0]
-
-
-def _pooled_attention(both, query, to_pair):
-    first, second = both.unflatten(0, (-1, 2)).unbind(1)                               # (P, B, [g, phi])
-    pooled = torch.maximum(first, second)
-    g, phi = pooled.chunk(2, dim=2)
-    key = phi @ to_pair                                                                # (P, B)
-    # contiguous: a sum of broadcast transpositions would keep their strides, with which bmm goes pose by pose
-    query, key = query.T.contiguous(), key.T.contiguous()
-    attention = (query.unsqueeze(2) + key.unsqueeze(1)).relu_() / key.shape[1]         # (B, J, P)
-    return torch.bmm(attention, g.transpose(0, 1)), pooled, first, second, attention
-
-
-class _PooledAttention(torch.autograd.Function):
-    """sum_p ReLU(query_j + to_pair . phi_p) / P g_p, of g and phi max-pooled over neighbours, its gradient written out.
-
-    Autograd would keep and pass over several tensors of the size of `both` to pool them; here it is one mask.
-    """
-
-    @staticmethod
-    def forward(ctx, both, query, to_pair):
-        gathered, pooled, first, second, attention = _pooled_attention(both, query, to_pair)
-        ctx.save_for_backward(pooled, first >= second, attention, to_pair)
-        return gathered
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx, grad):
-        pooled, from_first, attention, to_pair = ctx.saved_tensors
-        g, phi = pooled.chunk(2, dim=2)
-        grad = grad.contiguous()
-        grad_score = torch.bmm(grad, g.permute(1, 2, 0)) * (attention > 0) / len(pooled)  # (B, J, P)
-        grad_query, grad_key = grad_score.sum(2).T, grad_score.sum(1).T
-        grad_pooled = torch.empty_like(pooled)
-        grad_g, grad_phi = grad_pooled.chunk(2, dim=2)
-        grad_g.copy_(torch.bmm(attention.transpose(1, 2), grad).transpose(0, 1))
-        torch.mul(grad_key.unsqueeze(2), to_pair, out=grad_phi)
-        grad_both = pooled.new_empty(len(pooled), 2, *pooled.shape[1:])
-        torch.mul(grad_pooled, from_first, out=grad_both[:, 0])
-        torch.sub(grad_pooled, grad_both[:, 0], out=grad_both[:, 1])
-        grad_to_pair = grad_key.reshape(1, -1) @ phi.flatten(0, 1)
-        return grad_both.flatten(0, 1), grad_query, grad_to_pair.view(-1)
+        parts = getattr(self, 'nonlocal')
+        w_theta, w_phi = parts['concat_project'][0].weight.view(2, self.inner)
+        project, norm = parts['W']
+        channels_first = x.transpose(1, 2)                                             # (B, C, J)
+        theta = parts['theta'](channels_first)                                         # (B, C/2, J)
+        phi, g = self.pool(parts['phi'](channels_first)), self.pool(parts['g'](channels_first))  # (B, C/2, P)
+        # The product with a concatenation is the sum of two products, so no (B, C, J, P) tensor is needed.
+        f = F.relu((w_theta @ theta).unsqueeze(2) + (w_phi @ phi).unsqueeze(1)) / len(self.groups)  # (B, J, P)
+        y = apply_before(norm, project, g @ f.transpose(1, 2)).transpose(1, 2)         # (B, J, C)
+        return x + norm(y.flatten(0, 1)).view_as(x)

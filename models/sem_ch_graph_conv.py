@@ -1,38 +1,42 @@
-"""Channel-wise semantic graph convolution: a learned weighting of the edges for every output channel."""
+"""Channel-wise semantic graph convolution: every output channel has its own weights of the skeleton's edges."""
+
+from __future__ import annotations
 
 import math
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from models.sem_graph_conv import SemGraphConv, transform
+from models.sem_graph_conv import XAVIER_GAIN, SemGraphConv
 
 
 class SemCHGraphConv(SemGraphConv):
-    r"""The channel-wise variant of Zhao et al., CVPR 2019 (equation 3): channel o has its own S_o.
+    r"""The channel-wise semantic graph convolution of Zhao et al., CVPR 2019 (equation 3).
 
-    .. math:: Y_o = (S_o \circ I) X W_{0,o} + (S_o \circ (1 - I)) X W_{1,o} + b_o
+    .. math:: Y_c = (S_c \circ I) X W_{0,c} + (S_c \circ (1 - I)) X W_{1,c} + b_c
 
-    Arguments and shapes are those of `SemGraphConv`.
+    As :class:`SemGraphConv`, with one :math:`S_c` for every output channel c.
+
+    Args:
+        in_features: channels of a joint, C.
+        out_features: channels of a joint after the layer, C'.
+        adjacency: (J, J) with self-loops; only where it is not zero matters.
+    Shapes:
+        (B, J, C) -> (B, J, C').
     """
 
-    @staticmethod
-    def weightings(out_features: int) -> int:
-        return out_features
+    def __init__(self, in_features: int, out_features: int, adjacency: Tensor) -> None:
+        super().__init__(in_features, out_features, adjacency, edge_sets=out_features)
 
-    def bias_bound(self) -> float:
-        return 1 / math.sqrt(self.W.shape[1])
+    def reset_parameters(self) -> None:
+        """Initialise as published: as `SemGraphConv`, but the bias goes by the input channels."""
+        nn.init.xavier_uniform_(self.W, gain=XAVIER_GAIN)
+        nn.init.ones_(self.e)
+        bound = 1 / math.sqrt(self.in_features)
+        nn.init.uniform_(self.bias, -bound, bound)
 
-    @staticmethod
-    def mixing_of(weightings: Tensor) -> Tensor:
-        """[S_o o I, S_o o (1 - I)] of every output channel, (C', J, 2 J)."""
-        return weightings
-
-    @staticmethod
-    def product(x: Tensor, weight: Tensor, mixing: Tensor) -> Tensor:
-        """As `SemGraphConv.product`, channel o of [x W0; x W1] mixed by S_o; mixing is (C', J, 2 J)."""
-        joints, batch, _ = x.shape
-        own, others = transform(x.flatten(0, 1), weight).unflatten(1, (joints, batch))   # (J, B, C')
-        to_own, between = mixing.split(joints, dim=2)
-        diagonal = to_own.diagonal(dim1=1, dim2=2)                                     # (C', J)
-        return diagonal.T.unsqueeze(1) * own + torch.einsum('cij,jbc->ibc', between, others)
+    def forward(self, x: Tensor) -> Tensor:
+        own, others = x @ self.W[0], x @ self.W[1]                                     # (B, J, C')
+        S = self.edge_weights()                                                        # (C', J, J)
+        return (torch.einsum('cij,bjc->bic', S * self.identity, own)
+                + torch.einsum('cij,bjc->bic', S * (1 - self.identity), others) + self.bias)

@@ -17,10 +17,9 @@ from common.checkpoint import load_checkpoint, restore_model
 from common.datasets import h36m
 from common.errors import UserError
 from common.geometry.camera import normalize_screen
-from common.inference import predict
+from common.inference import for_inference, predict
 from common.lifting.layouts import JOINTS, TRAINED_ON, Layout, choose_layout, layout_named, to_h36m
 from common.lifting.tracks import framing
-from models.folded import fold
 
 _CHUNK = 1 << 16  # poses lifted at a time, so that copies of them do not grow with the clip
 AXES = 'x right, y down, z forward (camera axes)'
@@ -48,7 +47,7 @@ class Lifter:
         self.path, self.device = checkpoint, torch.device(device)
         self.description = loaded.config.describe()
         # Folded once; predict leaves a folded network as it is.
-        self.model = fold(restore_model(loaded, checkpoint, h36m.skeleton()).eval()).to(self.device)
+        self.model = for_inference(restore_model(loaded, checkpoint, h36m.skeleton())).to(self.device)
         recorded = loaded.recipe.get('keypoints')
         known = None if not isinstance(recorded, str) else 'sh' if recorded.startswith('sh') else 'gt'
         if trained_on not in (None, *TRAINED_ON):

@@ -1,35 +1,24 @@
-"""Networks for inference: batch norm folded into the weights, what does not depend on the pose computed once.
+"""Networks for inference: batch norm folded into the weights, and what does not depend on the pose computed once.
 
-A folded network answers as its original does in evaluation mode, up to rounding; it cannot be trained.
+Up to rounding, a folded network returns what its original returns in evaluation mode. It shares no tensors with the
+original and cannot be trained.
 """
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.graph_non_local import GraphNonLocal, attend
+from models.fast.graph_conv import edge_weights_of, graph_product
+from models.fast.non_local import attention_inputs, attention_weights, pooled_attention
+from models.graph_non_local import GraphNonLocal
 from models.linear_model import LinearModel, LinearStage
-from models.sem_gcn import GraphConv, ResGraphConv, SemGCN
+from models.sem_gcn import GraphConv, ResGraphConv
 from models.sem_graph_conv import SemGraphConv
-
-
-@torch.no_grad()
-def fold(model: nn.Module) -> nn.Module:
-    """The network for inference that answers as `model` does in evaluation mode.
-
-    It shares no tensors with `model`; a network that has no folded form is returned as it is.
-    """
-    if isinstance(model, SemGCN):
-        blocks = [*model.gconv_input, *model.gconv_layers]
-        return FoldedSemGCN(model.order, [_fold_block(block) for block in blocks],
-                            FoldedConv(model.gconv_output, None))
-    if isinstance(model, LinearModel):
-        return FoldedLinear(model)
-    return model
 
 
 def _scale_and_shift(norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
@@ -39,40 +28,36 @@ def _scale_and_shift(norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
     return scale, norm.bias - norm.running_mean * scale
 
 
-def _fold_block(block: nn.Module) -> nn.Module:
-    if isinstance(block, GraphConv):
-        return FoldedConv(block.gconv, block.bn)
-    if isinstance(block, GraphNonLocal):
-        return FoldedNonLocal(block)
-    assert isinstance(block, ResGraphConv)
-    return FoldedResidual(_fold_block(block.gconv1), _fold_block(block.gconv2))
-
-
 class FoldedConv(nn.Module):
-    """Graph convolution and batch norm as one weight, one mixing of joints and one bias; then ReLU if there was a norm.
+    """Graph convolution and batch norm as one weight, one set of edge weights and one bias; then ReLU if it had a norm.
 
-    Shapes: (J, B, C) -> (J, B, C').
+    Args:
+        gconv: the convolution.
+        norm: the batch norm that follows, if any.
+        edge_weights: (J, 2 J) as in `models.fast.graph_conv`.
+    Shapes:
+        (J, B, C) -> (J, B, C').
     """
 
-    def __init__(self, gconv: SemGraphConv, norm: nn.BatchNorm1d | None) -> None:
+    weight: Tensor
+    bias: Tensor
+    edge_weights: Tensor
+
+    def __init__(self, gconv: SemGraphConv, norm: nn.BatchNorm1d | None, edge_weights: Tensor) -> None:
         super().__init__()
         scale, shift = (1.0, 0.0) if norm is None else _scale_and_shift(norm)
         self.activate = norm is not None
-        self.product = gconv.product
         self.register_buffer('weight', gconv.W * scale)                                # (2, C, C')
         self.register_buffer('bias', gconv.bias * scale + shift)
-        self.register_buffer('mixing', gconv.mixing().clone())
-        self.weight: Tensor
-        self.bias: Tensor
-        self.mixing: Tensor
+        self.register_buffer('edge_weights', edge_weights.clone())
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.product(x, self.weight, self.mixing).add_(self.bias)
+        y = graph_product(x.flatten(0, 1), self.weight, self.edge_weights).unflatten(0, x.shape[:2]).add_(self.bias)
         return y.relu_() if self.activate else y
 
 
 class FoldedResidual(nn.Module):
-    """Two folded convolutions and a short cut around them: (J, B, C) -> (J, B, C)."""
+    """Two folded convolutions and a residual connection around them: (J, B, C) -> (J, B, C)."""
 
     def __init__(self, first: nn.Module, second: nn.Module) -> None:
         super().__init__()
@@ -85,40 +70,61 @@ class FoldedResidual(nn.Module):
 class FoldedNonLocal(nn.Module):
     """A non-local block with its last convolution and batch norm as one: (J, B, C) -> (J, B, C)."""
 
+    project: Tensor
+    bias: Tensor
+
     def __init__(self, block: GraphNonLocal) -> None:
         super().__init__()
         project, norm = getattr(block, 'nonlocal')['W']
         scale, shift = _scale_and_shift(norm)
-        for index, value in enumerate(block.look()):
-            self.register_buffer(f'look{index}', value.clone())
+        for index, value in enumerate(attention_weights(block)):
+            self.register_buffer(f'attention{index}', value.clone())
         self.register_buffer('project', project.weight.squeeze(2) * scale.unsqueeze(1))
         self.register_buffer('bias', project.bias * scale + shift)
-        self.project: Tensor
-        self.bias: Tensor
 
     def forward(self, x: Tensor) -> Tensor:
-        gathered = attend(x, *(self.get_buffer(f'look{index}') for index in range(5)))
+        weights = (self.get_buffer(f'attention{index}') for index in range(5))
+        gathered = pooled_attention(*attention_inputs(x, *weights))[0]                 # (B, J, C/2)
         update = F.linear(gathered.flatten(0, 1), self.project, self.bias)
         return x + update.view(x.shape[1], x.shape[0], -1).transpose(0, 1)
 
 
 class FoldedSemGCN(nn.Module):
-    """SemGCN for inference: (B, J, 2) -> (B, J, 3)."""
+    """SemGCN for inference.
+
+    Args:
+        blocks, output: of the network.
+        joint_order: the joint at each place inside, (J,).
+        edges: from `models.fast.graph_conv.edge_positions`.
+    Shapes:
+        (B, J, 2) -> (B, J, 3).
+    """
 
     CPU_BATCH = 64  # poses at a time: the activations of more leave a core's cache, and malloc returns their memory
-    order: Tensor
-    place: Tensor
+    joint_order: Tensor
+    inverse_order: Tensor
 
-    def __init__(self, order: Tensor, blocks: list[nn.Module], output: FoldedConv) -> None:
+    def __init__(self, blocks: Iterable[nn.Module], output: SemGraphConv, joint_order: Tensor, edges: Tensor) -> None:
         super().__init__()
-        self.register_buffer('order', order.clone())
-        self.register_buffer('place', order.argsort())
-        self.blocks = nn.Sequential(*blocks)
-        self.output = output
+
+        def fold_conv(gconv: SemGraphConv, norm: nn.BatchNorm1d | None = None) -> FoldedConv:
+            return FoldedConv(gconv, norm, edge_weights_of([gconv], edges)[0])
+
+        def fold(block: nn.Module) -> nn.Module:
+            if isinstance(block, GraphNonLocal):
+                return FoldedNonLocal(block)
+            if isinstance(block, ResGraphConv):
+                return FoldedResidual(fold(block.gconv1), fold(block.gconv2))
+            assert isinstance(block, GraphConv)
+            return fold_conv(block.gconv, block.bn)
+
+        self.register_buffer('joint_order', joint_order.clone())
+        self.register_buffer('inverse_order', joint_order.argsort())
+        self.blocks = nn.Sequential(*map(fold, blocks), fold_conv(output))
 
     def forward(self, keypoints: Tensor) -> Tensor:
-        x = self.blocks(keypoints.transpose(0, 1).index_select(0, self.order))
-        return self.output(x).index_select(0, self.place).transpose(0, 1)
+        x = self.blocks(keypoints.transpose(0, 1).index_select(0, self.joint_order))   # (J, B, 3)
+        return x.index_select(0, self.inverse_order).transpose(0, 1)
 
 
 class FoldedLinear(nn.Module):
@@ -136,7 +142,7 @@ class FoldedLinear(nn.Module):
         y = self.first(keypoints.flatten(1))
         for stage in self.stages:
             y = stage(y).add_(y)
-        return F.pad(self.last(y).unflatten(1, (-1, 3)), (0, 0, 1, 0))                 # the hip, zero, comes first
+        return F.pad(self.last(y).unflatten(1, (-1, 3)), (0, 0, 1, 0))                 # the hip comes first
 
 
 def _fold_stage(stage: nn.Module) -> nn.Sequential:

@@ -1,0 +1,95 @@
+"""Non-local blocks over pairs of joints in training: gradients written out, fewer tensors of the batch's size.
+
+Poses are joint-major, and the joints of a pair are neighbours: 0 and 1, 2 and 3, ...
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
+
+from models.bias import bias_before
+from models.graph_non_local import GraphNonLocal
+
+
+def non_local(block: GraphNonLocal, x: Tensor) -> Tensor:
+    """`models.graph_non_local.GraphNonLocal.forward`, (J, B, C) -> (J, B, C)."""
+    project, norm = getattr(block, 'nonlocal')['W']
+    gathered = _PooledAttention.apply(*attention_inputs(x, *attention_weights(block)))  # (B, J, C/2)
+    update = F.linear(gathered.flatten(0, 1), project.weight.squeeze(2), bias_before(norm, project.bias))
+    return x + norm(update).unflatten(0, (x.shape[1], x.shape[0])).transpose(0, 1)
+
+
+def attention_weights(block: GraphNonLocal) -> tuple[Tensor, ...]:
+    """What the attention needs of a block's parameters.
+
+    The convolution theta is used only through its product with w, so both are one vector.
+
+    Returns:
+        [W_g; W_phi] (C, C) and its bias (C,), w_theta W_theta (C,) and w_theta b_theta (), w_phi (C/2,).
+    """
+    parts = getattr(block, 'nonlocal')
+    g, theta, phi = parts['g'][0], parts['theta'], parts['phi'][0]
+    w_theta, w_phi = parts['concat_project'][0].weight.view(2, block.inner)
+    return (torch.cat([g.weight, phi.weight]).squeeze(2), torch.cat([g.bias, phi.bias]),
+            w_theta @ theta.weight.squeeze(2), w_theta @ theta.bias, w_phi)
+
+
+def attention_inputs(x: Tensor, weight: Tensor, bias: Tensor, query_weight: Tensor, query_bias: Tensor, w_phi: Tensor
+                     ) -> tuple[Tensor, Tensor, Tensor]:
+    """Arguments of `pooled_attention` from x, (J, B, C), and `attention_weights`."""
+    return F.linear(x, weight, bias), x @ query_weight + query_bias, w_phi
+
+
+def pooled_attention(both: Tensor, query: Tensor, w_phi: Tensor) -> tuple[Tensor, ...]:
+    """sum_p ReLU(query_j + w_phi . phi_p) / P g_p, with g and phi max-pooled over each pair of joints.
+
+    Args:
+        both: [g, phi] of every joint, (J, B, C).
+        query: w_theta . theta of every joint, (J, B).
+        w_phi: (C/2,).
+    Returns:
+        the sum (B, J, C/2), and for the backward pass [g, phi] of pairs, of first and of second joints, (P, B, C), and
+        the attention (B, J, P).
+    """
+    first, second = both.unflatten(0, (-1, 2)).unbind(1)                               # (P, B, [g, phi])
+    pooled = torch.maximum(first, second)
+    g, phi = pooled.chunk(2, dim=2)
+    key = phi @ w_phi                                                                  # (P, B)
+    # Contiguous: a sum of broadcast transposed tensors would keep their strides, and bmm would go pose by pose.
+    query, key = query.T.contiguous(), key.T.contiguous()
+    attention = (query.unsqueeze(2) + key.unsqueeze(1)).relu_() / key.shape[1]         # (B, J, P)
+    return torch.bmm(attention, g.transpose(0, 1)), pooled, first, second, attention
+
+
+class _PooledAttention(torch.autograd.Function):
+    """`pooled_attention` with its gradient written out.
+
+    Autograd would keep several tensors of the size of `both` to pool them; here one mask is enough.
+    """
+
+    @staticmethod
+    def forward(ctx, both, query, w_phi):
+        gathered, pooled, first, second, attention = pooled_attention(both, query, w_phi)
+        ctx.save_for_backward(pooled, first >= second, attention, w_phi)
+        return gathered
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad):
+        pooled, from_first, attention, w_phi = ctx.saved_tensors
+        g, phi = pooled.chunk(2, dim=2)
+        grad = grad.contiguous()
+        grad_score = torch.bmm(grad, g.permute(1, 2, 0)) * (attention > 0) / len(pooled)  # (B, J, P)
+        grad_query, grad_key = grad_score.sum(2).T, grad_score.sum(1).T
+        grad_pooled = torch.empty_like(pooled)
+        grad_g, grad_phi = grad_pooled.chunk(2, dim=2)
+        grad_g.copy_(torch.bmm(attention.transpose(1, 2), grad).transpose(0, 1))
+        torch.mul(grad_key.unsqueeze(2), w_phi, out=grad_phi)
+        grad_both = pooled.new_empty(len(pooled), 2, *pooled.shape[1:])
+        torch.mul(grad_pooled, from_first, out=grad_both[:, 0])
+        torch.sub(grad_pooled, grad_both[:, 0], out=grad_both[:, 1])
+        grad_w_phi = grad_key.reshape(1, -1) @ phi.flatten(0, 1)
+        return grad_both.flatten(0, 1), grad_query, grad_w_phi.view(-1)

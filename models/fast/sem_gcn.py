@@ -1,0 +1,74 @@
+"""SemGCN, with gradients written out in training and batch norm folded into the weights for inference."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from models import sem_gcn
+from models.fast.folded import FoldedSemGCN
+from models.fast.graph_conv import GraphProduct, conv_blocks, edge_positions, edge_weights_of
+from models.fast.non_local import non_local
+from models.graph_non_local import GraphNonLocal
+from models.sem_gcn import GraphConv, ResGraphConv
+from models.sem_graph_conv import SemGraphConv
+
+
+class SemGCN(sem_gcn.SemGCN):
+    """`models.sem_gcn.SemGCN`, faster: the same arguments, parameters and results.
+
+    Inside, poses are joint-major, (J, B, C), and the joints of a non-local pair are neighbours.
+    """
+
+    joint_order: Tensor
+    inverse_order: Tensor
+    edges: Tensor
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        joint_order = torch.arange(len(self.gconv_output.identity))
+        groups = [block.groups for block in self.modules() if isinstance(block, GraphNonLocal)]
+        self.pools_pairs = all(pairs.shape[1] == 2 and pairs.numel() == len(joint_order) for pairs in groups)
+        if groups and self.pools_pairs:
+            joint_order = groups[0].flatten()
+        self.register_buffer('joint_order', joint_order, persistent=False)
+        self.register_buffer('inverse_order', joint_order.argsort(), persistent=False)
+        self.register_buffer('edges', edge_positions(self.gconv_output, self.inverse_order), persistent=False)
+
+    def forward(self, keypoints: Tensor) -> Tensor:
+        faster = (torch.is_grad_enabled() and not torch.is_autocast_enabled(keypoints.device.type)
+                  and not torch.compiler.is_compiling()
+                  and all(module.training for module in self.modules()) and self.has_only(nn.BatchNorm1d))
+        return self._forward(keypoints) if faster else super().forward(keypoints)
+
+    def has_only(self, *norms: type[nn.Module]) -> bool:
+        """Whether all layers are of the kinds that this room computes, with these kinds of batch norms."""
+        return self.pools_pairs and all(type(module) in LAYERS + norms for module in self.modules())
+
+    def _forward(self, keypoints: Tensor) -> Tensor:
+        """`models.sem_gcn.SemGCN.forward` for training: (B, J, 2) -> (B, J, 3)."""
+        convs = [module for module in self.modules() if isinstance(module, SemGraphConv)]
+        edge_weights = iter(edge_weights_of(convs, self.edges))
+        x = keypoints.transpose(0, 1).index_select(0, self.joint_order)                # (J, B, 2)
+        for attends, run in itertools.groupby((*self.gconv_input, *self.gconv_layers),
+                                              lambda block: isinstance(block, GraphNonLocal)):
+            blocks: list[Any] = list(run)
+            x = non_local(blocks[0], x) if attends else conv_blocks(x, blocks, edge_weights)
+        output = self.gconv_output
+        x = GraphProduct.apply(x.flatten(0, 1), output.W, next(edge_weights)).view(*x.shape[:2], 3) + output.bias
+        return x.index_select(0, self.inverse_order).transpose(0, 1)                   # (B, J, 3)
+
+    @torch.no_grad()
+    def folded(self) -> nn.Module:
+        """A network for inference, as `models.fast.folded` describes; this one itself where it cannot be folded."""
+        if not self.has_only(*(type(module) for module in self.modules() if isinstance(module, _BatchNorm))):
+            return self
+        return FoldedSemGCN([*self.gconv_input, *self.gconv_layers], self.gconv_output, self.joint_order, self.edges)
+
+
+LAYERS = (SemGCN, GraphConv, ResGraphConv, SemGraphConv, GraphNonLocal, nn.Conv1d, nn.Conv2d, nn.Dropout, nn.Sequential,
+          nn.ModuleDict)

@@ -1,0 +1,35 @@
+"""Configs of networks: what they build, what they refuse, and how they are read off tensors."""
+
+from dataclasses import replace
+
+import pytest
+
+from models.config import ModelConfig, default_config, infer_config
+from tests.helpers.networks import build
+
+
+@pytest.mark.parametrize('config, parameters', [
+    (default_config('gcn'), 267_343),
+    (replace(default_config('gcn'), non_local=True), 434_703),
+    (default_config('linear'), 4_288_557),
+])
+def test_parameter_counts_are_the_published_ones(config, parameters):
+    assert sum(parameter.numel() for parameter in build(config).parameters()) == parameters
+
+
+@pytest.mark.parametrize('config', [
+    ModelConfig('gcn', hid_dim=8, num_layers=3), ModelConfig('gcn', hid_dim=8, num_layers=1, non_local=True),
+    ModelConfig('gcn', hid_dim=6, num_layers=2, conv='semch'), ModelConfig('gcn', hid_dim=4, num_layers=0),
+    ModelConfig('linear', hid_dim=24, num_layers=3, dropout=0.5),
+])
+def test_config_can_be_read_off_the_tensors(config):
+    assert infer_config(build(config).state_dict()) == config
+
+
+@pytest.mark.parametrize('wrong', [
+    {'architecture': 'transformer'}, {'conv': 'gat'}, {'hid_dim': 0}, {'hid_dim': '128'}, {'dropout': 1.5},
+    {'hid_dim': 9, 'non_local': True}, {'num_layers': 10**9},
+])
+def test_configs_that_make_no_network_are_refused(wrong):
+    with pytest.raises(ValueError, match=str(next(iter(wrong)))):
+        ModelConfig(**{'architecture': 'gcn', **wrong})

@@ -1,0 +1,63 @@
+"""Shapes that layers and networks take and return."""
+
+import pytest
+import torch
+
+from models.config import ModelConfig
+from models.graph_non_local import GraphNonLocal
+from models.linear_model import LinearStage
+from models.sem_ch_graph_conv import SemCHGraphConv
+from models.sem_gcn import GraphConv, ResGraphConv
+from models.sem_graph_conv import SemGraphConv
+from tests.helpers.networks import ADJACENCY, SKELETON, build, build_plain
+
+both_convolutions = pytest.mark.parametrize('conv', [SemGraphConv, SemCHGraphConv])
+both_batches = pytest.mark.parametrize('batch', [1, 5])
+
+
+@both_batches
+@both_convolutions
+@pytest.mark.parametrize('channels, outputs', [(2, 8), (8, 8), (8, 3)])
+def test_graph_convolution(conv, channels, outputs, batch):
+    layer = conv(channels, outputs, ADJACENCY)
+    assert layer(torch.randn(batch, 16, channels)).shape == (batch, 16, outputs)
+    assert layer.edge_weights().shape == (1 if conv is SemGraphConv else outputs, 16, 16)
+    assert layer.e.shape == (1 if conv is SemGraphConv else outputs, 46)
+
+
+@both_batches
+@both_convolutions
+def test_graph_convolution_blocks(conv, batch):
+    assert GraphConv(conv(2, 8, ADJACENCY), 0.1)(torch.randn(batch, 16, 2)).shape == (batch, 16, 8)
+    block = ResGraphConv(conv(8, 8, ADJACENCY), conv(8, 8, ADJACENCY), 0.1)
+    assert block(torch.randn(batch, 16, 8)).shape == (batch, 16, 8)
+
+
+@both_batches
+@pytest.mark.parametrize('groups', [SKELETON.groups, [(0,), (1, 2, 3), (4, 5)], [(1,), (0,)]])
+def test_non_local_block(groups, batch):
+    block, joints = GraphNonLocal(8, groups), sum(map(len, groups))
+    assert block(torch.randn(batch, joints, 8)).shape == (batch, joints, 8)
+    assert block.pool(torch.randn(batch, 4, joints)).shape == (batch, 4, len(groups))
+
+
+@both_batches
+def test_linear_stage(batch):
+    assert LinearStage(8, 0.5).eval()(torch.randn(batch, 8)).shape == (batch, 8)
+
+
+@both_batches
+@pytest.mark.parametrize('training', [True, False])
+@pytest.mark.parametrize('make', [build, build_plain])
+@pytest.mark.parametrize('config', [
+    *(ModelConfig('gcn', hid_dim=8, num_layers=1, conv=conv, non_local=non_local)
+      for conv in ('sem', 'semch') for non_local in (False, True)),
+    ModelConfig('gcn', hid_dim=8, num_layers=0), ModelConfig('linear', hid_dim=8, num_layers=1),
+], ids=ModelConfig.describe)
+def test_network(config, make, training, batch):
+    model = make(config).train(training)
+    if config.architecture == 'linear' and training and batch == 1:
+        pytest.skip('batch norm needs more than one value a channel')
+    positions = model(torch.randn(batch, 16, 2))
+    assert positions.shape == (batch, 16, 3)
+    assert positions.isfinite().all()
