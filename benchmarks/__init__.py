@@ -1,1 +1,1 @@
-"""Measurements of this program on the machine at hand: against a straightforward one, and of lifted keypoints."""
+"""Measurements on this machine: speed and memory beside a reference program, and the figures of the documents."""

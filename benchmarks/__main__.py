@@ -1,32 +1,35 @@
-"""Measure this program against a straightforward one, on this machine, in one run.
+"""Measure this program beside a reference program, on this machine, in one run.
 
     python -m benchmarks                                    # everything, about half an hour on two cores
+    python -m benchmarks step epoch evaluation memory --threads 2
     python -m benchmarks --quick                            # about a minute
-    python -m benchmarks step epoch --networks SemGCN --threads 1
     python -m benchmarks --output benchmark.json
 
-The straightforward program (benchmarks/straightforward.py) has the same equations; both are timed in turns, ABAB...,
-and medians are told. Ratios hold on a machine that does other things too; times want a quiet one.
+The reference program (benchmarks/reference.py) has the same equations, written the obvious way. Both are timed in
+turns, ABAB..., and medians are printed. Ratios hold on a busy machine too; times need a quiet one.
 """
+
+from __future__ import annotations
 
 import argparse
 import json
 import os
 import shlex
 import sys
+from collections.abc import Iterable
 
 import torch
 
+from benchmarks.implementations import NETWORKS
 from benchmarks.measure import machine, matmul_rate, threads
 from benchmarks.sections import SECTIONS, Plan, Row
-from benchmarks.sides import NETWORKS
 from common.argument_types import positive_int
 from common.arguments import resolve_device
 from common.errors import run_script
 from common.files.atomic import atomic_write
 
 H36M_FRAMES = 525_774
-HEAD = ('what', 'threads', 'batch', 'straightforward', 'this program', 'ratio', 'poses/s', 'of matmul rate')
+HEAD = ('what', 'threads', 'batch', 'reference', 'this program', 'ratio', 'poses/s')
 
 
 def get_args_parser() -> argparse.ArgumentParser:
@@ -42,7 +45,7 @@ def get_args_parser() -> argparse.ArgumentParser:
     parser.add_argument('--poses', type=positive_int, metavar='N',
                         help='of an epoch; an evaluation has 8 times as many (default: 6400, quick 640)')
     parser.add_argument('--frames', type=positive_int, metavar='N',
-                        help="of the motion that is loaded (default: Human3.6M's 525774, quick 20000)")
+                        help="of the motion that is loaded (default: Human3.6M's 525774, quick 40000)")
     parser.add_argument('--batches', nargs='+', type=positive_int, metavar='N',
                         help='batch sizes; the first is for all but `scaling` (default: 64 16 256 1024 4096, '
                              'quick 64 512)')
@@ -52,12 +55,11 @@ def get_args_parser() -> argparse.ArgumentParser:
 
 
 def plan_of(args: argparse.Namespace) -> Plan:
-    quick = args.quick
-    every = torch.get_num_threads()
+    quick, every = args.quick, torch.get_num_threads()
     return Plan(args.repetitions or (3 if quick else 25), tuple(args.networks),
                 tuple(args.threads or sorted({1, min(2, every), every})),
                 tuple(args.batches or ((64, 512) if quick else (64, 16, 256, 1024, 4096))),
-                args.poses or (640 if quick else 6400), args.frames or (20_000 if quick else H36M_FRAMES),
+                args.poses or (640 if quick else 6400), args.frames or (40_000 if quick else H36M_FRAMES),
                 resolve_device(args.device))
 
 
@@ -80,7 +82,7 @@ def main() -> None:
 
     rows: list[Row] = []
     for name in args.sections or known:
-        print(f'\n{name}: {known[name].__doc__.splitlines()[0]}\n\n{_line(HEAD)}\n{_line(["---"] * len(HEAD))}')
+        print(f'\n{name}: {(known[name].__doc__ or "").splitlines()[0]}\n\n{_line(HEAD)}\n{_line(["---"] * len(HEAD))}')
         for row in known[name](plan):
             rows.append(row)
             print(_line(_cells(row)), flush=True)
@@ -90,18 +92,16 @@ def main() -> None:
                       indent=1)
 
 
-def _line(cells) -> str:
-    return f'| {" | ".join(map(str, cells))} |'
+def _line(cells: Iterable[str]) -> str:
+    return f'| {" | ".join(cells)} |'
 
 
 def _cells(row: Row) -> list[str]:
-    def shown(value, form):
-        return '' if value is None else format(value, form)
     decimals = '.2f' if row.unit in ('ms', 's') else ',.0f'
-    return [row.what, shown(row.threads, 'd'), shown(row.batch, ',d'),
-            *(shown(value, decimals) + (f' {row.unit}' if value is not None else '')
-              for value in (row.straightforward, row.program)),
-            shown(row.ratio, '.2f'), shown(row.poses_per_second, ',.0f'), shown(row.matmul_share, '.0%')]
+    counts = [f'{number:,}' if number else '' for number in (row.threads, row.batch)]
+    values = [f'{value:{decimals}} {row.unit}' for value in (row.reference, row.program)]
+    rate = f'{row.poses_per_second:,.0f}' if row.poses_per_second else ''
+    return [row.what, *counts, *values, f'{row.reference / row.program:.2f}', rate]
 
 
 if __name__ == '__main__':

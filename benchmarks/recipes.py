@@ -2,11 +2,11 @@
 
     python -m benchmarks.recipes --dataset demo
     python -m benchmarks.recipes --dataset cmu --networks SemGCN --rows published tuned
-    python -m benchmarks.recipes --output recipes.json --jobs 2     # goes on with what the file has not yet
+    python -m benchmarks.recipes --output recipes.json --jobs 2     # runs only what the file does not have yet
 
-Each row is a command. Errors are P1 and P2 in mm, averaged action by action, mean and standard deviation over seeds:
-of the last epoch, in whose choice the test subjects have no part, and of the epoch that was best on the test subjects,
-which is the published habit.
+Each row is a command. Errors are P1 and P2 in mm, averaged over actions, mean and standard deviation over seeds. They
+are shown for the last epoch, which the test subjects did not choose, and for the epoch with the lowest test error,
+which the published code reports.
 """
 
 from __future__ import annotations
@@ -24,11 +24,12 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import torch
 
+from benchmarks.implementations import NETWORKS
 from benchmarks.measure import in_turns, machine, timed
-from benchmarks.sides import NETWORKS
 from common.argument_types import positive_int
 from common.checkpoint import BEST, LAST, load_checkpoint
 from common.datasets import h36m
@@ -89,7 +90,7 @@ def get_args_parser() -> argparse.ArgumentParser:
 
 
 def train(command: str, data: list[str]) -> dict[str, float]:
-    """Run a training, score its best epoch; gives the errors of it and the last, mm, and the time of training, s."""
+    """Run a training and score its best epoch; returns the errors of the last and the best, mm, and its time, s."""
     environment = {**os.environ, 'OMP_NUM_THREADS': os.environ.get('OMP_NUM_THREADS', '1')}
     with tempfile.TemporaryDirectory() as folder:
         report = os.path.join(folder, 'report.json')
@@ -113,16 +114,16 @@ def train(command: str, data: list[str]) -> dict[str, float]:
 
 
 def step_times(steps: int = 40) -> Iterator[tuple[str, float]]:
-    """(network, time of a tuned step over that of a published one): medians of steps taken in turns."""
+    """Yield (network, time of a tuned step / time of a published step): medians of steps taken in turns."""
     skeleton = h36m.skeleton()
     poses = Poses(torch.randn(64, 16, 2), torch.randn(64, 16, 3), torch.zeros(64, 3), torch.zeros(64, dtype=torch.long),
                   torch.zeros(64, dtype=torch.long), kind_names=[''], cameras=[])
     for name, config in NETWORKS.items():
         recipes = [Recipe(1, 1, **RECIPES[recipe][config.architecture]) for recipe in ('published', 'tuned')]
-        sides = [TrainingStep(build_model(config, skeleton).train(), recipe, Samples(poses, skeleton, recipe))
+        trainings = [TrainingStep(build_model(config, skeleton).train(), recipe, Samples(poses, skeleton, recipe))
                  for recipe in recipes]
-        timers = [functools.partial(timed, functools.partial(side, torch.arange(64)), torch.device('cpu'))
-                  for side in sides]
+        timers = [functools.partial(timed, functools.partial(training, torch.arange(64)), torch.device('cpu'))
+                  for training in trainings]
         published, tuned = in_turns(timers, steps)
         yield name, tuned / published
 
@@ -131,12 +132,12 @@ def main() -> None:
     args = get_args_parser().parse_args()
     data = ['--dataset', args.dataset, '--data_dir', os.path.abspath(args.data_dir), '--downsample',
             str(args.downsample), '--device', 'cpu']
-    found: dict[str, dict[str, float]] = {}
+    found: dict[str, dict[str, Any]] = {}
     if args.output and os.path.exists(args.output):
         with open(args.output, encoding='utf-8') as file:
             found = json.load(file)['runs']
 
-    def once(row: str, network: str, seed: int) -> None:
+    def run_once(row: str, network: str, seed: int) -> None:
         command = f'{COMMANDS[network]} {ROWS[row]}'.strip() + f' -e {args.epochs} --seed {seed}'
         key = f'{command} --dataset {args.dataset} --downsample {args.downsample}'
         if key not in found:
@@ -147,16 +148,16 @@ def main() -> None:
                     json.dump({'machine': machine(torch.device('cpu')), 'runs': found}, file, indent=1)
 
     with ThreadPoolExecutor(args.jobs) as pool:
-        for result in [pool.submit(once, row, network, seed) for row in args.rows for network in args.networks
+        for result in [pool.submit(run_once, row, network, seed) for row in args.rows for network in args.networks
                        for seed in args.seeds]:
             result.result()
     print_table(found, args.dataset)
     for network, ratio in step_times():
-        print(f'{network}: a tuned step takes {ratio:.2f} of the time of a published one')
+        print(f'{network}: a tuned step takes {ratio:.2f} times as long as a published one')
 
 
-def print_table(found: dict[str, dict[str, float]], dataset: str) -> None:
-    """As Markdown: a line for each row and network, mean and standard deviation over the seeds."""
+def print_table(found: dict[str, dict[str, Any]], dataset: str) -> None:
+    """Print a line of Markdown for each row and network: mean and standard deviation over the seeds."""
     errors = ('last P1', 'last P2', 'best P1', 'best P2')
     print(f'| {dataset} | network | runs | ' + ' | '.join(errors) + ' | flags |\n|---|---|---|---|---|---|---|---|')
     for network in COMMANDS:

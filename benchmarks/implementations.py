@@ -1,0 +1,113 @@
+"""This program and the reference program behind one interface, and what both are given."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from benchmarks import reference
+from common.datasets import h36m
+from common.datasets.batches import PoseBatches
+from common.datasets.poses import Poses
+from common.evaluation.evaluate import evaluate
+from common.training.augmentation import Samples
+from common.training.epoch import Counters, train_epoch
+from common.training.malloc import keep_freed_memory
+from common.training.recipe import Recipe, Schedule
+from common.training.step import TrainingStep, make_step
+from models.config import ModelConfig, build_model
+
+RECIPE = Recipe(epochs=1, snapshot=1)
+NETWORKS = {
+    'SemGCN': ModelConfig('gcn'),
+    'non-local': ModelConfig('gcn', non_local=True),
+    'linear': ModelConfig('linear', hid_dim=1024, num_layers=2, dropout=0.5),
+}
+
+
+class _Batches:
+    """A fixed list of batches in place of `PoseBatches`."""
+
+    def __init__(self, batches: Iterable[Tensor]) -> None:
+        self.batches = batches
+
+    def epoch(self, _: int = 0) -> Iterable[Tensor]:
+        return self.batches
+
+
+class Program:
+    """This program: its training step, its batches, its evaluation."""
+
+    def __init__(self, config: ModelConfig, device: torch.device) -> None:
+        keep_freed_memory()  # as the trainers do
+        torch.manual_seed(0)
+        self.device = device
+        self.model = build_model(config, h36m.skeleton()).to(device)
+        self.step: TrainingStep | None = None
+        self.poses: Poses | None = None
+
+    def steps(self, poses: Poses, count: int = 1) -> float:
+        """Take whole training steps (gather, forward, backward, clip, Adam) on one batch; returns their mean loss."""
+        return self._train(poses, [torch.arange(len(poses), device=self.device)] * count)
+
+    def epoch(self, poses: Poses, batch_size: int = 64, limit: int | None = None) -> None:
+        """Train on every pose once, in random order, or on the first `limit` batches of that order."""
+        batches = PoseBatches(len(poses), batch_size, torch.Generator().manual_seed(0), self.device)
+        self._train(poses, itertools.islice(batches.epoch(), limit))
+
+    def evaluate(self, poses: Poses) -> tuple[float, float]:
+        """Means of MPJPE and P-MPJPE over the poses, mm."""
+        evaluation = evaluate(self.model, poses.to(self.device))
+        return evaluation.pose_mpjpe, evaluation.pose_p_mpjpe
+
+    def _train(self, poses: Poses, batches: Iterable[Tensor]) -> float:
+        if self.step is None or self.poses is not poses:  # one step for all batches, as it may be captured
+            self.poses, samples = poses, Samples(poses.to(self.device), h36m.skeleton(), RECIPE)
+            self.step = make_step(self.model, RECIPE, samples)
+        counters, given = Counters(), _Batches(batches)
+        for _ in train_epoch(self.step, cast(PoseBatches, given), Schedule(), counters):
+            pass
+        return counters.loss
+
+
+class Reference:
+    """The reference program; methods as of `Program`."""
+
+    def __init__(self, config: ModelConfig, device: torch.device) -> None:
+        torch.manual_seed(0)
+        self.device = device
+        self.model = reference.build_model(config, h36m.skeleton()).to(device)
+        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=1e-3)
+
+    def steps(self, poses: Poses, count: int = 1) -> float:
+        keypoints, positions = poses.keypoints.to(self.device), poses.positions.to(self.device)
+        self.model.train()
+        return sum(reference.train_step(self.model, self.optimizer, keypoints, positions)
+                   for _ in range(count)) / count
+
+    def epoch(self, poses: Poses, batch_size: int = 64, limit: int | None = None) -> None:
+        self.model.train()
+        for keypoints, positions in itertools.islice(reference.batches(poses, batch_size), limit):
+            reference.train_step(self.model, self.optimizer, keypoints.to(self.device), positions.to(self.device))
+
+    def evaluate(self, poses: Poses) -> tuple[float, float]:
+        return reference.evaluate(self.model, poses)
+
+
+IMPLEMENTATIONS = {'reference': Reference, 'program': Program}
+
+
+def random_poses(count: int, seed: int = 0) -> Poses:
+    """Bodies about as large as people, with keypoints that depend on them."""
+    generator = torch.Generator().manual_seed(seed)
+    skeleton = h36m.skeleton()
+    positions = torch.zeros(count, len(skeleton), 3)
+    for parent, child in skeleton.bones:
+        positions[:, child] = positions[:, parent] + torch.randn(count, 3, generator=generator) * 0.15
+    keypoints = positions[..., :2] / 4 + torch.randn(count, 1, 2, generator=generator) * 0.2
+    zeros = torch.zeros(count, dtype=torch.long)
+    return Poses(keypoints, positions, torch.zeros(count, 3), zeros, zeros, kind_names=['Walking'], cameras=[])
