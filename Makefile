@@ -68,7 +68,7 @@ bench: $(VENV)/installed
 
 # Peak memory with half a million and with five million poses, and with long clips.
 load: $(VENV)/installed-dev
-	$(BIN)/python -m tests.load_check
+	$(BIN)/python -m benchmarks.load
 
 clean:
 	rm -rf $(VENV) $(VENV)-video demo.gif data/data_3d_demo.npz

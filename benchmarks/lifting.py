@@ -1,23 +1,27 @@
-"""The figures of docs/predict.md: what layouts and framing do to the result, and how long a single pose takes.
+"""The figures of docs/predict.md: how layouts and framing change the result, and how long a single pose takes.
 
     python -m benchmarks.lifting CHECKPOINT                      # S9 of the demo set
     python -m benchmarks.lifting CHECKPOINT data_3d_cmu.npz      # S9 of another
 """
 
+from __future__ import annotations
+
 import sys
 import time
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
 
+from benchmarks.layouts import spread, with_face
 from common.datasets import h36m
+from common.errors import run_script
 from common.evaluation.metrics import mpjpe, p_mpjpe
 from common.files.npz import read_npz
 from common.geometry.camera import image_coordinates, project, world_to_camera
 from common.lifting.layouts import JOINTS, LAYOUTS
 from common.lifting.lifter import Lifter
 from data.prepare_data_demo import make_demo
-from tests.helpers.make_detections import spread, with_face
 
 EVERY = 2
 SQUARE, WIDE = (1000, 1000), (1920, 1080)
@@ -25,8 +29,8 @@ FRAMINGS = {'as in training': (1, (0, 0), SQUARE), 'the same pixels': (1, (460, 
             'half the size': (0.5, (500, 300), WIDE), '0.3 of the size, at the edge': (0.3, (1500, 400), WIDE)}
 
 
-def views(takes):
-    """Every take as every camera of S9 sees it in a square image: (T, 21, 2) pixels, and (T, 16, 3) metres."""
+def views(takes: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Every take in every camera of S9 with a square image: (T, 21, 2) pixels, and (T, 16, 3) metres."""
     for take in takes:
         poses = with_face(take[::EVERY, h36m.KEPT_JOINTS])
         for camera in h36m.cameras()['S9']:
@@ -34,13 +38,13 @@ def views(takes):
             yield image_coordinates(project(seen, camera).astype(float), *SQUARE), (seen - seen[:, :1])[:, :JOINTS]
 
 
-def errors(lifted, truth):
-    """MPJPE and P-MPJPE in mm of lists of (T, 16, 3)."""
+def errors(lifted: Sequence[np.ndarray], truth: Sequence[np.ndarray]) -> str:
+    """MPJPE and P-MPJPE in mm, as text, of lists of (T, 16, 3) metres."""
     pair = [torch.from_numpy(np.concatenate(positions)).double() for positions in (lifted, truth)]
     return ', '.join(f'{1000 * measure(*pair).mean():.1f}' for measure in (mpjpe, p_mpjpe))
 
 
-def main():
+def main() -> None:
     torch.set_num_threads(1)
     lift = Lifter(sys.argv[1])
     world = read_npz(sys.argv[2], ('positions_3d',))['positions_3d'] if len(sys.argv) > 2 else make_demo()
@@ -65,4 +69,4 @@ def main():
 
 
 if __name__ == '__main__':
-    main()
+    run_script(main)

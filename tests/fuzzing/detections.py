@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.layouts import spread
 from common.lifting import prediction
 from tests.fuzzing.npz import checkpoint
 from tests.fuzzing.target import Target
 from tests.helpers.make_damage import damage_entries, damage_json, npz_of, pickled_entries
-from tests.helpers.make_detections import COCO_LIKE, demo_walking, spread, write
+from tests.helpers.make_detections import COCO_LIKE, demo_walking, write
 
 FRAMES = 'clip_{:012d}_keypoints.json'  # of OpenPose
 

@@ -8,11 +8,7 @@ import numpy as np
 from common.datasets import h36m
 from common.files import npz
 from common.geometry.camera import image_coordinates, project, world_to_camera
-from common.lifting.layouts import JOINTS, LAYOUTS
 
-# Nose, left and right eye, left and right ear: metres forward, left and up from the top of an adult's head.
-FACE = np.array([(0.11, 0, -0.15), (0.09, 0.032, -0.11), (0.09, -0.032, -0.11), (0, 0.075, -0.13), (0, -0.075, -0.13)])
-NOSE, EYES, EARS = 0, [1, 2], [3, 4]
 COCO_LIKE = ('coco', 'alphapose', 'mmpose_video', 'mmpose_demo', 'ultralytics', 'ultralytics_track', 'videopose3d',
              'detectron2')
 FORMATS = (*COCO_LIKE, 'openpose', 'mmpose_image', 'ultralytics_image', 'npy', 'npz')
@@ -30,48 +26,6 @@ def demo_walking(camera=0):
     seen_by = h36m.cameras()['S9'][camera]
     seen = project(world_to_camera(demo_person()['Walking'], seen_by), seen_by)
     return image_coordinates(seen.astype(float), 1000, 1000)
-
-
-def with_face(poses):
-    """(T, 16, 3) metres to (T, 21, 3): behind them nose, eyes and ears, where adults have them below their crown.
-
-    The head stands on the thorax and faces where the chest does.
-    """
-    up, across = poses[:, 9] - poses[:, 8], poses[:, 10] - poses[:, 13]
-    up = up / np.linalg.norm(up, axis=-1, keepdims=True)
-    forward = np.cross(across, up)
-    forward /= np.linalg.norm(forward, axis=-1, keepdims=True)
-    axes = np.stack([forward, np.cross(up, forward), up], axis=1)  # forward, left, up
-    return np.concatenate([poses, poses[:, 9, None] + FACE @ axes], axis=1).astype(poses.dtype)
-
-
-def spread(poses, name, trained_on='gt'):
-    """(T, 16, 2) to (T, J, 2) of a layout: the joints that are in it are exact, others lie near the middle.
-
-    A joint that is the mean of two gets them a little to its sides, unless they are joints of the 16 themselves; so the
-    Head is exact too, unless there is a face, (T, 21, 2), on which eyes and ears lie where they are.
-    """
-    layout = LAYOUTS[name]
-    sources = layout.sources(trained_on)
-    poses, face = poses[:, :JOINTS], poses[:, JOINTS:]
-    made = np.repeat(poses.mean(1, keepdims=True), layout.joints, axis=1)
-    exact = [joint for joint, parts in enumerate(sources) if len(parts) == 1]
-    for joint in exact:
-        made[:, sources[joint][0]] = poses[:, joint]
-    own = {sources[joint][0] for joint in exact}
-    for joint, parts in enumerate(sources):
-        if len(parts) == 2 and not set(parts) & own:
-            for part, aside in zip(parts, (-7.0, 7.0)):
-                made[:, part] = poses[:, joint] + (aside, 0.0)
-    if layout.raised_over:  # the Head is raised by as much as the eyes lie above the nose
-        eyes = sources[9]
-        made[:, layout.joint_names.index(layout.raised_over)] = poses[:, 9] + (0.0, 30.0)
-        made[:, list(eyes), 1] = poses[:, 9, None, 1] + 15.0
-    if face.size and len(sources[9]) == 2:
-        made[:, sources[9]] = face[:, EARS if name == 'mediapipe33' else EYES]
-        if layout.raised_over:
-            made[:, layout.joint_names.index(layout.raised_over)] = face[:, NOSE]
-    return made
 
 
 def as_persons(joints, scores):

@@ -6,11 +6,12 @@ import tracemalloc
 import numpy as np
 import pytest
 
+from benchmarks.layouts import spread
 from common.errors import UserError
 from common.files import npz
 from common.lifting import detections
 from common.lifting.detections import read_detections
-from tests.helpers.make_detections import COCO_LIKE, as_persons, spread, write
+from tests.helpers.make_detections import COCO_LIKE, as_persons, write
 
 
 @pytest.fixture

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from benchmarks.layouts import spread
 from common.datasets import h36m
 from common.errors import UserError
 from common.lifting.layouts import ARMS, HEAD, HIP, LAYOUTS, LEGS, SPINE, THORAX, choose_layout, to_h36m
-from tests.helpers.make_detections import spread
 
 LIMBS = [joint for pair in LEGS + ARMS for joint in pair]
 

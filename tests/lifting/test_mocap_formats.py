@@ -8,13 +8,14 @@ import pytest
 import torch
 
 import predict
+from benchmarks.layouts import spread, with_face
 from common import checkpoint, inference
 from common.datasets import h36m
 from common.files import npz
 from common.geometry.camera import image_coordinates, project, world_to_camera
 from common.lifting.layouts import LAYOUTS
 from tests.conftest import ROOT
-from tests.helpers.make_detections import COCO_LIKE, FORMATS, spread, with_face, write
+from tests.helpers.make_detections import COCO_LIKE, FORMATS, write
 
 CAMERA = 1  # of S9's the first of 1000x1000
 EVERY = 4  # of 60 frames a second

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import predict
+from benchmarks.layouts import spread
 from common import checkpoint, inference
 from common.datasets import h36m
 from common.datasets.poses import measure_range
@@ -18,7 +19,7 @@ from common.lifting.lifter import Lifter, turn_up, usual_pitch
 from common.lifting.placing import estimate_place
 from common.lifting.tracks.framing import DEFAULT_RANGE, usable_range
 from models.config import ModelConfig, build_model
-from tests.helpers.make_detections import COCO_LIKE, FORMATS, demo_walking, spread, write
+from tests.helpers.make_detections import COCO_LIKE, FORMATS, demo_walking, write
 
 SIZE = (1000, 1000)
 

@@ -1,0 +1,53 @@
+"""Keypoints of every detector layout made from the 16 joints, with a face where a detector sees one."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from common.lifting.layouts import JOINTS, LAYOUTS
+
+# Nose, left and right eye, left and right ear: metres forward, left and up from the top of an adult's head.
+FACE = np.array([(0.11, 0, -0.15), (0.09, 0.032, -0.11), (0.09, -0.032, -0.11), (0, 0.075, -0.13), (0, -0.075, -0.13)])
+NOSE, EYES, EARS = 0, [1, 2], [3, 4]
+
+
+def with_face(poses: np.ndarray) -> np.ndarray:
+    """Append nose, eyes and ears to poses, where adults have them below their crown: (T, 16, 3) metres to (T, 21, 3).
+
+    The head stands on the thorax and faces where the chest does.
+    """
+    up, across = poses[:, 9] - poses[:, 8], poses[:, 10] - poses[:, 13]
+    up = up / np.linalg.norm(up, axis=-1, keepdims=True)
+    forward = np.cross(across, up)
+    forward /= np.linalg.norm(forward, axis=-1, keepdims=True)
+    axes = np.stack([forward, np.cross(up, forward), up], axis=1)  # forward, left, up
+    return np.concatenate([poses, poses[:, 9, None] + FACE @ axes], axis=1).astype(poses.dtype)
+
+
+def spread(poses: np.ndarray, name: str, trained_on: str = 'gt') -> np.ndarray:
+    """Keypoints of a layout, (T, J, 2), from the 16: joints that the layout has are exact, others near the middle.
+
+    Where one of the 16 is the mean of two keypoints, these lie a little to its sides, unless they are joints of the 16
+    themselves. So the Head is exact too, unless there is a face, (T, 21, 2), from which eyes and ears are taken.
+    """
+    layout = LAYOUTS[name]
+    sources = layout.sources(trained_on)
+    poses, face = poses[:, :JOINTS], poses[:, JOINTS:]
+    made = np.repeat(poses.mean(1, keepdims=True), layout.joints, axis=1)
+    exact = [joint for joint, parts in enumerate(sources) if len(parts) == 1]
+    for joint in exact:
+        made[:, sources[joint][0]] = poses[:, joint]
+    own = {sources[joint][0] for joint in exact}
+    for joint, parts in enumerate(sources):
+        if len(parts) == 2 and not set(parts) & own:
+            for part, aside in zip(parts, (-7.0, 7.0)):
+                made[:, part] = poses[:, joint] + (aside, 0.0)
+    if layout.raised_over:  # the Head is raised by as much as the eyes lie above the nose
+        eyes = sources[9]
+        made[:, layout.joint_names.index(layout.raised_over)] = poses[:, 9] + (0.0, 30.0)
+        made[:, list(eyes), 1] = poses[:, 9, None, 1] + 15.0
+    if face.size and len(sources[9]) == 2:
+        made[:, sources[9]] = face[:, EARS if name == 'mediapipe33' else EYES]
+        if layout.raised_over:
+            made[:, layout.joint_names.index(layout.raised_over)] = face[:, NOSE]
+    return made
