@@ -3,8 +3,8 @@
     python export.py --checkpoint checkpoint/pretrained/ckpt_semgcn.pth.tar --output model.onnx
     python export.py --checkpoint CKPT --output model.pt2 --format pt2
 
-The file takes keypoints (batch, 16, 2), normalised as x / w * 2 - [1, h / w], and answers positions (batch, 16, 3) in
-metres from the hip; its metadata says so, and names the joints. TorchScript is not offered: PyTorch has deprecated it.
+The file maps keypoints (batch, 16, 2), normalised as x / w * 2 - [1, h / w], to positions (batch, 16, 3) in metres from
+the hip; its metadata describes both and names the joints. TorchScript is not offered: PyTorch has deprecated it.
 """
 
 import argparse
@@ -23,18 +23,18 @@ from common.lifting.lifter import Lifter
 WRITERS = {'onnx': (write_onnx, load_onnx, 'onnxruntime'), 'pt2': (write_pt2, load_pt2, 'torch.export')}
 
 
-def get_args_parser():
+def get_args_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
                                      allow_abbrev=False)
     parser.add_argument('--checkpoint', required=True, metavar='FILE', help='the model')
     parser.add_argument('--output', required=True, metavar='FILE.onnx', help='the file to write')
     parser.add_argument('--format', choices=list(WRITERS), default='onnx', help='what to write (default: onnx)')
     parser.add_argument('--trained_on', choices=TRAINED_ON,
-                        help='as for predict.py; it is noted in the metadata')
+                        help='as for predict.py; recorded in the metadata')
     return parser
 
 
-def lifelike_poses():
+def lifelike_poses() -> np.ndarray:
     """(N, 16, 2) normalised: the demo dataset's S9, projected by all of its cameras."""
     from data.prepare_data_demo import make_demo
     takes = [take[:, h36m.KEPT_JOINTS] for take in make_demo()['S9'].values()]
@@ -42,12 +42,12 @@ def lifelike_poses():
                            for take in takes for camera in h36m.cameras()['S9']]).astype(np.float32)
 
 
-def main():
+def main() -> None:
     args = get_args_parser().parse_args()
     if not args.output.lower().endswith(f'.{args.format}'):
         raise UserError(f'--output {args.output}: the name must end in .{args.format}, or --format be another.')
     write, load, runtime = WRITERS[args.format]
-    torch.set_num_threads(1)  # what is compared below has one thread too
+    torch.set_num_threads(1)  # as the file below, for a fair comparison of speed
     lifter = Lifter(args.checkpoint, 'cpu', args.trained_on)
     write(args.output, lifter)
     poses = lifelike_poses()

@@ -1,8 +1,8 @@
 """Writes a person's motion as BVH, for animation programs.
 
-A BVH joint turns everything below it, so a joint with several children (the hip, the thorax) could not point at all of
-them: each of their bones gets a joint of its own, of length zero, named `HipToRHip`. The rest pose is a T-pose of the
-clip's median bone lengths, y up, facing z, the left hand along x; the unit is the metre.
+A BVH joint turns all bones below it together. The bones at a joint with several children (the hip, the thorax) turn
+independently, so each gets an additional joint of length zero, named like `HipToRHip`. The rest pose is a T-pose with
+the clip's median bone lengths, y up, facing z, the left hand along x; the unit is the metre.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def normalized(positions: np.ndarray, lengths: dict[str, float]) -> np.ndarray:
 
 
 def bone_directions(positions: np.ndarray) -> dict[str, np.ndarray]:
-    """{joint: (T, 3) unit direction of the bone that ends there}; that of the rest pose for a bone without length."""
+    """{joint: (T, 3) unit direction of the bone that ends there}; the rest pose's for bones without length."""
     skeleton = h36m.skeleton()
     found = {}
     for parent, child in skeleton.bones:
@@ -92,8 +92,8 @@ def bone_directions(positions: np.ndarray) -> dict[str, np.ndarray]:
 def local_rotations(positions: np.ndarray) -> dict[str, np.ndarray]:
     """{BVH joint: (T, 3, 3) rotation relative to its parent} of (T, 16, 3).
 
-    The hip turns with the line of the hips and the spine; every other joint takes the shortest way from where its
-    parent carries its bone.
+    The hip turns with the line between the hips and the spine; every other joint has the smallest rotation from the
+    direction in which its parent carries its bone.
     """
     skeleton = h36m.skeleton()
     directions = bone_directions(positions)
@@ -107,7 +107,7 @@ def local_rotations(positions: np.ndarray) -> dict[str, np.ndarray]:
         whole = shortest_turn(expected, directions[name]) @ carried[parent]
         found[_turner(parent, child)] = carried[parent].transpose(0, 2, 1) @ whole
         carried[child] = whole
-        if len(_children(child)) > 1:  # it only carries: its bones have joints of their own
+        if len(_children(child)) > 1:  # its bones turn by additional joints
             found[name] = np.broadcast_to(np.eye(3), whole.shape)
     return found
 
@@ -123,7 +123,7 @@ def _turner(parent: int, child: int) -> str:
 
 
 def _frame(across: np.ndarray, up: np.ndarray) -> np.ndarray:
-    """(T, 3, 3) whose first column is along `across` and whose second leans toward `up`."""
+    """(T, 3, 3) rotations whose first column is along `across` and whose second column leans toward `up`."""
     first = across / np.maximum(np.linalg.norm(across, axis=-1, keepdims=True), 1e-9)
     third = np.cross(first, up)
     size = np.linalg.norm(third, axis=-1, keepdims=True)
@@ -133,7 +133,7 @@ def _frame(across: np.ndarray, up: np.ndarray) -> np.ndarray:
 
 
 def shortest_turn(start: np.ndarray, end: np.ndarray) -> np.ndarray:
-    """(T, 3, 3) rotations by the smallest angle from unit vectors (T, 3) to others."""
+    """(T, 3, 3) rotations by the smallest angle from unit vectors (T, 3) to unit vectors (T, 3)."""
     axis = np.cross(start, end)
     cosine = (start * end).sum(-1)
     skew = np.zeros((len(start), 3, 3))
@@ -153,7 +153,7 @@ def euler(turn: np.ndarray) -> np.ndarray:
     x = np.arcsin(np.clip(turn[:, 2, 1], -1, 1))
     z = np.arctan2(-turn[:, 0, 1], turn[:, 1, 1])
     y = np.arctan2(-turn[:, 2, 0], turn[:, 2, 2])
-    locked = np.abs(turn[:, 2, 1]) > 1 - 1e-9  # z and y turn about the same axis: all of it goes to z
+    locked = np.abs(turn[:, 2, 1]) > 1 - 1e-9  # gimbal lock, z and y turn about the same axis: y is 0
     z = np.where(locked, np.arctan2(turn[:, 1, 0], turn[:, 0, 0]), z)
     return np.stack([z, x, np.where(locked, 0, y)], axis=1)
 
@@ -168,7 +168,7 @@ class _Hierarchy:
         self._joint(HIP, np.zeros(3), 0)
 
     def _joint(self, joint: int, offset: np.ndarray, depth: int) -> None:
-        """A joint of the skeleton and all that hangs on it."""
+        """Add a joint of the skeleton and everything below it."""
         self._open(self.names[joint], offset, depth)
         children = _children(joint)
         for child in children:
@@ -181,7 +181,7 @@ class _Hierarchy:
         self._line(depth, '}')
 
     def _tip(self, child: int, depth: int) -> None:
-        """Where a bone ends: at another joint, or nowhere."""
+        """Add the end of a bone: another joint, or an end site."""
         offset = np.array(REST[self.names[child]]) * self.lengths[self.names[child]]
         if _children(child):
             self._joint(child, offset, depth)

@@ -1,4 +1,4 @@
-"""Writes a network as ONNX or as a PyTorch program, and checks what was written against the network itself."""
+"""Writes a network as ONNX or as a PyTorch program, and compares the file with the network."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ INPUT, OUTPUT = 'keypoints', 'positions'
 
 
 class HipRelative(nn.Module):
-    """The folded network with what `engine.predict` does after it: (B, 16, 2) to (B, 16, 3), the hip at the origin."""
+    """The folded network minus its root: keypoints (B, J, 2) to positions (B, J, 3), the hip at the origin."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class HipRelative(nn.Module):
 
 
 def metadata(lifter: Lifter) -> dict[str, str]:
-    """What a user of the file has to know."""
+    """Joints, input, output and origin of the file, for its users."""
     skeleton = h36m.skeleton()
     return {'joints': ','.join(skeleton.names), 'parents': json.dumps(list(skeleton.parents)),
             'input': 'keypoints (batch, 16, 2), float32: pixels normalised as x / w * 2 - [1, h / w] for an image of '
@@ -51,7 +51,7 @@ def metadata(lifter: Lifter) -> dict[str, str]:
 
 
 def program(lifter: Lifter) -> torch.export.ExportedProgram:
-    """The network as a graph for any batch size."""
+    """The network as a graph, for any batch size."""
     module = HipRelative(lifter.model).eval()
     batch = {0: torch.export.Dim.DYNAMIC}
     with torch.no_grad():
@@ -68,14 +68,14 @@ def write_onnx(path: str, lifter: Lifter) -> None:
         _need(package)
     for name in ('torch.onnx', 'onnxscript', 'onnx_ir'):
         logging.getLogger(name).setLevel(logging.ERROR)
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):  # it reports its steps
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):  # the exporter prints its steps
         warnings.simplefilter('ignore')
         made = torch.onnx.export(program(lifter), dynamo=True, opset_version=OPSET, input_names=[INPUT],
                                  output_names=[OUTPUT])
     assert made is not None
     model = made.model_proto
     if [domain.version for domain in model.opset_import if domain.domain in ('', 'ai.onnx')] != [OPSET]:
-        raise UserError(f'PyTorch {torch.__version__} has not kept to opset {OPSET}: use another version of it.')
+        raise UserError(f'PyTorch {torch.__version__} does not write opset {OPSET}: use another version.')
     symbol = model.graph.input[0].type.tensor_type.shape.dim[0].dim_param
     for value in (*model.graph.input, *model.graph.output, *model.graph.value_info):
         for dimension in value.type.tensor_type.shape.dim:
@@ -88,7 +88,7 @@ def write_onnx(path: str, lifter: Lifter) -> None:
 
 
 def write_pt2(path: str, lifter: Lifter) -> None:
-    """Write a program of torch.export, to be read by `torch.export.load`; metadata is its file `metadata.json`."""
+    """Write a program for `torch.export.load`; the metadata is its extra file `metadata.json`."""
     with atomic_write(path) as file:
         torch.export.save(program(lifter), file, extra_files={'metadata.json': json.dumps(metadata(lifter))})
 
@@ -113,11 +113,11 @@ def load_pt2(path: str) -> Callable[[np.ndarray], np.ndarray]:
 
 @dataclass(frozen=True)
 class Check:
-    """How a written file compares with the network.
+    """Comparison of a written file with the network.
 
     Attributes:
         difference: the largest, metres; relative where a position is more than a metre from the hip.
-        speed: {poses at a time: (the file's, PyTorch's) poses a second}.
+        speed: {batch size: (poses a second of the file, poses a second in PyTorch)}.
     """
 
     difference: float
@@ -130,8 +130,8 @@ def check(call: Callable[[np.ndarray], np.ndarray], lifter: Lifter, poses: np.nd
     Args:
         poses: (N, 16, 2) float32 normalised keypoints of real or lifelike poses.
     """
-    # Joints strewn as widely as a person is large: of wilder ones networks make poses of 100 m, in which float32 itself
-    # is worse than the tolerance.
+    # Random joints spread over the size of a person. For wider ones networks predict poses of 100 m, and float32 itself
+    # is less exact than the tolerance.
     noise = np.random.default_rng(0).normal(0, 0.1, (512, 16, 2)).astype(np.float32)
     network = restore_model(load_checkpoint(lifter.path), lifter.path, h36m.skeleton()).eval()
     worst = 0.0
