@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from common.datasets import h36m
-from common.errors import UserError, run_script
+from common.errors import UserError, printable, run_script
 from common.geometry.camera import project, world_to_camera
 from common.lifting.export_graph import OPSET, TOLERANCE, check, load_onnx, load_pt2, write_onnx, write_pt2
 from common.lifting.layouts import TRAINED_ON
@@ -53,7 +53,7 @@ def main() -> None:
     poses = lifelike_poses()
     result = check(load(args.output), lifter, poses)
     kind = f'ONNX opset {OPSET}' if args.format == 'onnx' else 'PyTorch program'
-    print(f'{args.output}: {lifter.description}, {kind}, any batch size, {os.path.getsize(args.output) / 1e6:.1f} MB')
+    print(f'{printable(args.output)}: {lifter.description}, {kind}, any batch size, {os.path.getsize(args.output) / 1e6:.1f} MB')
     print(f'largest difference from PyTorch: {result.difference:.1e} m, over {len(poses):,} poses of the demo '
           f'subject S9 and 512 random ones')
     for size, (theirs, ours) in result.speed.items():

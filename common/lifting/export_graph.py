@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from common.checkpoint import load_checkpoint, restore_model
 from common.datasets import h36m
-from common.errors import UserError
+from common.errors import UserError, printable
 from common.files.atomic import atomic_write
 from common.lifting.lifter import AXES, Lifter
 
@@ -47,7 +47,7 @@ def metadata(lifter: Lifter) -> dict[str, str]:
                      'w x h; y down',
             'output': f'positions (batch, 16, 3), float32: metres from the hip, {AXES}',
             'network': lifter.description, 'trained_on': f'{lifter.trained_on} ({lifter.told})',
-            'checkpoint': os.path.basename(lifter.path)}
+            'checkpoint': printable(os.path.basename(lifter.path))}
 
 
 def program(lifter: Lifter) -> torch.export.ExportedProgram:
@@ -79,7 +79,8 @@ def write_onnx(path: str, lifter: Lifter) -> None:
     symbol = model.graph.input[0].type.tensor_type.shape.dim[0].dim_param
     for value in (*model.graph.input, *model.graph.output, *model.graph.value_info):
         for dimension in value.type.tensor_type.shape.dim:
-            dimension.dim_param = dimension.dim_param.replace(symbol, 'batch')
+            if dimension.HasField('dim_param'):  # assigning to it would remove a fixed size
+                dimension.dim_param = dimension.dim_param.replace(symbol, 'batch')
     for name, text in metadata(lifter).items():
         entry = model.metadata_props.add()
         entry.key, entry.value = name, text
@@ -98,12 +99,14 @@ def load_onnx(path: str) -> Callable[[np.ndarray], np.ndarray]:
     import onnxruntime
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    session = onnxruntime.InferenceSession(path, options, providers=['CPUExecutionProvider'])
+    with open(path, 'rb') as file:  # onnxruntime opens only names that are UTF-8
+        session = onnxruntime.InferenceSession(file.read(), options, providers=['CPUExecutionProvider'])
     return lambda keypoints: session.run([OUTPUT], {INPUT: keypoints})[0]
 
 
 def load_pt2(path: str) -> Callable[[np.ndarray], np.ndarray]:
-    module = torch.export.load(path).module()
+    with open(path, 'rb') as file:
+        module = torch.export.load(io.BytesIO(file.read())).module()
 
     def call(keypoints: np.ndarray) -> np.ndarray:
         with torch.inference_mode():

@@ -2,6 +2,7 @@
 
 import builtins
 import json
+import os
 
 import numpy as np
 import pytest
@@ -50,8 +51,12 @@ def test_onnx_answers_as_the_network(saved, script, kinds):
     assert 'x / w * 2' in told['input'] and 'metres from the hip' in told['output']
     assert json.loads(told['parents']) == list(h36m.skeleton().parents)
     assert [value.name for value in (*model.graph.input, *model.graph.output)] == ['keypoints', 'positions']
-    assert model.graph.input[0].type.tensor_type.shape.dim[0].dim_param == 'batch'
+    shapes = [[dimension.dim_param or dimension.dim_value for dimension in value.type.tensor_type.shape.dim]
+              for value in (*model.graph.input, *model.graph.output)]
+    assert shapes == [['batch', 16, 2], ['batch', 16, 3]]
     call, lifter = export_graph.load_onnx('m.onnx'), Lifter(path)
+    with pytest.raises(Exception, match='Got: 17 Expected: 16'):
+        call(np.zeros((1, 17, 2), np.float32))
     for count in (1, 2, 5):
         keypoints = np.random.default_rng(count).normal(0, 0.3, (count, 16, 2)).astype(np.float32)
         np.testing.assert_allclose(call(keypoints), lifter.lift(keypoints), atol=1e-5)
@@ -64,6 +69,17 @@ def test_pt2_answers_as_the_network(saved, script):
     extra = {'metadata.json': ''}
     torch.export.load('m.pt2', extra_files=extra)
     assert json.loads(extra['metadata.json'])['joints'].startswith('Hip,RHip')
+
+
+@pytest.mark.parametrize('kind', ['onnx', 'pt2'])
+def test_names_that_are_not_utf_8(saved, script, kind):
+    if kind == 'onnx':
+        pytest.importorskip('onnxruntime')
+    name = os.fsdecode(b'm\xff')
+    os.rename(saved(), f'{name}.pth.tar')
+    status, out, err = script(export.main, '--checkpoint', f'{name}.pth.tar', '--output', f'{name}.{kind}', '--format',
+                              kind)
+    assert status == 0 and f'm?.{kind}: SemGCN' in out, err
 
 
 def test_a_file_that_differs_is_not_passed_off(saved, script, monkeypatch):
