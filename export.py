@@ -53,7 +53,8 @@ def main() -> None:
     poses = lifelike_poses()
     result = check(load(args.output), lifter, poses)
     kind = f'ONNX opset {OPSET}' if args.format == 'onnx' else 'PyTorch program'
-    print(f'{printable(args.output)}: {lifter.description}, {kind}, any batch size, {os.path.getsize(args.output) / 1e6:.1f} MB')
+    print(f'{printable(args.output)}: {lifter.description}, {kind}, any batch size, '
+          f'{os.path.getsize(args.output) / 1e6:.1f} MB')
     print(f'largest difference from PyTorch: {result.difference:.1e} m, over {len(poses):,} poses of the demo '
           f'subject S9 and 512 random ones')
     for size, (theirs, ours) in result.speed.items():
