@@ -34,7 +34,7 @@ from common.rendering.clip import Clip, View
 from common.training.malloc import keep_freed_memory
 from models.config import ModelConfig, build_model
 
-CONFIG = ModelConfig('gcn', hid_dim=4, num_layers=1)
+CONFIG = ModelConfig('gcn', hid_dim=4, num_layers=0)
 POSES = 500_000, 5_000_000, 5_000_000  # small, large, full load
 FRAMES = 4_000, 16_000, 3600 * 50  # an hour of Human3.6M; by 4,000 all buffers are as large as they get
 FLAT = 100e6
