@@ -89,7 +89,7 @@ def load_checkpoint(path: str) -> Checkpoint:
     try:
         content = torch_file.read(path)
     except FileNotFoundError:
-        raise UserError(f'{path} is not there.') from None
+        raise UserError(f'{path} is missing.') from None
     except OSError as error:
         raise UserError(f'{path} cannot be read: {error.strerror or error}.') from error
     except pickle.UnpicklingError as error:

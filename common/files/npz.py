@@ -11,17 +11,17 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
 from common.errors import UserError, listing, printable
 from common.files import safe_pickle
 from common.files.atomic import atomic_write
-from common.files.plain_data import check_content, check_dtype, count
+from common.files.plain_data import RefusedPickle, check_content, check_dtype, count
 
-# What the entries of a file may grow to, together. Poses compress to about a third; deflate's limit is a thousandfold,
-# so a file that claims far more than poses ever would is a bomb or damage.
+# What the entries of a file may unpack to, together. Poses compress to about a third, deflate can reach a thousandth: a
+# file that claims far more than poses need is damaged or made to fill the memory.
 MAX_BYTES = 8 << 30
 MAX_RATIO = 100
 RATIO_FREE_BYTES = 64 << 20
@@ -30,18 +30,18 @@ _DAMAGED = (zipfile.BadZipFile, zlib.error, struct.error, tokenize.TokenError, E
 
 
 def read_npz(path: str, wanted: tuple[str, ...] | None = None, optional: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Read the entries of an `.npz` file; an entry of one pickled object is given as that object.
+    """Return the entries of an `.npz` file.
 
     Args:
         path: the file.
-        wanted: read these entries only; each must be there.
-        optional: read these too, where they are there.
+        wanted: read these entries only; a missing one is an error.
+        optional: read these too where the file has them.
     Returns:
         {name: array, or the Python object that a 0-d object array holds}.
     Raises:
-        UserError: the file is missing, is no `.npz`, is damaged, lacks an entry, or holds more than plain data.
+        UserError: the file is missing or damaged, is not an `.npz`, lacks an entry, or holds more than plain data.
     """
-    with _damage_told(path, '.npz'), zipfile.ZipFile(path) as archive:
+    with _errors_as_sentences(path, '.npz'), zipfile.ZipFile(path) as archive:
         members = {info.filename.removesuffix('.npy'): info for info in archive.infolist()}
         missing = [name for name in wanted or () if name not in members]
         if missing:
@@ -52,19 +52,19 @@ def read_npz(path: str, wanted: tuple[str, ...] | None = None, optional: tuple[s
 
 
 def read_npy(path: str) -> Any:
-    """Read one `.npy` file, under the rules of `read_npz`."""
-    with _damage_told(path, '.npy'), open(path, 'rb') as file:
+    """Return the array, or the object, of an `.npy` file; raises as `read_npz` does."""
+    with _errors_as_sentences(path, '.npy'), open(path, 'rb') as file:
         return _read_array(file, os.path.getsize(path))
 
 
 @contextmanager
-def _damage_told(path: str, kind: str) -> Iterator[None]:
-    """Turn what goes wrong in reading a file into one sentence about it."""
+def _errors_as_sentences(path: str, kind: str) -> Iterator[None]:
+    """Raise whatever goes wrong while a file is read as one sentence about the file."""
     try:
         yield
     except FileNotFoundError:
-        raise UserError(f'{path} is not there.') from None
-    except safe_pickle.RefusedPickle as error:
+        raise UserError(f'{path} is missing.') from None
+    except RefusedPickle as error:
         raise UserError(f'{path} is refused: {error}. Only plain data is read from files.') from error
     except (OSError, *_DAMAGED) as error:
         if isinstance(error, OSError) and error.errno != errno.EINVAL:  # a seek to before the file's start
@@ -74,13 +74,37 @@ def _damage_told(path: str, kind: str) -> Iterator[None]:
 
 
 def write_npz(path: str, **entries: Any) -> None:
-    """Write a compressed `.npz` in whole or not at all; dicts are pickled as the published files have them."""
-    with atomic_write(path) as file:
-        np.savez_compressed(file, **entries)
+    """Write a compressed `.npz`, whole or not at all; dicts are pickled as the published files have them.
+
+    Every NumPy from 1.16 on reads the file.
+    """
+    with atomic_write(path) as file, zipfile.ZipFile(file, 'w', zipfile.ZIP_DEFLATED) as archive:
+        for name, value in entries.items():
+            array = np.asanyarray(value)
+            with archive.open(f'{name}.npy', 'w', force_zip64=True) as member:
+                if array.dtype.hasobject:
+                    np.lib.format.write_array_header_1_0(member, np.lib.format.header_data_from_array_1_0(array))
+                    _Pickler(member, protocol=3).dump(array)
+                else:
+                    np.lib.format.write_array(member, array, allow_pickle=False)
 
 
-def _check_sizes(path, infos):
-    """Refuse what claims to grow beyond belief, before anything is unpacked; the file's own size is no claim."""
+_PythonPickler: Any = pickle._Pickler  # type: ignore[attr-defined]
+
+
+class _Pickler(_PythonPickler):
+    """A pickler that names NumPy's functions as NumPy 1 did; NumPy 2 knows both names, NumPy 1 only its own."""
+
+    def save_global(self, obj: Any, name: str | None = None) -> None:
+        if obj.__module__ == 'numpy._core.multiarray':
+            self.write(pickle.GLOBAL + f'numpy.core.multiarray\n{name or obj.__qualname__}\n'.encode())
+            self.memoize(obj)
+        else:
+            super().save_global(obj, name)
+
+
+def _check_sizes(path: str, infos: list[zipfile.ZipInfo]) -> None:
+    """Refuse entries that claim to unpack to more than the size of the file on disk makes believable."""
     ceiling = min(MAX_BYTES, max(RATIO_FREE_BYTES, MAX_RATIO * os.path.getsize(path)))
     if sum(info.file_size for info in infos) > ceiling:
         largest = max(infos, key=lambda info: info.file_size)
@@ -88,7 +112,7 @@ def _check_sizes(path, infos):
                         f'disk makes believable, its entry {printable(largest.filename)} to {largest.file_size:,}.')
 
 
-def _read_member(archive, info):
+def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Any:
     if info.flag_bits & 1:
         raise ValueError(f'its entry {printable(info.filename)} is encrypted')
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
@@ -97,14 +121,14 @@ def _read_member(archive, info):
         return _read_array(file, info.file_size)
 
 
-def _read_array(file, size):
-    """Read one array in NumPy's format of `size` bytes, header included."""
+def _read_array(file: IO[bytes], size: int) -> Any:
+    """Return the array of a file in NumPy's format of `size` bytes, header included."""
     content = file.read(size)
     buffer = io.BytesIO(content)
     shape, fortran, dtype = _read_header(buffer)
     check_dtype(dtype)
     if dtype.hasobject:
-        array = safe_pickle.load(buffer)
+        array = safe_pickle.load_plain(buffer)
         if not isinstance(array, np.ndarray) or array.shape != shape:
             raise ValueError('its object array and its header do not agree')
         return array.item() if shape == () else array
@@ -116,12 +140,12 @@ def _read_array(file, size):
     return array
 
 
-def _read_header(file):
+def _read_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
     version = np.lib.format.read_magic(file)
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')  # NumPy's, about headers written by Python 2
         if version == (1, 0):
             return np.lib.format.read_array_header_1_0(file)
-        if version in ((2, 0), (3, 0)):  # 3.0 differs in the encoding of field names, which plain arrays have none of
+        if version in ((2, 0), (3, 0)):  # 3.0 differs in the encoding of field names, which plain arrays lack
             return np.lib.format.read_array_header_2_0(file)
     raise ValueError(f'NumPy format {version} is not known')

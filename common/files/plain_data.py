@@ -1,14 +1,13 @@
-"""What files from strangers may hold: plain data, of which every claim is checked before NumPy believes it.
+"""The functions that a pickle may call. Each checks what it is given, for shapes and type codes in a file are claims.
 
-Shapes and type codes in a file are claims. NumPy's own `__setstate__` believes some of them: an object dtype with
-forged flags makes it take raw bytes for pointers.
+NumPy believes some of them: an object dtype with forged flags makes it take raw bytes for pointers.
 """
 
 import collections
 import math
 import pickle
 import re
-from types import NoneType
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ import numpy as np
 from common.errors import printable
 
 _PLAIN_DTYPE = re.compile(r'[<>|=]?([biufc][1-9]\d?|[SU]\d{1,6}|O8?)')
-_NDARRAY = object()  # stands for the class numpy.ndarray: a name to pass on, not a thing to call
+_NDARRAY = object()  # stands for the class numpy.ndarray, a name that pickles pass on
 
 
 class RefusedPickle(pickle.UnpicklingError):
@@ -30,7 +29,7 @@ def check_dtype(dtype: np.dtype) -> None:
 
 
 def count(shape: Any) -> int:
-    """How many elements an array of that shape has, where the shape is only a claim."""
+    """Return how many elements an array of the claimed shape has."""
     if type(shape) is not tuple or len(shape) > 32 or not all(type(n) is int and 0 <= n < 1 << 48 for n in shape):
         raise RefusedPickle('it holds an array whose shape is none')
     if 0 in shape and math.prod(n or 1 for n in shape) > 1 << 24:
@@ -40,111 +39,104 @@ def count(shape: Any) -> int:
 
 def check_content(array: np.ndarray) -> None:
     """Refuse bytes that are no booleans and no characters, with which NumPy miscounts and crashes."""
-    if array.dtype.kind == 'b':
-        wrong = (array.view(np.uint8) > 1).any()
-    elif array.dtype.kind == 'U':
-        codes = np.frombuffer(array.tobytes('A'), np.dtype(np.uint32).newbyteorder(array.dtype.byteorder))
-        wrong = (codes > 0x10ffff).any()
-    else:
-        return
-    if wrong:
-        raise RefusedPickle(f'it holds an array of type {array.dtype} with values that this type has not')
+    most = {'b': ('u1', 1), 'U': (f'{array.dtype.byteorder}u4', 0x10ffff)}.get(array.dtype.kind)
+    if most and (np.frombuffer(array.tobytes('A'), most[0]) > most[1]).any():
+        raise RefusedPickle(f'it holds an array of type {array.dtype} with values that this type does not have')
 
 
-def check_dtype_state(dtype, state):
-    """State of a plain dtype: (version, byte order, None, None, None, size, alignment, flags)."""
-    sizes = (dtype.itemsize, dtype.alignment) if dtype.kind in 'SU' else (-1, -1)
-    orders = '|' if dtype.byteorder == '|' else '<>='
-    if (type(state) is not tuple or [type(item) for item in state] != [int, str, *[NoneType] * 3, int, int, int]
-            or state[0] != 3 or state[5:7] != sizes or state[7] != dtype.flags
-            or state[1] not in tuple(orders)):
-        raise RefusedPickle('it holds an array whose type is not a plain one')
+def check_keys(keys: Iterable[Any]) -> None:
+    """Refuse keys that take long to hash: tuples that hold each other take 2^n steps."""
+    if not all(key is None or isinstance(key, str | bytes | int | float | np.generic) for key in keys):
+        raise RefusedPickle('it has a dict whose keys are not strings or numbers')
 
 
-def check_array_state(state):
-    """State of an array: ([version,] shape, dtype, Fortran order, its bytes or its objects)."""
-    if type(state) is not tuple or len(state) not in (4, 5):
+class Dtype:
+    """A dtype while its pickle is read; of its state only the byte order is taken."""
+
+    def __init__(self, spec: Any, *_: Any) -> None:
+        if type(spec) is not str or not _PLAIN_DTYPE.fullmatch(spec):
+            name = printable(spec) if type(spec) is str else f'a {type(spec).__name__}'
+            raise RefusedPickle(f'it holds an array of type {name}, which is not a plain one')
+        self.dtype = np.dtype(spec)
+
+    def set_byte_order(self, state: Any) -> None:
+        """Take the byte order of NumPy's state, (version, byte order, no subtype, no names, no fields, ...)."""
+        if type(state) is not tuple or len(state) < 8 or state[1] not in tuple('<>=|') or state[2:5] != (None,) * 3:
+            raise RefusedPickle('it holds an array whose type is not a plain one')
+        self.dtype = self.dtype.newbyteorder(state[1])
+
+
+def set_array(array: np.ndarray, state: Any) -> None:
+    """Give an array its state, ([version,] shape, dtype, Fortran order, content)."""
+    if type(state) is not tuple or len(state) not in (4, 5) or not isinstance(state[-3], Dtype):
         raise RefusedPickle('it holds an array in a form that is not known')
-    version, shape, dtype, fortran, content = (1, *state)[-5:]
-    if (type(version), type(fortran)) not in ((int, bool), (int, int)) or not isinstance(dtype, np.dtype):
-        raise RefusedPickle('it holds an array in a form that is not known')
+    shape, dtype, fortran, content = state[-4], state[-3].dtype, state[-2], state[-1]
     check_dtype(dtype)
     if dtype.hasobject:
         fits = type(content) is list and len(content) == count(shape)
-    else:
-        fits = type(content) in (bytes, str) and len(content) == count(shape) * dtype.itemsize
+    else:  # a string of Python 2 is bytes
+        content = content.encode('latin1') if type(content) is str else content
+        fits = type(content) is bytes and len(content) == count(shape) * dtype.itemsize
     if not fits:
         raise RefusedPickle('it holds an array whose shape and content do not agree')
+    array.__setstate__((1, shape, dtype, bool(fortran), content))  # type: ignore[arg-type]
+    check_content(array)
 
 
-def checked_items(pairs):
-    """Key and value, where the keys are such as hash at once (tuples of tuples do not) and differ in their hashes."""
-    for key, value in pairs:
-        if not (isinstance(key, str | bytes | float | NoneType)
-                or (isinstance(key, int | np.integer) and -1 << 63 <= key < 1 << 63)):
-            raise RefusedPickle('it has a dict whose keys are not strings or numbers')
-        yield key, value
-
-
-def _dtype(spec, align=False, copy=False):
-    if type(spec) is not str or not _PLAIN_DTYPE.fullmatch(spec):
-        name = printable(spec) if type(spec) is str else f'a {type(spec).__name__}'
-        raise RefusedPickle(f'it holds an array of type {name}, which is not a plain one')
-    return np.dtype(spec, copy=True)  # a copy: its state may be set, and NumPy's own are shared
-
-
-def _reconstruct(cls, shape, code):
+def _reconstruct(cls: Any, shape: Any, code: Any) -> np.ndarray:
     if cls is not _NDARRAY or shape != (0,) or code not in (b'b', 'b'):
         raise RefusedPickle('it makes an array in a way that is not known')
     return np.ndarray((0,), 'b')
 
 
-def _frombuffer(buffer, dtype, shape, order):
-    """Arrays of pickle protocol 5."""
-    if type(buffer) not in (bytes, bytearray) or not isinstance(dtype, np.dtype) or order not in ('C', 'F'):
-        raise RefusedPickle('it holds an array in a form that is not known')
-    check_dtype(dtype)
-    if dtype.hasobject or len(buffer) != count(shape) * dtype.itemsize:
-        raise RefusedPickle('it holds an array whose shape and content do not agree')
-    return np.ndarray(shape, dtype, bytearray(buffer), order=order)
-
-
-def _scalar(dtype, content):
-    if not isinstance(dtype, np.dtype) or dtype.hasobject or type(content) not in (bytes, str):
+def _scalar(dtype: Any, content: Any) -> Any:
+    content = content.encode('latin1') if type(content) is str else content
+    if not isinstance(dtype, Dtype) or dtype.dtype.hasobject or type(content) is not bytes:
         raise RefusedPickle('it holds a number in a form that is not known')
-    data = content.encode('latin1') if type(content) is str else content
-    if len(data) != dtype.itemsize:
+    if len(content) != dtype.dtype.itemsize:
         raise RefusedPickle('it holds a number whose type and content do not agree')
-    return np.frombuffer(data, dtype)[0] if data else dtype.type()
+    if not content:  # an empty string
+        return dtype.dtype.type()
+    array = np.frombuffer(content, dtype.dtype)
+    check_content(array)
+    return array[0]
 
 
-def _encode(text, encoding):
-    """How Python 3 writes bytes for Python 2 to read."""
+def _encode(text: Any, encoding: Any) -> bytes:
+    """Bytes, as Python 3 writes them for Python 2."""
     if type(text) is not str or encoding not in ('latin1', 'latin-1'):
         raise RefusedPickle('it encodes text in a way that is not known')
     return text.encode('latin1')
 
 
-def _ordered_dict(*arguments):
-    if len(arguments) > 1 or (arguments and type(arguments[0]) is not list):
-        raise RefusedPickle('it makes an ordered dict in a way that is not known')
-    return collections.OrderedDict(checked_items(*arguments) if arguments else ())
-
-
-def _bytes(*arguments):
-    """Python 3 writes the empty `bytes` as a call without arguments."""
-    if arguments:
-        raise RefusedPickle('it makes bytes in a way that is not known')
+def _no_bytes() -> bytes:
     return b''
+
+
+def _ordered_dict(pairs: Any = ()) -> collections.OrderedDict:
+    check_keys(key for key, _ in pairs)
+    return collections.OrderedDict(pairs)
+
+
+def _tensor(storage: Any, offset: Any, size: Any, stride: Any, *_: Any) -> Any:
+    import torch
+    return torch._utils._rebuild_tensor(storage, offset, size, stride)
+
+
+def _parameter(data: Any, *_: Any) -> Any:
+    return data
 
 
 FUNCTIONS: dict[tuple[str, str], Any] = {
     ('collections', 'OrderedDict'): _ordered_dict,
     ('_codecs', 'encode'): _encode,
-    ('__builtin__', 'bytes'): _bytes, ('builtins', 'bytes'): _bytes,
+    ('builtins', 'bytes'): _no_bytes,
+    ('__builtin__', 'bytes'): _no_bytes,
     ('numpy', 'ndarray'): _NDARRAY,
-    ('numpy', 'dtype'): _dtype,
-    **{(f'numpy.{core}.multiarray', name): function
-       for core in ('core', '_core') for name, function in (('_reconstruct', _reconstruct), ('scalar', _scalar))},
-    **{(f'numpy.{core}.numeric', '_frombuffer'): _frombuffer for core in ('core', '_core')},
+    ('numpy', 'dtype'): Dtype,
+    **{(f'numpy.{core}.multiarray', '_reconstruct'): _reconstruct for core in ('core', '_core')},
+    **{(f'numpy.{core}.multiarray', 'scalar'): _scalar for core in ('core', '_core')},
+    ('torch._utils', '_rebuild_tensor'): _tensor,
+    ('torch._utils', '_rebuild_tensor_v2'): _tensor,
+    ('torch._utils', '_rebuild_parameter'): _parameter,
 }

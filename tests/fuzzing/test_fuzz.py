@@ -31,7 +31,7 @@ def stop(error):
 
 @pytest.mark.parametrize(('read', 'outcome'), [
     (lambda path: 1, 'read'),
-    (lambda path: stop(UserError('x.npz is not there.')), 'told'),
+    (lambda path: stop(UserError('x.npz is missing.')), 'told'),
     (lambda path: stop(UserError('one line\nand another.')), 'no sentence'),
     (lambda path: stop(UserError('x.npz is damaged (Unable to allocate 3 GiB).')), 'memory'),
     (lambda path: stop(MemoryError()), 'memory'),

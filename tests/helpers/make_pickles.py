@@ -27,15 +27,6 @@ def call(function: bytes, *arguments: bytes) -> bytes:
     return function + tup(*arguments) + b'R'
 
 
-def put(value: bytes, index: int) -> bytes:
-    """Keep a value in the memo, from where `get` brings it, and off the stack."""
-    return value + b'q' + bytes([index]) + b'0'
-
-
-def get(index: int) -> bytes:
-    return b'h' + bytes([index])
-
-
 def dtype(spec, state=None) -> bytes:
     made = call(name('numpy', 'dtype'), lit(spec), lit(0), lit(1))
     return made if state is None else made + lit(state) + b'b'
@@ -52,22 +43,16 @@ def array(shape, spec, content, fortran=False, version=1) -> bytes:
                              lit(content)) + b'b'
 
 
-def object_array(shape, content: bytes) -> bytes:
-    """As `array`, of the opcodes that make the list of its objects."""
-    return EMPTY_ARRAY + tup(lit(1), lit(shape), dtype('O8'), lit(False), content) + b'b'
-
-
 def doubled(start: bytes, opcodes: bytes = b'2\x86', times: int = 60) -> bytes:
     """A value that holds its predecessor twice, `times` over: 2^times of them at the end."""
     return start + opcodes * times
 
 
-def nested_arrays(depth: int, inner: bytes = b'h\x01') -> bytes:
+def nested_arrays(depth: int) -> bytes:
     """An array that holds an array that holds an array: NumPy frees them by recursion, on the stack."""
-    empty = get(2) + get(3) + b'R'
-    level = empty + tup(lit(1), lit((1,)), get(4), lit(False), b'](' + inner + b'e') + b'b'
+    level = b'h\x02h\x03R' + tup(lit(1), lit((1,)), b'h\x04', lit(False), b'](h\x01e') + b'b'
     arguments = tup(name('numpy', 'ndarray'), lit((0,)), lit('b'))
-    start = put(name('numpy.core.multiarray', '_reconstruct'), 2) + put(arguments, 3) + put(dtype('O8'), 4)
+    start = name('numpy.core.multiarray', '_reconstruct') + b'q\x020' + arguments + b'q\x030' + dtype('O8') + b'q\x040'
     return start + b']q\x01' + (b'0' + level + b'q\x01') * depth
 
 

@@ -155,7 +155,7 @@ def test_wrong_inputs_get_one_sentence_and_status_2(trained, workplace, script):
         (main_gcn.main, ['-d', 'tiny', '-a', ','], ['--actions']),
         (main_gcn.main, ['-d', 'empty'], ['S1 Walking is empty']),
         (main_gcn.main, ['-d', '../x'], ['not a name']),
-        (main_gcn.main, ['--evaluate', 'no.pth.tar', '-d', 'tiny'], ['no.pth.tar is not there']),
+        (main_gcn.main, ['--evaluate', 'no.pth.tar', '-d', 'tiny'], ['no.pth.tar is missing']),
         (main_gcn.main, ['--evaluate', 'text.pth.tar', '-d', 'tiny'], ['text.pth.tar is not a readable checkpoint']),
         (main_gcn.main, ['--evaluate', 'other.pth.tar', '-d', 'tiny'], ['other.pth.tar is not a checkpoint']),
         (main_gcn.main, ['--evaluate', '.', '-d', 'tiny'], ['directory']),
