@@ -161,12 +161,12 @@ def test_the_described_network_wins(tmp_path):
     checkpoint_of(model, optimizer, config).save(path)
     found = load_checkpoint(path)
     assert found.config == config
-    assert restore_model(found, path, skeleton(), dropout=0.5).gconv_input[0].dropout == 0.25
+    assert restore_model(found, path, skeleton(), dropout=0.5).gconv_input[0].dropout.p == 0.25
     path = published(model, optimizer, tmp_path / 'b.pth.tar')
     found = load_checkpoint(path)
     assert found.config.dropout == 0
-    assert restore_model(found, path, skeleton(), dropout=0.5).gconv_input[0].dropout == 0.5
-    assert restore_model(found, path, skeleton()).gconv_input[0].dropout == 0
+    assert restore_model(found, path, skeleton(), dropout=0.5).gconv_input[0].dropout.p == 0.5
+    assert restore_model(found, path, skeleton()).gconv_input[0].dropout.p == 0
 
 
 def test_the_published_checkpoint(shared, golden):
