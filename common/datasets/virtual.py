@@ -1,0 +1,107 @@
+"""Training samples for the wild: bodies changed at random, seen by virtual cameras, as detectors would find them.
+
+Everything is drawn again for each batch from PyTorch's generator of the device, whose state is in the checkpoint.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from common.datasets.bodies import Bones, mirrored_at_random
+from common.datasets.detector_noise import LAYOUTS, detected, noisy, unseen, with_face
+from common.datasets.virtual_cameras import draw_cameras, random_rotations
+from common.geometry.mirror import Mirror
+from common.geometry.person import person_input
+from common.geometry.skeleton import Skeleton
+
+
+@dataclass(frozen=True)
+class Wild:
+    """What is changed at random, and how much; 0 changes nothing.
+
+    Attributes:
+        bones: standard deviation of the logarithm of bone lengths, by symmetric groups.
+        turn: share of the bodies turned in any direction.
+        pitch: standard deviation of the cameras' pitch, degrees.
+        detector_noise: median error of a joint, as a share of the person's spread in the image.
+        hide: share of the samples with hidden joints.
+        repeat: share of the windows that repeat their middle frame.
+        flip: mirror half of the bodies.
+        layout: index of a detector's layout; None draws one for each sample.
+    """
+
+    bones: float = 0.12
+    turn: float = 0.4
+    pitch: float = 20.0
+    detector_noise: float = 0.03
+    hide: float = 0.35
+    repeat: float = 0.25
+    flip: bool = True
+    layout: int | None = None
+
+
+class VirtualSamples:
+    """Pairs of a batch: gathered, then changed as `Wild` describes.
+
+    Args:
+        world: (N, J, 3) float32 positions of every frame, z up, metres.
+        first, last: (N,) the bounds of each frame's clip, inclusive.
+        window: frames that the network sees, an odd number.
+        stride: frames between those of a window.
+    """
+
+    def __init__(self, world: Tensor, first: Tensor, last: Tensor, window: int, stride: int, skeleton: Skeleton,
+                 wild: Wild) -> None:
+        self.world, self.first, self.last, self.wild = world, first, last, wild
+        self.mirror, self.bones = Mirror(skeleton, world.device), Bones(skeleton, world.device)
+        self.lengths = self.bones.lengths(world)
+        self.offsets = torch.arange(-(window // 2), window // 2 + 1, device=world.device) * stride
+
+    def __call__(self, batch: Tensor) -> tuple[Tensor, Tensor]:
+        """The pairs of the frames with these numbers: (B,) -> keypoints (B, J, 2 W), positions (B, J, 3).
+
+        Positions are those of the middle frame, metres from the hip, in the axes of a camera that points at the person.
+        """
+        keypoints, visible, positions, _ = self.draw(batch)
+        return person_input(keypoints, visible), positions
+
+    def draw(self, batch: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The same before the person becomes the input.
+
+        Returns:
+            keypoints (B, W, J, 2) in an image of focal length 1, which of them are visible (B, W, J), positions
+            (B, J, 3), and the distance (B,) of the hip from the camera, metres.
+        """
+        wild, count, device = self.wild, len(batch), batch.device
+        middle = slice(len(self.offsets) // 2, len(self.offsets) // 2 + 1)
+        frames = (batch[:, None] + self.offsets).clamp(self.first[batch, None], self.last[batch, None])
+        bodies = self.world[frames]                                                    # (B, W, J, 3)
+        bodies = bodies - bodies[:, middle, :1]
+        if wild.bones:
+            bodies = self.bones.rebuilt(bodies, self.lengths, wild.bones)
+        if wild.flip:
+            bodies = mirrored_at_random(bodies, self.mirror)
+        if wild.turn:
+            turned = (bodies.flatten(1, 2) @ random_rotations(count, device)).view_as(bodies)
+            bodies = torch.where(torch.rand(count, 1, 1, 1, device=device) < wild.turn, turned, bodies)
+
+        cameras = draw_cameras(count, wild.pitch, device)
+        points = with_face(bodies)
+        seen = cameras.seen(points.flatten(1, 2))
+        image = cameras.projected(seen).view(*points.shape[:3], 2)
+        positions = seen.view_as(points)[:, middle.start, :bodies.shape[2]]
+
+        if wild.detector_noise:
+            image = noisy(image, wild.detector_noise)
+        layout = (torch.randint(len(LAYOUTS), (count,), device=device) if wild.layout is None
+                  else torch.full((count,), wild.layout, device=device))
+        hidden = unseen(count, len(self.offsets), wild.hide, device)
+        keypoints, visible = detected(image, hidden, layout)
+        if wild.repeat:
+            once = torch.rand(count, 1, 1, device=device) < wild.repeat
+            keypoints = torch.where(once.unsqueeze(-1), keypoints[:, middle], keypoints)
+            visible = torch.where(once, visible[:, middle], visible)
+        return keypoints, visible, positions, cameras.distance

@@ -1,0 +1,84 @@
+"""Samples for the wild: windows of one clip, the same under one seed, each ingredient with an effect of its own."""
+
+import pytest
+import torch
+
+from common.datasets import h36m
+from common.datasets.virtual import VirtualSamples, Wild
+from common.geometry.person import HIDDEN
+from tests.helpers.make_detections import demo_person
+
+CLIPS = ('Walking', 'Sitting')
+STILL = Wild(bones=0, turn=0, pitch=0, detector_noise=0, hide=0, repeat=0, flip=False, layout=0)
+
+
+def make_samples(wild=STILL, window=5):
+    """Of two clips of the demo, one after the other."""
+    takes = [torch.from_numpy(demo_person()[name].copy()) for name in CLIPS]
+    bounds = torch.tensor([0, len(takes[0]), len(takes[0]) + len(takes[1])])
+    clip = torch.repeat_interleave(torch.arange(2), bounds.diff())
+    world, first, last = torch.cat(takes), bounds[clip], bounds[clip + 1] - 1
+    return VirtualSamples(world, first, last, window, 4, h36m.skeleton(), wild), bounds
+
+
+def test_shapes_and_targets():
+    samples, bounds = make_samples(Wild())
+    torch.manual_seed(0)
+    batch = torch.randint(int(bounds[-1]), (64,))
+    keypoints, positions = samples(batch)
+    assert keypoints.shape == (64, 16, 10) and positions.shape == (64, 16, 3)
+    assert keypoints.dtype == positions.dtype == torch.float32 and keypoints.isfinite().all()
+    assert (positions[:, 0] == 0).all()
+
+
+def test_one_seed_gives_the_same_samples():
+    samples, _ = make_samples(Wild())
+    batch, drawn = torch.arange(30), []
+    for seed in (5, 5, 6):
+        torch.manual_seed(seed)
+        drawn.append(samples(batch))
+    assert all(torch.equal(one, other) for one, other in zip(drawn[0], drawn[1]))
+    assert not torch.equal(drawn[0][0], drawn[2][0])
+
+
+def test_windows_are_frames_of_one_clip_and_repeat_at_its_ends():
+    samples, bounds = make_samples()
+    first, inside = int(bounds[1]), int(bounds[1]) + 12
+    torch.manual_seed(1)
+    frames = samples.draw(torch.tensor([first, first, inside]))[0]                     # (3, 5, 16, 2)
+    assert (frames[:2, 0] == frames[:2, 2]).all() and (frames[:2, 1] == frames[:2, 2]).all()
+    assert not torch.equal(frames[0, 3], frames[0, 2])
+    assert len({tuple(frame.flatten().tolist()) for frame in frames[2]}) == 5
+
+
+def test_a_share_of_the_windows_repeats_one_frame():
+    samples, bounds = make_samples(Wild(repeat=0.25, hide=1.0))
+    torch.manual_seed(2)
+    frames = samples(torch.full((2000,), int(bounds[1]) + 12))[0].unflatten(2, (5, 2))
+    repeated = (frames == frames[:, :, 2:3]).flatten(1).all(1).float().mean()
+    assert repeated == pytest.approx(0.25, abs=0.04)
+
+
+def test_without_changes_the_target_is_the_pose_as_the_camera_sees_it():
+    samples, bounds = make_samples()
+    torch.manual_seed(3)
+    batch = torch.randint(int(bounds[-1]), (64,))
+    _, _, positions, distance = samples.draw(batch)
+    world = samples.world[batch] - samples.world[batch, :1]
+    torch.testing.assert_close(positions @ positions.transpose(1, 2), world @ world.transpose(1, 2), atol=1e-4, rtol=0)
+    assert (positions[:, 9, 1] < positions[:, 3, 1]).float().mean() > 0.95             # y points down
+    assert distance.min() >= 2
+
+
+@pytest.mark.parametrize('ingredient', [{'bones': 0.1}, {'turn': 1.0}, {'pitch': 20.0}, {'detector_noise': 0.03},
+                                        {'hide': 1.0}, {'flip': True}, {'layout': None}])
+def test_each_ingredient_changes_the_samples(ingredient):
+    batch = torch.arange(30)
+    plain, changed = make_samples()[0], make_samples(Wild(**{**vars(STILL), **ingredient}))[0]
+    torch.manual_seed(4)
+    expected = plain(batch)
+    torch.manual_seed(4)
+    given = changed(batch)
+    assert not torch.equal(given[0], expected[0])
+    marked = (given[0].unflatten(2, (5, 2)) == torch.tensor(HIDDEN)).all(-1)
+    assert bool(marked.any()) == ('hide' in ingredient)
