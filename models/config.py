@@ -22,6 +22,7 @@ class ModelConfig:
         architecture: 'gcn' (SemGCN) or 'linear' (Martinez et al.).
         hid_dim, num_layers, dropout: as the networks' arguments.
         non_local, conv: of SemGCN only.
+        window: frames in the input, an odd number; the network answers for the middle one.
     """
 
     architecture: str
@@ -30,6 +31,7 @@ class ModelConfig:
     dropout: float = 0.0
     non_local: bool = False
     conv: str = 'sem'
+    window: int = 1
 
     def __post_init__(self) -> None:
         wrong = [f'{field.name} {getattr(self, field.name)!r}' for field in fields(self)
@@ -40,6 +42,8 @@ class ModelConfig:
             wrong.append(f'conv {self.conv!r}')
         if not wrong and not (1 <= self.hid_dim <= 1 << 14 and 0 <= self.num_layers <= 256 and 0 <= self.dropout < 1):
             wrong.append(f'hid_dim {self.hid_dim}, num_layers {self.num_layers}, dropout {self.dropout}')
+        if not wrong and not (1 <= self.window <= 99 and self.window % 2):
+            wrong.append(f'window {self.window}, which must be odd')
         if not wrong and self.non_local and self.hid_dim % 2:
             wrong.append(f'non_local with the odd hid_dim {self.hid_dim}')
         if wrong:
@@ -50,10 +54,11 @@ class ModelConfig:
 
     def describe(self) -> str:
         """In words, for messages."""
+        frames = f', {self.window} frames at a time' if self.window > 1 else ''
         if self.architecture == 'linear':
-            return f'linear model ({self.num_layers} stages of {self.hid_dim})'
+            return f'linear model ({self.num_layers} stages of {self.hid_dim}{frames})'
         kind = {'sem': 'SemGCN', 'semch': 'SemGCN with channel-wise convolutions'}[self.conv]
-        return f'{kind}{", non-local" if self.non_local else ""} ({self.num_layers} layers of {self.hid_dim})'
+        return f'{kind}{", non-local" if self.non_local else ""} ({self.num_layers} layers of {self.hid_dim}{frames})'
 
 
 DEFAULTS_BY_ARCHITECTURE: dict[str, dict[str, Any]] = {
@@ -75,10 +80,10 @@ def build_model(config: ModelConfig, skeleton: Skeleton) -> nn.Module:
         says which joints its training loss covers.
     """
     if config.architecture == 'linear':
-        return LinearModel(len(skeleton), config.hid_dim, config.num_layers, config.dropout)
+        return LinearModel(len(skeleton), config.hid_dim, config.num_layers, config.dropout, config.window)
     groups = skeleton.groups if config.non_local else None
     return SemGCN(torch.from_numpy(adjacency(skeleton)), config.hid_dim, config.num_layers, config.conv, groups,
-                  config.dropout)
+                  config.dropout, config.window)
 
 
 def infer_config(state: dict[str, Tensor]) -> ModelConfig:

@@ -46,15 +46,17 @@ class LinearModel(nn.Module):
         hid_dim: channels inside.
         num_layers: residual stages.
         dropout: probability, after each ReLU.
+        window: W, frames in the input; each joint has x and y of the first, of the second, ...
     Shapes:
-        (B, J, 2) normalised image coordinates -> (B, J, 3) metres, relative to the hip.
+        (B, J, 2 W) normalised image coordinates -> (B, J, 3) metres, relative to the hip.
     """
 
     loss_joints = slice(1, None)  # the training loss leaves out the hip, which is not predicted
 
-    def __init__(self, joints: int = 16, hid_dim: int = 1024, num_layers: int = 2, dropout: float = 0.5) -> None:
+    def __init__(self, joints: int = 16, hid_dim: int = 1024, num_layers: int = 2, dropout: float = 0.5,
+                 window: int = 1) -> None:
         super().__init__()
-        self.w1 = nn.Linear(joints * 2, hid_dim)
+        self.w1 = nn.Linear(joints * 2 * window, hid_dim)
         self.batch_norm1 = nn.BatchNorm1d(hid_dim)
         self.linear_stages = nn.Sequential(*(LinearStage(hid_dim, dropout) for _ in range(num_layers)))
         self.w2 = nn.Linear(hid_dim, (joints - 1) * 3)
@@ -68,7 +70,7 @@ class LinearModel(nn.Module):
                 nn.init.kaiming_normal_(module.weight)
 
     def forward(self, keypoints: Tensor) -> Tensor:
-        x = keypoints.flatten(1)                                                       # (B, 2 J)
+        x = keypoints.flatten(1)                                                       # (B, 2 J W)
         x = self.dropout(F.relu(self.batch_norm1(apply_before(self.batch_norm1, self.w1, x))))  # (B, hid_dim)
         x = self.linear_stages(x)
         x = self.w2(x).unflatten(1, (-1, 3))                                           # (B, J - 1, 3)

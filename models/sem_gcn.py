@@ -66,8 +66,9 @@ class SemGCN(nn.Module):
         groups: joints that the non-local blocks pool together. A non-local block follows the input block and every
             residual block; None for the network without them.
         dropout: probability, after each ReLU.
+        window: W, frames in the input; each joint has x and y of the first, of the second, ...
     Shapes:
-        (B, J, 2) normalised image coordinates -> (B, J, 3) metres, relative to the hip up to a small offset.
+        (B, J, 2 W) normalised image coordinates -> (B, J, 3) metres, relative to the hip up to a small offset.
     Raises:
         ValueError: no layer can be made of these arguments, or the groups do not hold every joint once.
     """
@@ -75,7 +76,7 @@ class SemGCN(nn.Module):
     loss_joints = slice(None)  # the training loss covers every joint
 
     def __init__(self, adjacency: Tensor, hid_dim: int = 128, num_layers: int = 4, conv: str = 'sem',
-                 groups: Sequence[Sequence[int]] | None = None, dropout: float = 0.0) -> None:
+                 groups: Sequence[Sequence[int]] | None = None, dropout: float = 0.0, window: int = 1) -> None:
         super().__init__()
         if conv not in CONVOLUTIONS:
             raise ValueError(f'conv must be one of {", ".join(CONVOLUTIONS)}, not {conv!r}')
@@ -88,7 +89,7 @@ class SemGCN(nn.Module):
         def non_local() -> list[nn.Module]:
             return [] if groups is None else [GraphNonLocal(hid_dim, groups)]
 
-        self.gconv_input = nn.Sequential(GraphConv(gconv(2, hid_dim), dropout), *non_local())
+        self.gconv_input = nn.Sequential(GraphConv(gconv(2 * window, hid_dim), dropout), *non_local())
         layers: list[nn.Module] = []
         for _ in range(num_layers):
             layers += [ResGraphConv(gconv(hid_dim, hid_dim), gconv(hid_dim, hid_dim), dropout), *non_local()]

@@ -1,7 +1,7 @@
 """What 2D detectors make of a person: their own joints for Hip, Spine, Thorax and Head, errors, and joints unseen.
 
-`common/lifting/layouts.py` derives the 16 joints from a detector's file; here they are derived in the same way from noisy
-joints, for layouts drawn at random. Joints are numbered as in `common.datasets.h36m.skeleton`.
+`common/lifting/layouts.py` derives the 16 joints from a detector's file; here noisy joints give them in the same way,
+for layouts drawn at random. Joints are numbered as in `common.datasets.h36m.skeleton`.
 """
 
 from __future__ import annotations

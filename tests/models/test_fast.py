@@ -22,6 +22,8 @@ from tests.helpers.networks import SKELETON, build, build_plain, randomize
 GRID = [
     *(ModelConfig('gcn', 6, num_layers, dropout, non_local, conv) for num_layers in (0, 1, 3) for dropout in (0.0, 0.4)
       for non_local in (False, True) for conv in ('sem', 'semch')),
+    *(ModelConfig('gcn', hid_dim, 1, non_local=True, window=3) for hid_dim in (4, 6, 8)),
+    ModelConfig('linear', 8, 1, 0.0, window=3),
     *(ModelConfig('linear', 8, num_layers, dropout) for num_layers in (0, 2) for dropout in (0.0, 0.4)),
 ]
 
@@ -51,7 +53,7 @@ def taken(model, keypoints):
 @pytest.mark.parametrize('config', GRID, ids=str)
 def test_fast_networks_equal_plain_ones(config, training, rng, monkeypatch):
     fast, plain = (network.train(training) for network in fast_and_plain_networks(config))
-    keypoints = torch.from_numpy(rng.normal(size=(5, 16, 2)))
+    keypoints = torch.from_numpy(rng.normal(size=(5, 16, 2 * config.window)))
     masks = record_masks(monkeypatch)
     found = taken(fast, keypoints)
     if masks:  # fast networks draw masks of their own, which the plain ones have to use too
@@ -85,7 +87,7 @@ def plain_layout(mask, fast):
 @pytest.mark.parametrize('config', GRID, ids=str)
 def test_folded_networks_equal_plain_ones(config, rng):
     fast, plain = (network.eval() for network in fast_and_plain_networks(config))
-    keypoints = torch.from_numpy(rng.normal(size=(7, 16, 2)))
+    keypoints = torch.from_numpy(rng.normal(size=(7, 16, 2 * config.window)))
     before = {key: value.clone() for key, value in fast.state_dict().items()}
     folded = fast.folded()
     assert (folded is fast) == (config.conv == 'semch')

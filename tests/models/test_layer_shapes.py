@@ -53,11 +53,12 @@ def test_linear_stage(batch):
     *(ModelConfig('gcn', hid_dim=8, num_layers=1, conv=conv, non_local=non_local)
       for conv in ('sem', 'semch') for non_local in (False, True)),
     ModelConfig('gcn', hid_dim=8, num_layers=0), ModelConfig('linear', hid_dim=8, num_layers=1),
+    ModelConfig('gcn', hid_dim=8, num_layers=1, window=5), ModelConfig('linear', hid_dim=8, num_layers=1, window=5),
 ], ids=ModelConfig.describe)
 def test_network(config, make, training, batch):
     model = make(config).train(training)
     if config.architecture == 'linear' and training and batch == 1:
         pytest.skip('batch norm needs more than one value a channel')
-    positions = model(torch.randn(batch, 16, 2))
+    positions = model(torch.randn(batch, 16, 2 * config.window))
     assert positions.shape == (batch, 16, 3)
     assert positions.isfinite().all()
