@@ -1,62 +1,67 @@
-"""What a dataset's file may hold: each function gives it in the shape that is worked with, or says what is wrong where.
+"""Checks of a dataset's arrays: each function returns them in the form that is worked with, or names what is wrong.
 
 All raise UserError with the file, and as far as it goes the subject, action, camera and frame.
 """
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 
-from common.datasets import h36m
+from common.datasets.mocap import DatasetSpec
+from common.datasets.people import unit_of
 from common.errors import UserError
-from common.geometry.camera import normalize_screen
+from common.geometry.camera import Camera
 
-# Human poses in metres are never this large; in millimetres they always are.
-MAX_POSE_SIZE = 10.0
+MAX_POSE_SIZE = 10.0  # human poses in metres are never this large; in millimetres they always are
 MAX_IMAGES = 100  # widths of the image, from its corner: no detector means what is farther
+FEW_FRAMES, FEW = 5, 0.02  # by which 2D and 3D may differ in length: frames, and share of the longer
+WHOLE = 'all'  # name of the action of subjects who have no actions
 
 
-def two_levels(path, entry, content):
-    """(subject, {action: ...}) of a published dict, after a check that it is one."""
-    if not isinstance(content, dict) or not all(isinstance(actions, dict) for actions in content.values()):
-        raise UserError(f'{path}: {entry} is not a dict of subjects and actions; data/README.md describes the layout.')
-    return content.items()
+def two_levels(path: str, entry: str, content: Any) -> dict[str, dict[str, Any]]:
+    """{subject: {action: ...}} of a file's entry; a subject without actions has one of the name `WHOLE`."""
+    levels = 'a dict of subjects and actions; docs/datasets.md describes the layout'
+    if not isinstance(content, dict):
+        raise UserError(f'{path}: {entry} is not {levels}.')
+    found = {subject: actions if isinstance(actions, dict) else {WHOLE: actions}
+             for subject, actions in content.items()}
+    for subject, actions in found.items():
+        if unnamed := [name for name in (subject, *actions) if not isinstance(name, str)]:
+            raise UserError(f'{path}: {subject} {unnamed[0]} is not named by a text; {entry} must be {levels}.')
+    return found
 
 
-def checked_fps(path, fps):
-    """Frames a second, which only files of this project tell."""
-    number = fps.item() if isinstance(fps, np.ndarray) and not fps.shape else fps
-    if type(number) not in (int, float) or not 1 <= number <= 1000:
-        raise UserError(f'{path}: fps must be one number from 1 to 1000.')
-    return float(number)
-
-
-def checked_positions(path, subject, action, sequence):
-    """One sequence as (T, 16, 3) float32, refused where it cannot be poses in metres."""
-    where = f'{path}: {subject} {action}'
-    joints = len(h36m.SKELETON_32)
-    if not isinstance(action, str):
-        raise UserError(f'{where} is not named by a text; data/README.md describes the layout.')
+def checked_positions(where: str, sequence: Any, spec: DatasetSpec) -> np.ndarray:
+    """One sequence as (T, J, 3) float32 of the joints that are worked with, refused where it cannot be in metres."""
+    joints = len(spec.file_skeleton)
     if not isinstance(sequence, np.ndarray) or sequence.ndim != 3 or sequence.shape[1:] != (joints, 3):
         raise UserError(f'{where} must be an array (frames, {joints}, 3), not {_shape_of(sequence)}.')
-    kept = _finite_floats(where, sequence[:, h36m.KEPT_JOINTS])
-    if np.ptp(kept, axis=1).max() > MAX_POSE_SIZE:
-        raise UserError(f'{where} has poses {np.ptp(kept, axis=1).max():,.0f} m across: are they in millimetres? '
-                        f'Positions must be in metres.')
+    kept = _finite_floats(where, sequence[:, spec.file_joints])
+    if (size := np.ptp(kept, axis=1).max()) > MAX_POSE_SIZE:
+        raise UserError(f'{where} has poses {size:,.0f} m across: are they in millimetres? Positions must be in metres '
+                        f'({unit_of(size)}).')
     return kept
 
 
-def checked_views(path, dataset, subject, action, views):
-    """The views of one sequence, 16 joints each, normalised."""
-    where, cameras, joints = f'{path}: {subject} {action}', dataset.cameras[subject], len(dataset.skeleton)
+def checked_pixels(where: str, views: Any, cameras: tuple[Camera, ...], joints: set[int]) -> list[np.ndarray]:
+    """The views of one sequence, each (T, F, 2) float32 pixels.
+
+    Args:
+        joints: numbers of joints F that the file may have.
+    """
+    if isinstance(views, np.ndarray) and views.ndim == 3 and len(cameras) == 1:
+        views = [views]
     if not isinstance(views, list | tuple | np.ndarray) or len(views) != len(cameras):
         raise UserError(f'{where} must have one array for each of {len(cameras)} cameras, not {_shape_of(views)}.')
     checked = []
     for index, (view, camera) in enumerate(zip(views, cameras, strict=True)):
         at = f'{where} camera {index}'
-        if not isinstance(view, np.ndarray) or view.ndim != 3 or view.shape[1] not in (joints, joints + 1) \
+        if not isinstance(view, np.ndarray) or view.ndim != 3 or view.shape[1] not in joints \
                 or view.shape[2] not in (2, 3):
-            raise UserError(f'{at} must be an array (frames, {joints} or {joints + 1}, 2 or 3), not {_shape_of(view)}.')
-        if view.shape[1] == joints + 1:  # VideoPose3D's files have the Neck/Nose too
-            view = np.delete(view, h36m.NECK_IN_17, axis=1)
+            numbers = ' or '.join(map(str, sorted(joints)))
+            raise UserError(f'{at} must be an array (frames, {numbers}, 2 or 3), not {_shape_of(view)}.')
         pixels = _finite_floats(at, view[..., :2])
         farthest = np.abs(pixels).max()
         if farthest <= 2:
@@ -64,8 +69,25 @@ def checked_views(path, dataset, subject, action, views):
         if farthest > MAX_IMAGES * camera.width:
             raise UserError(f'{at} has coordinates of up to {farthest:.3g} pixels in an image of {camera.width}x'
                             f'{camera.height}: it must be in pixels of that image.')
-        checked.append(normalize_screen(pixels, camera.width, camera.height))
+        checked.append(pixels)
     return checked
+
+
+def check_lengths(where: str, views: list[np.ndarray], frames: int) -> None:
+    """Refuse 2D whose length differs by more than a few frames from that of its 3D: it has another rate."""
+    for index, view in enumerate(views):
+        shorter, longer = sorted((len(view), frames))
+        if longer - shorter > max(FEW_FRAMES, FEW * longer) or longer >= 2 * shorter:
+            ratio = longer / shorter
+            looks = f' ({"2D" if len(view) < frames else "3D"} looks like every {_ordinal(round(ratio))} frame)' \
+                if abs(ratio - round(ratio)) < 0.1 and round(ratio) > 1 else f' (a ratio of {ratio:.3g})'
+            raise UserError(f'{where} camera {index} has {len(view)} frames of 2D and {frames} of 3D{looks}: they are '
+                            f'not one recording at one rate; make both at the same rate.')
+
+
+def _ordinal(number):
+    ending = 'th' if number % 100 in (11, 12, 13) else {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th')
+    return f'{number}{ending}'
 
 
 def _finite_floats(where, array):
@@ -73,7 +95,7 @@ def _finite_floats(where, array):
         raise UserError(f'{where} must hold numbers, not {array.dtype}.')
     if not len(array):
         raise UserError(f'{where} is empty: leave it out, or make the file again.')
-    with np.errstate(over='ignore'):  # too large for float32 is infinite, which is told
+    with np.errstate(over='ignore'):  # what is too large for float32 becomes infinite, and is refused
         array = np.ascontiguousarray(array, np.float32)
     if not np.isfinite(array).all():
         frame = int(np.argwhere(~np.isfinite(array))[0, 0])

@@ -6,6 +6,7 @@ from functools import cache
 
 import numpy as np
 
+from common.datasets.mocap import DatasetSpec
 from common.geometry.camera import Camera, normalize_screen
 from common.geometry.skeleton import Skeleton
 
@@ -35,6 +36,20 @@ def skeleton() -> Skeleton:
     kept = SKELETON_32.keep(KEPT_JOINTS, new_parents={17: 13, 25: 13})
     groups = ((2, 3), (5, 6), (1, 4), (0, 7), (8, 9), (14, 15), (11, 12), (10, 13))
     return Skeleton(kept.names, kept.parents, kept.left, kept.right, groups)
+
+
+@cache
+def skeleton_17() -> Skeleton:
+    """The 17 joints of most papers and of VideoPose3D's files: the 16 and Neck/Nose."""
+    kept = [joint for joint, name in enumerate(SKELETON_32.names) if name]
+    return SKELETON_32.keep(kept, new_parents={17: 13, 25: 13})
+
+
+def spec(name: str) -> DatasetSpec:
+    """Human3.6M, or another dataset in its 32 joints with subjects of its names: `cmu`, `demo`."""
+    return DatasetSpec(name=name, skeleton=skeleton(), file_skeleton=SKELETON_32, cameras=cameras(),
+                       train_subjects=TRAIN_SUBJECTS, test_subjects=TEST_SUBJECTS, action_order=ACTIONS,
+                       left_out=(CORRUPTED,) if name == 'h36m' else (), synthetic=name == 'demo', fps=FPS)
 
 
 @cache

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
-from common.datasets import h36m
-from common.datasets.checks import checked_fps, checked_positions, checked_views, two_levels
+from common.datasets.checks import check_lengths, checked_pixels, checked_positions, two_levels
+from common.datasets.entries import ENTRIES, describe
+from common.datasets.joint_order import Sample, choose_order, layouts, usable_layouts
 from common.datasets.mocap import Keypoints, MocapDataset
+from common.datasets.people import check_people
 from common.errors import UserError, listing, warn
 from common.files.npz import read_npz
-from common.geometry.camera import project, world_to_camera
+from common.geometry.camera import camera_to_world, normalize_screen, project, world_to_camera
+
+SAMPLES = 3  # frames of a sequence that are compared with the 3D to find the order of the joints
 
 
 @dataclass(frozen=True)
@@ -27,16 +31,18 @@ class DataOptions:
     downsample: int = 1
     data_dir: str = 'data'
     val_subjects: tuple[str, ...] = ()
+    train_subjects: tuple[str, ...] = ()
+    test_subjects: tuple[str, ...] = ()
 
-    def kept(self) -> dict[str, Any]:
-        """What a checkpoint records of them."""
-        actions = None if self.actions is None else list(self.actions)
-        return {'dataset': self.dataset, 'keypoints': self.keypoints, 'actions': actions,
-                'downsample': self.downsample, 'val_subjects': list(self.val_subjects)}
+    def as_recipe(self) -> dict[str, Any]:
+        """What a checkpoint records of them: all but the folder."""
+        recorded = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        del recorded['data_dir']
+        return recorded
 
 
 def source_paths(dataset: str, keypoints: str, data_dir: str) -> tuple[str, str]:
-    """Where a dataset's 3D lies, and where its 2D, which need not be there for keypoints 'gt'."""
+    """Paths of a dataset's 3D and 2D; the 2D may be missing for keypoints 'gt'."""
     return (os.path.join(data_dir, f'data_3d_{dataset}.npz'),
             os.path.join(data_dir, f'data_2d_{dataset}_{keypoints}.npz'))
 
@@ -51,49 +57,82 @@ def load_dataset(name: str, data_dir: str) -> MocapDataset:
     if not os.path.exists(path):
         raise UserError(f'{path} is missing: data/README.md describes how to make it, and --data_dir names another '
                         f'folder; or try --dataset demo, which needs no files.')
-    entries = read_npz(path, ('positions_3d',), optional=('fps',))
-    content, fps = entries['positions_3d'], checked_fps(path, entries.get('fps', h36m.FPS))
-    skeleton, cameras = h36m.skeleton(), h36m.cameras()
+    entries = read_npz(path, ('positions_3d',), optional=ENTRIES)
+    content = two_levels(path, 'positions_3d', entries.pop('positions_3d'))
+    spec = describe(path, name, entries, list(content))
     positions: dict[str, dict[str, np.ndarray]] = {}
-    for subject, actions in two_levels(path, 'positions_3d', content):
+    for subject, actions in content.items():
         for action, sequence in actions.items():
-            if subject in cameras and (name, subject, action) != ('h36m', *h36m.CORRUPTED):
-                positions.setdefault(subject, {})[action] = checked_positions(path, subject, action, sequence)
-    others = [subject for subject in content if subject not in cameras]
-    if not positions:
-        raise UserError(f'{path} has no subject of the splits {listing(h36m.TRAIN_SUBJECTS + h36m.TEST_SUBJECTS)}; '
-                        f'it has {listing(others) or "none"}.')
-    if others:
+            if subject in spec.cameras and (subject, action) not in spec.left_out:
+                checked = checked_positions(f'{path}: {subject} {action}', sequence, spec)
+                if subject in spec.camera_coordinates:
+                    checked = camera_to_world(checked, spec.cameras[subject][0])
+                positions.setdefault(subject, {})[action] = checked
+    if others := [subject for subject in content if subject not in spec.cameras]:
         warn(f'{path}: no camera is known for {listing(others)}, left out.')
-    return MocapDataset(name, skeleton, cameras, positions,
-                        tuple(subject for subject in h36m.TRAIN_SUBJECTS if subject in positions),
-                        tuple(subject for subject in h36m.TEST_SUBJECTS if subject in positions),
-                        action_order=h36m.ACTIONS, synthetic=name == 'demo', fps=fps)
+    spec.cameras = {subject: spec.cameras[subject] for subject in positions}
+    dataset = MocapDataset(**vars(spec), positions=positions)
+    check_people(path, dataset)
+    return dataset
 
 
 def load_keypoints(dataset: MocapDataset, keypoints: str, data_dir: str) -> Keypoints:
-    """Read `data_2d_<dataset>_<keypoints>.npz`, normalised; ground truth is projected where there is no such file.
+    """Read `data_2d_<dataset>_<keypoints>.npz`, normalised, in the order of the dataset's joints.
+
+    Ground truth is projected where there is no such file.
 
     Returns:
         {subject: {action: [(T, J, 2) float32 for every camera]}} for the dataset's sequences, as far as there is 2D.
     Raises:
-        UserError: the file is missing, is damaged, or does not hold what it should.
+        UserError: the file is missing, is damaged, or does not fit the dataset.
     """
     _, path = source_paths(dataset.name, keypoints, data_dir)
-    if not os.path.exists(path):
-        if keypoints == 'gt':
-            return {subject: {action: [project(world_to_camera(sequence, camera), camera)
-                                       for camera in dataset.cameras[subject]]
-                              for action, sequence in actions.items()}
-                    for subject, actions in dataset.positions.items()}
-        raise UserError(f'{path} is not there: {data_dir} has of {dataset.name} the keypoints '
-                        f'{listing(_known_keypoints(dataset.name, data_dir))}; data/README.md tells how to make more.')
-    content = read_npz(path, ('positions_2d',))['positions_2d']
+    if os.path.exists(path):
+        return _read_keypoints(dataset, path)
+    if keypoints != 'gt':
+        raise UserError(f'{path} is missing: {data_dir} has of {dataset.name} the keypoints '
+                        f'{listing(_known_keypoints(dataset.name, data_dir))}; data/README.md describes how to make '
+                        f'more.')
+    if blind := [subject for subject in dataset.positions
+                 if not all(camera.is_calibrated for camera in dataset.cameras[subject])]:
+        raise UserError(f'{path} is missing, and without a focal length the cameras of {listing(blind)} cannot project '
+                        f'ground truth: write the file (docs/datasets.md), or choose other --keypoints.')
+    return {subject: {action: [project(world_to_camera(sequence, camera), camera)
+                               for camera in dataset.cameras[subject]] for action, sequence in actions.items()}
+            for subject, actions in dataset.positions.items()}
+
+
+def _read_keypoints(dataset: MocapDataset, path: str) -> Keypoints:
+    entries = read_npz(path, ('positions_2d',), optional=('metadata',))
     found: Keypoints = {}
-    for subject, actions in two_levels(path, 'positions_2d', content):
+    known = layouts(dataset)
+    numbers = {len(layout.names) for layout in known}
+    samples: list[Sample] = []
+    for subject, actions in two_levels(path, 'positions_2d', entries['positions_2d']).items():
         for action, views in actions.items():
-            if action in dataset.positions.get(subject, ()):
-                found.setdefault(subject, {})[action] = checked_views(path, dataset, subject, action, views)
+            world = dataset.positions.get(subject, {}).get(action)
+            if world is None:
+                continue
+            where, cameras = f'{path}: {subject} {action}', dataset.cameras[subject]
+            pixels = checked_pixels(where, views, cameras, numbers)
+            check_lengths(where, pixels, len(world))
+            normalized = [normalize_screen(view, camera.width, camera.height)
+                          for view, camera in zip(pixels, cameras, strict=True)]
+            found.setdefault(subject, {})[action] = normalized
+            for index, (view, camera) in enumerate(zip(normalized, cameras, strict=True)):
+                if samples and view.shape[1] != len(samples[0].keypoints):
+                    raise UserError(f'{where} camera {index} has {view.shape[1]} joints, and {samples[0].subject} has '
+                                    f'{len(samples[0].keypoints)}.')
+                frames = min(len(view), len(world))
+                samples += [Sample(subject, index, camera, view[frame], world[frame])
+                            for frame in range(0, frames, -(-frames // SAMPLES))]
+    if not found:
+        return found
+    usable = usable_layouts(path, dataset, known, entries.get('metadata'), len(samples[0].keypoints))
+    order = choose_order(path, dataset, usable, known, samples)
+    for actions in found.values():
+        for views in actions.values():
+            views[:] = [np.ascontiguousarray(view[:, order]) for view in views]
     return found
 
 

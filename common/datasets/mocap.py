@@ -1,9 +1,11 @@
-"""What a dataset is: who moves, in which actions, and which cameras look on."""
+"""What a dataset is: its skeleton, cameras, splits and rate (`DatasetSpec`), and its motion (`MocapDataset`)."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -18,45 +20,79 @@ def kind_of(action: str) -> str:
     return action.split(' ')[0]
 
 
-@dataclass
-class MocapDataset:
-    """Motion capture of several subjects seen by calibrated cameras.
+@dataclass(kw_only=True)
+class DatasetSpec:
+    """A dataset without its motion.
 
     Attributes:
         name: as in `data_3d_<name>.npz`.
-        skeleton: of J joints, the hip first.
-        cameras: {subject: cameras}.
-        positions: {subject: {action: (T, J, 3) float32}}, world coordinates, metres.
-        train_subjects, test_subjects: the published splits, as far as the dataset has their subjects.
-        action_order: kinds of action in the order of tables; others follow as they come.
-        synthetic: made by this project, so that errors on it mean something only beside a baseline's.
+        skeleton: the J joints that networks work on, the root first.
+        file_skeleton: the joints of the file's 3D, by name; those of `skeleton` are taken from them.
+        cameras: {subject: its cameras}, for every subject.
+        camera_coordinates: subjects whose file holds the coordinates of their one camera: x right, y down, z forward.
+            They are read as those of a world in which that camera is level.
+        train_subjects, test_subjects: the splits.
+        action_order: kinds of action in the order of tables; others follow in the order of the file.
+        left_out: (subject, action) of sequences that are not used.
+        synthetic: made by this project, so that errors are printed beside a baseline's.
         fps: frames a second.
     """
 
     name: str
     skeleton: Skeleton
+    file_skeleton: Skeleton
     cameras: dict[str, tuple[Camera, ...]]
-    positions: dict[str, dict[str, np.ndarray]]
+    camera_coordinates: tuple[str, ...] = ()
     train_subjects: tuple[str, ...] = ()
     test_subjects: tuple[str, ...] = ()
     action_order: tuple[str, ...] = ()
+    left_out: tuple[tuple[str, str], ...] = ()
     synthetic: bool = False
     fps: float = 50
-    _kinds: list[str] = field(init=False)
-
-    def __post_init__(self) -> None:
-        found = dict.fromkeys(kind_of(action) for actions in self.positions.values() for action in actions)
-        self._kinds = [kind for kind in self.action_order if kind in found]
-        self._kinds += [kind for kind in found if kind not in self._kinds]
 
     @property
     def subjects(self) -> list[str]:
-        return list(self.positions)
+        return list(self.cameras)
 
     @property
-    def kinds(self) -> list[str]:
-        """Every kind of action that the dataset has."""
-        return self._kinds
+    def file_joints(self) -> list[int]:
+        """(J,) where the file's 3D has the joints of `skeleton`."""
+        return [self.file_skeleton.names.index(name) for name in self.skeleton.names]
+
+    @property
+    def spec(self) -> DatasetSpec:
+        """The dataset without its motion."""
+        return DatasetSpec(**{part.name: getattr(self, part.name) for part in dataclasses.fields(DatasetSpec)})
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data for JSON, with arrays in it; `from_dict` is the inverse."""
+        return dataclasses.asdict(self.spec)
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any]) -> DatasetSpec:
+        """The spec of `as_dict`, where tuples and arrays have become lists."""
+        cameras = {subject: tuple(map(Camera.from_dict, views)) for subject, views in content['cameras'].items()}
+        skeletons = {name: Skeleton.from_dict(content[name]) for name in ('skeleton', 'file_skeleton')}
+        lists = {name: tuple(tuple(item) if isinstance(item, list) else item for item in value)
+                 for name, value in content.items() if isinstance(value, list)}
+        return cls(**{**content, **lists, **skeletons, 'cameras': cameras})
+
+
+@dataclass(kw_only=True)
+class MocapDataset(DatasetSpec):
+    """A dataset with its motion.
+
+    Attributes:
+        positions: {subject: {action: (T, J, 3) float32}}, world coordinates, metres, z up.
+    """
+
+    positions: dict[str, dict[str, np.ndarray]]
+    kinds: list[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        found = dict.fromkeys(kind_of(action) for actions in self.positions.values() for action in actions)
+        self.kinds = [kind for kind in self.action_order if kind in found]
+        self.kinds += [kind for kind in found if kind not in self.kinds]
 
     def sequences(self, subjects: Iterable[str], kinds: Iterable[str]) -> list[tuple[str, str]]:
         """(subject, action) of the subjects' sequences of some kinds of action."""

@@ -97,9 +97,9 @@ def measure_range(keypoints: np.ndarray) -> Range:
     """Where in the image poses are and how large, as percentiles 1, 50 and 99.
 
     Args:
-        keypoints: (N, 16, 2) normalised image coordinates.
+        keypoints: (N, J, 2) normalised image coordinates.
     Returns:
-        {'height': of the box around the joints, 'hip_x': ..., 'hip_y': ...}, three numbers each.
+        {'height': of the box around the joints, 'hip_x': ..., 'hip_y': ... of the root}, three numbers each.
     """
     some = keypoints[::max(len(keypoints) // RANGE_POSES, 1)]
     measured = {'height': np.ptp(some[..., 1], axis=1), 'hip_x': some[:, 0, 0], 'hip_y': some[:, 0, 1]}

@@ -7,14 +7,9 @@ from functools import cached_property
 
 from torch import Tensor
 
-from common.datasets.cache import Outline, PoseCache, Prepared
-from common.datasets.loading import (
-    DataOptions,
-    load_dataset,
-    load_keypoints,
-    select_kinds,
-)
-from common.datasets.mocap import Keypoints, MocapDataset
+from common.datasets.cache import PoseCache, Prepared
+from common.datasets.loading import DataOptions, load_dataset, load_keypoints, select_kinds
+from common.datasets.mocap import DatasetSpec, Keypoints, MocapDataset
 from common.datasets.poses import Poses, pair
 from common.errors import UserError, listing, recorded_warnings, warn
 from common.geometry.skeleton import Skeleton
@@ -22,20 +17,16 @@ from common.geometry.skeleton import Skeleton
 
 @dataclass(frozen=True)
 class Sources:
-    """What is in the data's files, the kinds of action that are wanted of it, and what reading it warned of."""
+    """Content of the data's files, the chosen kinds of action, and the warnings of reading."""
 
     dataset: MocapDataset
     keypoints: Keypoints
     kinds: list[str]
     warnings: list[str]
 
-    def outline(self) -> Outline:
-        dataset = self.dataset
-        return Outline(dataset.name, dataset.train_subjects, dataset.test_subjects, dataset.synthetic)
-
 
 class Data:
-    """A dataset paired with its keypoints, split by split, each read when it is asked for.
+    """A dataset paired with its keypoints; each split is read at its first use.
 
     Raises:
         UserError: from any member, where the data cannot be used.
@@ -45,40 +36,57 @@ class Data:
         self.options = options
         self._cache = PoseCache(options)
         self._sources: Sources | None = None
-        self._given: set[str] = set()
-        self._told: set[str] = set()
+        self._loaded: set[str] = set()
+        self._warned: set[str] = set()
 
     @cached_property
-    def outline(self) -> Outline:
+    def spec(self) -> DatasetSpec:
         """The dataset without its motion."""
-        return self._cache.outline() or self._read().outline()
+        return self._cache.spec() or self._read().dataset.spec
 
     @property
     def skeleton(self) -> Skeleton:
-        return self.outline.skeleton
+        return self.spec.skeleton
 
     @property
     def test_subjects(self) -> tuple[str, ...]:
-        return self.outline.test_subjects
+        return self.subjects('test')
 
     def train(self) -> Poses:
-        """The training subjects, without those kept out for validation."""
+        """Poses of the training subjects, without the validation subjects."""
         return self._split('train').poses
 
     def validation(self) -> Poses:
-        """The subjects kept out of training to choose the epoch by."""
-        unknown = set(self.options.val_subjects) - set(self.outline.train_subjects)
-        if unknown:
-            raise UserError(f'--val_subjects {listing(sorted(unknown))}: {self.options.dataset} has the training '
-                            f'subjects {listing(self.outline.train_subjects)}.')
+        """Poses of the subjects that are kept out of training to choose the epoch by."""
         return self._split('validation').poses
 
     def test(self) -> Poses:
+        """Poses of the test subjects."""
         return self._split('test').poses
 
     def mean_pose(self, train: Poses | None = None) -> Tensor | None:
-        """(J, 3) the mean training pose, for data on which errors mean something only beside it."""
-        return (train or self.train()).positions.mean(0) if self.outline.synthetic else None
+        """(J, 3) the mean training pose, for synthetic data, on which errors mean something only beside its error."""
+        return (train or self.train()).positions.mean(0) if self.spec.synthetic else None
+
+    def subjects(self, split: str) -> tuple[str, ...]:
+        """Subjects of 'train', 'validation' or 'test': those of the command line, else those of the dataset.
+
+        Raises:
+            UserError: there are none, or the dataset does not have them.
+        """
+        options, spec = self.options, self.spec
+        train = options.train_subjects or spec.train_subjects
+        chosen, flag = {'train': (train, '--train_subjects'), 'validation': (options.val_subjects, '--val_subjects'),
+                        'test': (options.test_subjects or spec.test_subjects, '--test_subjects')}[split]
+        known = train if split == 'validation' else spec.subjects
+        if unknown := [subject for subject in chosen if subject not in known]:
+            kind = 'training subjects' if split == 'validation' else 'subjects'
+            raise UserError(f'{flag} {listing(unknown)}: {spec.name} has the {kind} {listing(known)}.')
+        if not chosen:
+            raise UserError(f'{spec.name} names no subjects to {split}: choose some of {listing(known)} with {flag}.')
+        if split == 'train':
+            chosen = tuple(subject for subject in chosen if subject not in options.val_subjects)
+        return chosen
 
     def _split(self, name: str) -> Prepared:
         prepared = self._cache.load(name)
@@ -87,23 +95,19 @@ class Data:
             self._cache.save(name, prepared)
         else:
             for sentence in prepared.warnings:
-                if sentence not in self._told:
+                if sentence not in self._warned:
                     warn(sentence)
-        self._told.update(prepared.warnings)
-        self._given.add(name)
-        if len(self._given) > 1:  # enough for a training; the sources are as large as its poses, so they are let go
+        self._warned.update(prepared.warnings)
+        self._loaded.add(name)
+        if len(self._loaded) > 1:  # enough for a training; the sources are as large as its poses, so they are released
             self._sources = None
         return prepared
 
     def _prepare(self, name: str) -> Prepared:
-        sources = self._read()
-        outline = sources.outline()
-        kept_out = self.options.val_subjects
-        subjects = {'train': tuple(subject for subject in outline.train_subjects if subject not in kept_out),
-                    'validation': kept_out, 'test': outline.test_subjects}[name]
+        sources, subjects = self._read(), self.subjects(name)
         with recorded_warnings() as warnings:
             poses = pair(sources.dataset, sources.keypoints, subjects, sources.kinds, self.options.downsample)
-        return Prepared(poses, subjects, outline, (*sources.warnings, *warnings))
+        return Prepared(poses, subjects, sources.dataset.spec, (*sources.warnings, *warnings))
 
     def _read(self) -> Sources:
         if self._sources is None:

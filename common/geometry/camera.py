@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -36,6 +36,18 @@ class Camera:
     height: int
     azimuth: float = 70.0
     name: str = ''
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any]) -> Camera:
+        """The camera of `dataclasses.asdict`, where arrays may have become lists."""
+        values: dict[str, Any] = {name: np.array(value) if isinstance(value, list) else value
+                                  for name, value in content.items()}
+        return cls(**values)
+
+    @property
+    def is_calibrated(self) -> bool:
+        """Whether it can project; a camera of which only the image size is known has NaN for its intrinsics."""
+        return bool(np.isfinite(self.intrinsic).all())
 
     @property
     def intrinsic(self) -> np.ndarray:

@@ -26,3 +26,14 @@ def matrix(quaternion: np.ndarray) -> np.ndarray:
     return np.array([[1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
                      [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
                      [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)]])
+
+
+def from_matrix(rotation: np.ndarray) -> np.ndarray:
+    """The unit quaternion (4,) of a rotation matrix (3, 3): the largest row of 4 q q^T, normalised."""
+    (a, b, c), (d, e, f), (g, h, i) = np.asarray(rotation, np.float64)
+    outer = np.array([[1 + a + e + i, h - f, c - g, d - b],
+                      [h - f, 1 + a - e - i, b + d, c + g],
+                      [c - g, b + d, 1 - a + e - i, f + h],
+                      [d - b, c + g, f + h, 1 - a - e + i]])
+    row = outer[outer.diagonal().argmax()]
+    return row / np.linalg.norm(row)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Skeleton:
         joints = range(len(self.parents))
         if len(self.names) != len(self.parents) or list(self.parents).count(-1) != 1:
             raise ValueError(f'{len(self.names)} names and {len(self.parents)} parents, of which one must be -1')
-        if not set(self.parents) <= {-1, *joints} or any(self._ancestors(joint)[-1] != self.root for joint in joints):
+        if not set(self.parents) <= {-1, *joints} or any(self.ancestors(joint)[-1] != self.root for joint in joints):
             raise ValueError('parents do not lead every joint to the root')
         sides = (*self.left, *self.right)
         if len(self.left) != len(self.right) or len(set(sides)) < len(sides) or not set(sides) <= set(joints):
@@ -52,6 +53,26 @@ class Skeleton:
         """(parent, child) of every bone."""
         return [(parent, child) for child, parent in enumerate(self.parents) if parent >= 0]
 
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data, for files; `from_dict` is the inverse."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any]) -> Skeleton:
+        """The skeleton of `as_dict`, where tuples may have become lists.
+
+        Raises:
+            ValueError: it is none.
+        """
+        try:
+            flat = {name: tuple(content[name]) for name in ('names', 'parents', 'left', 'right')}
+            groups = tuple(tuple(group) for group in content['groups'])
+            if not {str} >= set(map(type, flat['names'])) or not {int} >= set(map(type, flat['parents'])):
+                raise ValueError('names must be texts and parents whole numbers')
+            return cls(**flat, groups=groups)
+        except (KeyError, TypeError, IndexError) as error:
+            raise ValueError(f'it is no skeleton: {error!r}') from error
+
     def keep(self, kept: Sequence[int], new_parents: dict[int, int] | None = None) -> Skeleton:
         """The skeleton of some of the joints, each attached to its nearest kept ancestor.
 
@@ -61,7 +82,7 @@ class Skeleton:
         """
         tree = Skeleton(self.names, tuple((new_parents or {}).get(*pair) for pair in enumerate(self.parents)))
         position = {joint: index for index, joint in enumerate(kept)}
-        parents = (next((position[above] for above in tree._ancestors(joint)[1:] if above in position), -1)
+        parents = (next((position[above] for above in tree.ancestors(joint)[1:] if above in position), -1)
                    for joint in kept)
         sides = [(position[one], position[two]) for one, two in zip(self.left, self.right)
                  if one in position and two in position]
@@ -81,7 +102,7 @@ class Skeleton:
             if not group.keys() & set(joints):
                 group.update(dict.fromkeys(joints, joints))
 
-        for joint in sorted(range(len(self)), key=lambda joint: len(self._ancestors(joint)), reverse=True):
+        for joint in sorted(range(len(self)), key=lambda joint: len(self.ancestors(joint)), reverse=True):
             parent = self.parents[joint]
             if parent >= 0 and side.get(parent) == side.get(joint):
                 join(parent, joint)
@@ -91,7 +112,7 @@ class Skeleton:
             join(joint)
         return tuple(dict.fromkeys(group.values()))
 
-    def _ancestors(self, joint: int) -> list[int]:
+    def ancestors(self, joint: int) -> list[int]:
         """The joint, its parent and so on to the root; at most J joints, if the parents form a circle."""
         path = [joint]
         while self.parents[path[-1]] >= 0 and len(path) < len(self):

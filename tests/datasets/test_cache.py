@@ -13,14 +13,14 @@ import torch
 
 import main_gcn
 from common.datasets import cache as pose_cache
-from common.datasets import loading
+from common.datasets import h36m, loading
 from common.datasets import splits as prepared
 from common.datasets.loading import DataOptions
 from common.datasets.splits import Data
 from common.errors import UserError
 from common.files import npz
 from tests.conftest import ROOT, moving_people
-from tests.datasets.test_data_utils import pixels_of, write_2d
+from tests.datasets.test_loading import pixels_of, write_2d
 
 DATA_3D = 'data_3d_tiny.npz'
 
@@ -71,11 +71,12 @@ CHOICES = [{}, {'downsample': 5}, {'actions': ('Walking',)}, {'val_subjects': ('
 @pytest.mark.parametrize('choice', CHOICES)
 def test_what_comes_from_the_cache_is_what_went_in(folder, unreadable, choice):
     first = Data(options(folder, **choice))
-    train, test, outline = first.train(), first.test(), first.outline
+    train, test, spec = first.train(), first.test(), first.spec
     assert len(kept(folder)) == 2
     unreadable()
     again = Data(options(folder, **choice))
-    assert again.outline == outline and outline.test_subjects == ('S9',) and len(outline.skeleton) == 16
+    assert again.spec.skeleton == spec.skeleton == h36m.skeleton()
+    assert spec.test_subjects == again.test_subjects == ('S9',)
     assert_same(again.train(), train)
     assert_same(again.test(), test)
 
@@ -156,11 +157,11 @@ def test_a_damaged_file_is_made_again(folder, damage, capsys):
 def test_an_archive_of_something_else_is_made_again(folder):
     whole = Data(options(folder)).train()
     path = folder / 'cache' / kept(folder)[0]
-    for entries in ({'about': np.zeros(3, np.uint8)}, {'about': np.frombuffer(b'{"outline": {}}', np.uint8)},
+    for entries in ({'about': np.zeros(3, np.uint8)}, {'about': np.frombuffer(b'{"spec": {}}', np.uint8)},
                     {'keypoints': np.zeros(3)}):
         np.savez(path, **entries)
         data = Data(options(folder))
-        assert data.outline.name == 'tiny'
+        assert data.spec.name == 'tiny'
         assert_same(data.train(), whole)
 
 
@@ -259,5 +260,5 @@ def test_a_change_of_the_preparation_needs_a_new_version(folder):
     """Where these numbers change, old caches are wrong: raise pose_cache.VERSION, then write the new numbers here."""
     poses = Data(options(folder)).train()
     sums = [tensor.double().abs().sum().item() for tensor in poses.tensors().values()]
-    assert pose_cache.VERSION == 1
+    assert pose_cache.VERSION == 2
     assert sums == pytest.approx([2414.424018, 1848.516725, 1742.567635, 192, 1008], rel=1e-6)

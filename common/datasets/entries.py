@@ -1,0 +1,169 @@
+"""What a file `data_3d_<name>.npz` says of itself beside its positions: skeleton, cameras, splits and rate.
+
+`docs/datasets.md` describes the entries. Whatever a file lacks is as in Human3.6M.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from common.datasets import h36m
+from common.datasets.mocap import DatasetSpec
+from common.errors import UserError, listing, printable
+from common.geometry import quaternion
+from common.geometry.camera import Camera, normalize_screen
+from common.geometry.skeleton import Skeleton
+
+SPLITS = ('train_subjects', 'test_subjects')
+ENTRIES = ('fps', 'joints', 'parents', 'joints_left', 'joints_right', 'groups', 'cameras', 'image_size',
+           *SPLITS)
+LEVEL = np.sqrt((0.5, 0.5, 0, 0)) * (1, -1, 1, 1)  # a camera that looks along the world's y axis, which has z up
+CAMERA_KEYS = {'width', 'height', 'focal_length', 'center', 'radial_distortion', 'tangential_distortion', 'R', 't',
+               'azimuth', 'name'}
+
+
+def describe(path: str, name: str, entries: dict[str, Any], subjects: list[str]) -> DatasetSpec:
+    """The spec of a file.
+
+    Args:
+        entries: of `ENTRIES`, those that the file has.
+        subjects: those that the file has positions of; they may lack a camera.
+    Raises:
+        UserError: an entry is not as `docs/datasets.md` describes it, or no subject has a camera.
+    """
+    spec, changes = h36m.spec(name), {}
+    try:
+        if 'fps' in entries:
+            changes['fps'] = _fps(entries['fps'])
+        if own := [entry for entry in ENTRIES[1:6] if entry in entries]:
+            if not {'joints', 'parents'} <= set(own):
+                raise ValueError(f'{listing(own)} need joints and parents beside them')
+            changes['file_skeleton'] = _skeleton(entries)
+            changes['skeleton'] = _root_first(changes['file_skeleton'])
+        cameras, local = _cameras(entries, subjects)
+        splits = {split: _texts(entries.get(split, ())) for split in SPLITS}
+        if unknown := {subject for split in splits.values() for subject in split} - set(subjects):
+            raise ValueError(f'its splits name {listing(sorted(unknown))}, of whom it has no positions')
+        if not any(splits.values()):
+            splits = {split: getattr(spec, split) for split in SPLITS}
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RecursionError) as error:
+        raise UserError(f'{path}: {printable(error, 500)}; docs/datasets.md describes its entries.') from error
+    if not cameras:
+        raise UserError(f'{path} has no subject of the splits {listing(h36m.TRAIN_SUBJECTS + h36m.TEST_SUBJECTS)}, '
+                        f'whose cameras are known; it has {listing(subjects) or "none"}. docs/datasets.md describes '
+                        f'how a file brings its own cameras.')
+    splits = {split: tuple(subject for subject in names if subject in cameras) for split, names in splits.items()}
+    return replace(spec, cameras=cameras, camera_coordinates=local, **changes, **splits)
+
+
+def _fps(value):
+    number = value.item() if isinstance(value, np.ndarray) and not value.shape else value
+    if type(number) not in (int, float) or not 1 <= number <= 1000:
+        raise ValueError('fps must be one number from 1 to 1000')
+    return float(number)
+
+
+def _skeleton(entries):
+    names = _texts(entries['joints'])
+    parents, left, right = (_numbers(entries.get(name, ())) for name in ('parents', 'joints_left', 'joints_right'))
+    if len(set(names)) < len(names) or '' in names:
+        raise ValueError('joints must name each joint differently')
+    groups = tuple(map(_numbers, json.loads(_text(entries['groups'])))) if 'groups' in entries else ()
+    for joint, name in enumerate(names):
+        named = re.match(r'(?i:(left)|(right))|(?:(L)|(R))[A-Z_]', name)
+        if named and joint not in (left if named[1] or named[3] else right):
+            raise ValueError(f'joint {joint} is called {name}, and joints_left and joints_right do not say so')
+    return Skeleton(names, parents, left, right, groups)
+
+
+def _root_first(skeleton):
+    """The same skeleton, its root moved to the front."""
+    order = sorted(range(len(skeleton)), key=lambda joint: joint != skeleton.root)
+    place = {joint: index for index, joint in enumerate(order)}
+    groups = tuple(tuple(place[joint] for joint in group) for group in skeleton.groups)
+    return replace(skeleton.keep(order), groups=groups)
+
+
+def _cameras(entries, subjects):
+    """{subject: cameras}, and the subjects whose positions are in camera coordinates."""
+    if 'cameras' not in entries and 'image_size' not in entries:
+        return {subject: h36m.cameras()[subject] for subject in subjects if subject in h36m.cameras()}, ()
+    if 'cameras' in entries:
+        content = json.loads(_text(entries['cameras']))
+    else:
+        width, height = _numbers(entries['image_size'])
+        content = [{'width': width, 'height': height}]
+    if isinstance(content, list):
+        content = dict.fromkeys(subjects, content)
+    cameras, local = {}, []
+    for subject, views in content.items():
+        if isinstance(views, str):
+            views = h36m.cameras()[views]
+        elif any(not {'R', 't'} & set(view) for view in views):
+            local.append(subject)
+            if len(views) != 1:
+                raise ValueError(f'of the {len(views)} cameras of {subject}, each needs R and t')
+        if subject in subjects:
+            cameras[subject] = tuple(view if isinstance(view, Camera) else _camera(view, index)
+                                     for index, view in enumerate(views))
+    return cameras, tuple(local)
+
+
+def _camera(content, index):
+    """A camera from its JSON: pixels, and X_camera = R X_world + t in metres, as in OpenCV."""
+    if unknown := set(content) - CAMERA_KEYS:
+        raise ValueError(f'a camera has {listing(sorted(unknown))}, where {listing(sorted(CAMERA_KEYS))} are known')
+    width, height = (_array(content[side], ()).item() for side in ('width', 'height'))
+    if not (1 <= width <= 1 << 16 and 1 <= height <= 1 << 16):
+        raise ValueError(f'a camera has an image of {width}x{height}')
+    focal = np.full(2, np.nan)
+    if 'focal_length' in content:
+        focal = np.broadcast_to(np.asarray(content['focal_length'], np.float64), 2) / width * 2
+        if not (focal > 0).all():
+            raise ValueError('a camera has a focal length that is not positive')
+    orientation, translation = LEVEL, np.zeros(3)
+    if 'R' in content or 't' in content:
+        rotation, shift = _array(content['R'], (3, 3)), _array(content['t'], (3,))
+        if not np.allclose(rotation @ rotation.T, np.eye(3), atol=1e-3) or np.linalg.det(rotation) < 0:
+            raise ValueError('R of a camera is no rotation matrix')
+        orientation = quaternion.inverse(quaternion.from_matrix(rotation))
+        translation = -rotation.T @ shift
+    return Camera(
+        orientation=orientation, translation=translation, focal_length=focal,
+        center=normalize_screen(_array(content.get('center', (width / 2, height / 2)), (2,)), width, height),
+        radial_distortion=_array(content.get('radial_distortion', (0, 0, 0)), (3,)),
+        tangential_distortion=_array(content.get('tangential_distortion', (0, 0)), (2,)), width=int(width),
+        height=int(height), azimuth=float(content.get('azimuth', 70)), name=str(content.get('name', index)))
+
+
+def _array(value, shape):
+    array = np.asarray(value, np.float64)
+    if array.shape != shape or not np.isfinite(array).all():
+        raise ValueError(f'a camera has {printable(value)} where {shape} finite numbers belong')
+    return array
+
+
+def _numbers(value):
+    array = np.asarray(value)
+    if array.ndim != 1 or (array.size and array.dtype.kind not in 'iu'):
+        raise ValueError(f'{printable(value)} is no list of whole numbers')
+    return tuple(array.tolist())
+
+
+def _texts(value):
+    array = np.asarray(value)
+    if array.ndim != 1 or (array.size and array.dtype.kind != 'U'):
+        raise ValueError(f'{printable(value)} is no list of texts')
+    return tuple(array.tolist())
+
+
+def _text(value):
+    text = value.item() if isinstance(value, np.ndarray) and not value.shape else value
+    if not isinstance(text, str):
+        raise ValueError('cameras and groups must be JSON texts')
+    return text

@@ -1,0 +1,84 @@
+"""Whether a set of 3D poses is upright and in metres, judged by its people: they stand, and are 1 to 2.2 m tall."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from common.datasets.mocap import MocapDataset
+from common.errors import UserError
+from common.geometry.skeleton import Skeleton
+
+FRAMES = 50  # at most so many of a sequence are looked at
+SYMMETRIC = 1.25  # the bones of a person's left and right side differ less
+HEIGHT = (1.0, 2.2)  # metres, along the bones from foot to head
+UPRIGHT = 0.7  # share of the length of the vector from feet to head
+UNITS = {'millimetres': 0.001, 'centimetres': 0.01, 'inches': 0.0254, "CMU's ASF units": 0.0254 / 0.45,
+         'decimetres': 0.1, 'feet': 0.3048}
+TURNS = {(0, 1): ('x', '(-z, y, x)'), (0, -1): ('-x', '(z, y, -x)'), (1, 1): ('y', '(x, -z, y)'),
+         (1, -1): ('-y', '(x, z, -y)'), (2, -1): ('-z', '(x, -y, -z)')}
+
+
+def check_people(path: str, dataset: MocapDataset) -> None:
+    """Refuse positions that are not in metres or whose vertical axis is not z; skeletons that are not human pass.
+
+    Raises:
+        UserError: it names the axis or the factor.
+    """
+    some = {subject: np.concatenate([take[::-(-len(take) // FRAMES)] for take in takes.values()])
+            for subject, takes in dataset.positions.items()}
+    ends = feet_and_head(dataset.skeleton)
+    if ends is None or not _has_equal_sides(np.concatenate(list(some.values())), dataset.skeleton):
+        return
+    feet, head = ends
+    height = np.median(np.concatenate([_length_of_path(poses, dataset.skeleton, feet[0], head)
+                                       for poses in some.values()]))
+    if not HEIGHT[0] <= height <= HEIGHT[1]:
+        raise UserError(f'{path}: its people are {height:.3g} units tall, and positions must be in metres: '
+                        f'{unit_of(height)}.')
+    for local in (False, True):  # in camera coordinates a camera may look down: only what is upside down is certain
+        body = [poses[:, head] - poses[:, feet].mean(1) for subject, poses in some.items()
+                if (subject in dataset.camera_coordinates) == local]
+        if not body:
+            continue
+        vectors = np.concatenate(body)
+        upward = np.median(vectors / np.linalg.norm(vectors, axis=1, keepdims=True).clip(1e-9), axis=0)
+        axis = int(np.abs(upward).argmax())
+        turn = TURNS.get((axis, int(np.sign(upward[axis]))))
+        if turn and abs(upward[axis]) > UPRIGHT and not local:
+            raise UserError(f'{path}: its people stand along {turn[0]}, and z must point up: write (x, y, z) as '
+                            f'{turn[1]}.')
+        if turn and abs(upward[axis]) > UPRIGHT and axis == 2:
+            raise UserError(f'{path}: its people stand on their heads: in camera coordinates y must point down and z '
+                            f'forward; write (x, y, z) as (x, -y, -z).')
+
+
+def unit_of(height: float) -> str:
+    """Which unit a person of that height is likely measured in, as a sentence about it."""
+    unit = min(UNITS, key=lambda unit: abs(np.log(height * UNITS[unit] / 1.65)))
+    return f'they seem to be in {unit}, multiply them by {UNITS[unit]:.4g}'
+
+
+def feet_and_head(skeleton: Skeleton) -> tuple[list[int], int] | None:
+    """Indices of both feet (or ankles) and of the head (or nose) by the names of joints; None where there are none."""
+    names = [name.lower() for name in skeleton.names]
+    for word in ('foot', 'ankle'):
+        feet = [joint for joint in (*skeleton.left, *skeleton.right) if word in names[joint]]
+        if len(feet) == 2:
+            break
+    heads = [joint for word in ('head', 'nose') for joint, name in enumerate(names)
+             if word in name and joint not in (*skeleton.left, *skeleton.right)]
+    return (feet, heads[0]) if len(feet) == 2 and heads else None
+
+
+def _has_equal_sides(poses: np.ndarray, skeleton: Skeleton) -> bool:
+    lengths = [[np.median(np.linalg.norm(poses[:, joint] - poses[:, skeleton.parents[joint]], axis=1))
+                for joint in side] for side in (skeleton.left, skeleton.right)]
+    left, right = np.array(lengths) + 1e-9
+    return bool((np.maximum(left / right, right / left) < SYMMETRIC).all())
+
+
+def _length_of_path(poses: np.ndarray, skeleton: Skeleton, start: int, end: int) -> np.ndarray:
+    """(N,) length of the bones between two joints."""
+    joints = set(skeleton.ancestors(start)) ^ set(skeleton.ancestors(end))
+    return sum((np.linalg.norm(poses[:, joint] - poses[:, skeleton.parents[joint]], axis=1) for joint in joints),
+               np.zeros(len(poses)))
