@@ -34,11 +34,10 @@ class DataOptions:
     train_subjects: tuple[str, ...] = ()
     test_subjects: tuple[str, ...] = ()
 
-    def as_recipe(self) -> dict[str, Any]:
-        """What a checkpoint records of them: all but the folder."""
-        recorded = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
-        del recorded['data_dir']
-        return recorded
+    def kept(self) -> dict[str, Any]:
+        """What a checkpoint records of them: all but the folder, and subjects only where they were chosen."""
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()
+                if name != 'data_dir' and (value or name not in ('train_subjects', 'test_subjects'))}
 
 
 def source_paths(dataset: str, keypoints: str, data_dir: str) -> tuple[str, str]:

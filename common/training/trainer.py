@@ -187,7 +187,7 @@ class Training:
             error=self.error, config=self.config, best_error=self.best, random=self._random_states(),
             average={'state_dict': average.model.state_dict(), 'updates': average.updates} if average else {},
             under_way=(counters.seen, self.batches.count, counters.loss_sum), keypoints_range=self.keypoints_range,
-            recipe={**dataclasses.asdict(self.recipe), **options.as_recipe()})
+            recipe={**dataclasses.asdict(self.recipe), **options.kept()})
         names = [checkpoints.BEST] if is_best else []
         if counters.seen == 0 and counters.epoch % self.recipe.snapshot == 0:
             names.append(checkpoints.snapshot_name(counters.epoch))

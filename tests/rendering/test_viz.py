@@ -14,7 +14,7 @@ from common.datasets import h36m
 from common.files import npz
 from common.rendering.video import VideoFrames
 from models.config import build_model, default_config
-from tests.conftest import moving_people
+from tests.conftest import moving_people, pixels_of
 from tests.helpers.make_clips import SKELETON, frames_of, write_video
 
 
@@ -161,7 +161,7 @@ class TestScript:
 
     def test_2d_of_another_length_or_none(self, script, workplace):
         def keypoints(action, frames):
-            views = [np.random.default_rng(0).uniform(100, 900, (frames, 16, 2)) for _ in range(4)]
+            views = [view[:frames] for view in pixels_of(moving_people())['S9'][action]]
             npz.write_npz('data/data_2d_tiny_sh.npz', positions_2d={'S9': {action: views}}, metadata={})
         keypoints('Walking 1', 9)
         status, out, err = script(viz.main, *CLIP, '-k', 'sh', '--viz_output', 'a.png')
