@@ -6,7 +6,6 @@ means, is then off by millimetres (docs/accuracy.md). Here the gradient is zero 
 """
 
 from torch import Tensor, nn
-from torch.func import functional_call
 
 
 def bias_before(norm: nn.Module, bias: Tensor) -> Tensor:
@@ -15,10 +14,3 @@ def bias_before(norm: nn.Module, bias: Tensor) -> Tensor:
     It stays in the graph, because optimizers and DistributedDataParallel expect a gradient for every parameter.
     """
     return bias.detach() + 0 * bias if norm.training else bias
-
-
-def apply_before(norm: nn.Module, layer: nn.Module, x: Tensor) -> Tensor:
-    """layer(x), for the batch norm `norm` to follow: in training its bias has a gradient of zero."""
-    if not norm.training:
-        return layer(x)
-    return functional_call(layer, {'bias': bias_before(norm, layer.get_parameter('bias'))}, x)

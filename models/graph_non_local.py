@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.bias import apply_before
+from models.bias import bias_before
 
 
 class GraphNonLocal(nn.Module):
@@ -63,17 +63,21 @@ class GraphNonLocal(nn.Module):
                 nn.init.zeros_(module.bias)
 
     def pool(self, x: Tensor) -> Tensor:
-        """The maximum over each group, (B, C, J) -> (B, C, P)."""
-        return x[:, :, self.groups].max(dim=3).values
+        """The maximum over each group of joints, (B, J, C) -> (B, P, C)."""
+        return x[:, self.groups].max(dim=2).values
 
     def forward(self, x: Tensor) -> Tensor:
         parts = getattr(self, 'nonlocal')
+        theta, phi, g = (_linear(x, conv) for conv in (parts['theta'], parts['phi'][0], parts['g'][0]))  # (B, J, C/2)
+        phi, g = self.pool(phi), self.pool(g)                                          # (B, P, C/2)
+        # The product with a concatenation is the sum of two products, so no (B, J, P, C) tensor is needed.
         w_theta, w_phi = parts['concat_project'][0].weight.view(2, self.inner)
+        f = F.relu((theta @ w_theta).unsqueeze(2) + (phi @ w_phi).unsqueeze(1)) / len(self.groups)  # (B, J, P)
         project, norm = parts['W']
-        channels_first = x.transpose(1, 2)                                             # (B, C, J)
-        theta = parts['theta'](channels_first)                                         # (B, C/2, J)
-        phi, g = self.pool(parts['phi'](channels_first)), self.pool(parts['g'](channels_first))  # (B, C/2, P)
-        # The product with a concatenation is the sum of two products, so no (B, C, J, P) tensor is needed.
-        f = F.relu((w_theta @ theta).unsqueeze(2) + (w_phi @ phi).unsqueeze(1)) / len(self.groups)  # (B, J, P)
-        y = apply_before(norm, project, g @ f.transpose(1, 2)).transpose(1, 2)         # (B, J, C)
+        y = _linear(f @ g, project, bias_before(norm, project.bias))                   # (B, J, C)
         return x + norm(y.flatten(0, 1)).view_as(x)
+
+
+def _linear(x: Tensor, conv: nn.Conv1d, bias: Tensor | None = None) -> Tensor:
+    """A 1x1 convolution with channels last, (B, J, C) -> (B, J, C')."""
+    return F.linear(x, conv.weight.squeeze(2), conv.bias if bias is None else bias)

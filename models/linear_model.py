@@ -8,7 +8,12 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.bias import apply_before
+from models.bias import bias_before
+
+
+def _normed(layer: nn.Linear, norm: nn.BatchNorm1d, x: Tensor) -> Tensor:
+    """norm(layer(x)), (B, C) -> (B, C')."""
+    return norm(F.linear(x, layer.weight, bias_before(norm, layer.bias)))
 
 
 class LinearStage(nn.Module):
@@ -30,8 +35,8 @@ class LinearStage(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.dropout(F.relu(self.batch_norm1(apply_before(self.batch_norm1, self.w1, x))))
-        y = self.dropout(F.relu(self.batch_norm2(apply_before(self.batch_norm2, self.w2, y))))
+        y = self.dropout(F.relu(_normed(self.w1, self.batch_norm1, x)))
+        y = self.dropout(F.relu(_normed(self.w2, self.batch_norm2, y)))
         return x + y
 
 
@@ -71,7 +76,7 @@ class LinearModel(nn.Module):
 
     def forward(self, keypoints: Tensor) -> Tensor:
         x = keypoints.flatten(1)                                                       # (B, 2 J W)
-        x = self.dropout(F.relu(self.batch_norm1(apply_before(self.batch_norm1, self.w1, x))))  # (B, hid_dim)
+        x = self.dropout(F.relu(_normed(self.w1, self.batch_norm1, x)))                # (B, hid_dim)
         x = self.linear_stages(x)
         x = self.w2(x).unflatten(1, (-1, 3))                                           # (B, J - 1, 3)
         return F.pad(x, (0, 0, 1, 0))                                                  # (B, J, 3): the hip comes first

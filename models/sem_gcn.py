@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.nn import functional as F
 
-from models.bias import apply_before
+from models.bias import bias_before
 from models.graph_non_local import GraphNonLocal
 from models.sem_ch_graph_conv import SemCHGraphConv
 from models.sem_graph_conv import SemGraphConv
@@ -38,7 +39,7 @@ class GraphConv(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = apply_before(self.bn, self.gconv, x)                                       # (B, J, C')
+        x = functional_call(self.gconv, {'bias': bias_before(self.bn, self.gconv.bias)}, x)  # (B, J, C')
         x = self.bn(x.flatten(0, 1)).view_as(x)                                        # over poses and joints
         return self.dropout(F.relu(x))
 

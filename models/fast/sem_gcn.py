@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from models import sem_gcn
 from models.fast.folded import FoldedSemGCN
@@ -40,35 +39,37 @@ class SemGCN(sem_gcn.SemGCN):
         self.register_buffer('edges', edge_positions(self.gconv_output, self.inverse_order), persistent=False)
 
     def forward(self, keypoints: Tensor) -> Tensor:
-        faster = (torch.is_grad_enabled() and not torch.is_autocast_enabled(keypoints.device.type)
-                  and not torch.compiler.is_compiling()
-                  and all(module.training for module in self.modules()) and self.has_only(nn.BatchNorm1d))
-        return self._forward(keypoints) if faster else super().forward(keypoints)
+        return self._forward(keypoints) if self.is_faster(keypoints) else super().forward(keypoints)
 
-    def has_only(self, *norms: type[nn.Module]) -> bool:
-        """Whether all layers are of the kinds that this room computes, with these kinds of batch norms."""
-        return self.pools_pairs and all(type(module) in LAYERS + norms for module in self.modules())
+    def is_faster(self, keypoints: Tensor) -> bool:
+        """Whether `_forward` applies: in training with autograd, with the published kinds of layers."""
+        return (self.pools_pairs and torch.is_grad_enabled() and not torch.compiler.is_compiling()
+                and not torch.is_autocast_enabled(keypoints.device.type)
+                and all(type(conv) is GraphConv and conv.training and type(conv.gconv) is SemGraphConv
+                        and type(conv.bn) is nn.BatchNorm1d and conv.bn.training for conv in self.convs()))
+
+    def blocks(self) -> list[Any]:
+        return [*self.gconv_input, *self.gconv_layers]
+
+    def convs(self) -> list[Any]:
+        """The convolution blocks, those within residual blocks too."""
+        return [conv for block in self.blocks() if type(block) is not GraphNonLocal
+                for conv in ((block.gconv1, block.gconv2) if type(block) is ResGraphConv else (block,))]
 
     def _forward(self, keypoints: Tensor) -> Tensor:
         """`models.sem_gcn.SemGCN.forward` for training: (B, J, 2) -> (B, J, 3)."""
-        convs = [module for module in self.modules() if isinstance(module, SemGraphConv)]
-        edge_weights = iter(edge_weights_of(convs, self.edges))
-        x = keypoints.transpose(0, 1).index_select(0, self.joint_order)                # (J, B, 2)
-        for attends, run in itertools.groupby((*self.gconv_input, *self.gconv_layers),
-                                              lambda block: isinstance(block, GraphNonLocal)):
-            blocks: list[Any] = list(run)
-            x = non_local(blocks[0], x) if attends else conv_blocks(x, blocks, edge_weights)
         output = self.gconv_output
+        edge_weights = iter(edge_weights_of([*(conv.gconv for conv in self.convs()), output], self.edges))
+        x = keypoints.transpose(0, 1).index_select(0, self.joint_order)                # (J, B, 2)
+        for attends, run in itertools.groupby(self.blocks(), lambda block: type(block) is GraphNonLocal):
+            blocks = list(run)
+            x = non_local(blocks[0], x) if attends else conv_blocks(x, blocks, edge_weights)
         x = GraphProduct.apply(x.flatten(0, 1), output.W, next(edge_weights)).view(*x.shape[:2], 3) + output.bias
         return x.index_select(0, self.inverse_order).transpose(0, 1)                   # (B, J, 3)
 
     @torch.no_grad()
     def folded(self) -> nn.Module:
         """A network for inference, as `models.fast.folded` describes; this one itself where it cannot be folded."""
-        if not self.has_only(*(type(module) for module in self.modules() if isinstance(module, _BatchNorm))):
+        if not self.pools_pairs or type(self.gconv_output) is not SemGraphConv:
             return self
-        return FoldedSemGCN([*self.gconv_input, *self.gconv_layers], self.gconv_output, self.joint_order, self.edges)
-
-
-LAYERS = (SemGCN, GraphConv, ResGraphConv, SemGraphConv, GraphNonLocal, nn.Conv1d, nn.Conv2d, nn.Dropout, nn.Sequential,
-          nn.ModuleDict)
+        return FoldedSemGCN(self.blocks(), self.gconv_output, self.joint_order, self.edges)

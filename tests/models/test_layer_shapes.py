@@ -38,7 +38,7 @@ def test_graph_convolution_blocks(conv, batch):
 def test_non_local_block(groups, batch):
     block, joints = GraphNonLocal(8, groups), sum(map(len, groups))
     assert block(torch.randn(batch, joints, 8)).shape == (batch, joints, 8)
-    assert block.pool(torch.randn(batch, 4, joints)).shape == (batch, 4, len(groups))
+    assert block.pool(torch.randn(batch, joints, 4)).shape == (batch, len(groups), 4)
 
 
 @both_batches

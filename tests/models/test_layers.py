@@ -58,8 +58,8 @@ def test_non_local_block_equals_its_equation_written_out(rng):
 def test_non_local_groups_are_pooled_by_their_maximum(rng):
     """Whatever their sizes and order; a joint alone is its own maximum."""
     groups = [(3,), (5, 0), (1, 2, 4)]
-    x = torch.from_numpy(rng.normal(size=(2, 4, 6)))
-    expected = torch.stack([x[:, :, list(group)].amax(2) for group in groups], dim=2)
+    x = torch.from_numpy(rng.normal(size=(2, 6, 4)))
+    expected = torch.stack([x[:, list(group)].amax(1) for group in groups], dim=1)
     assert torch.equal(GraphNonLocal(8, groups).pool(x), expected)
 
 
