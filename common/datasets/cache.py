@@ -20,7 +20,7 @@ import torch
 
 from common.datasets.loading import DataOptions, source_paths
 from common.datasets.mocap import DatasetSpec
-from common.datasets.poses import Poses
+from common.datasets.poses import Poses, PoseSequence
 from common.errors import UserError
 from common.files.atomic import atomic_write
 from common.files.npz import read_npz
@@ -59,6 +59,7 @@ class PoseCache:
             spec, subjects = DatasetSpec.from_dict(about['spec']), tuple(about['subjects'])
             poses = Poses(**{name: torch.from_numpy(array) for name, array in tensors.items()},
                           kind_names=about['kind_names'],
+                          sequences=[PoseSequence(*sequence) for sequence in about['sequences']],
                           cameras=[camera for subject in subjects for camera in spec.cameras[subject]])
             return Prepared(poses, subjects, spec, tuple(about['warnings']))
         except _UNUSABLE:
@@ -80,6 +81,7 @@ class PoseCache:
         if sum(size for _, size, _ in self.stamps) < SMALL or not self._settled():
             return
         about = {'subjects': prepared.subjects, 'kind_names': prepared.poses.kind_names,
+                 'sequences': prepared.poses.sequences,
                  'warnings': prepared.warnings, 'spec': prepared.spec.as_dict()}
         packed = np.frombuffer(json.dumps(about, default=np.ndarray.tolist).encode(), np.uint8)
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -18,6 +19,16 @@ RANGE_PERCENTILES = (1, 50, 99)
 RANGE_POSES = 100_000  # at most this many poses are measured
 
 
+class PoseSequence(NamedTuple):
+    """Poses that follow each other: `frames` of them, every `step`-th frame of an action seen by one camera."""
+
+    subject: str
+    action: str
+    camera: str
+    frames: int
+    step: int
+
+
 @dataclass
 class Poses:
     """Paired poses of many sequences and cameras, as tensors.
@@ -30,6 +41,7 @@ class Poses:
         views: (N,) int64, index into `cameras`.
         kind_names: the kinds of action, in the order of tables.
         cameras: of all poses.
+        sequences: whose poses they are, in their order; empty where that is not known.
     """
 
     keypoints: Tensor
@@ -39,6 +51,7 @@ class Poses:
     views: Tensor
     kind_names: list[str] = field(kw_only=True)
     cameras: list[Camera] = field(kw_only=True)
+    sequences: list[PoseSequence] = field(kw_only=True, default_factory=list)
 
     def __len__(self) -> int:
         return len(self.keypoints)
@@ -50,7 +63,7 @@ class Poses:
     def to(self, device: torch.device) -> Poses:
         """The same poses on a device."""
         return Poses(**{name: tensor.to(device) for name, tensor in self.tensors().items()},
-                     kind_names=self.kind_names, cameras=self.cameras)
+                     kind_names=self.kind_names, cameras=self.cameras, sequences=self.sequences)
 
 
 def pair(dataset: MocapDataset, keypoints: Keypoints, subjects: Iterable[str], kinds: list[str],
@@ -68,7 +81,7 @@ def pair(dataset: MocapDataset, keypoints: Keypoints, subjects: Iterable[str], k
     for subject in subjects:
         first[subject] = len(cameras)
         cameras.extend(dataset.cameras[subject])
-    parts, cut, without = [], [], []
+    parts, sequences, cut, without = [], [], [], []
     for subject, action in dataset.sequences(subjects, kinds):
         world, views = dataset.positions[subject][action], keypoints.get(subject, {}).get(action)
         if views is None:
@@ -81,6 +94,8 @@ def pair(dataset: MocapDataset, keypoints: Keypoints, subjects: Iterable[str], k
             positions = world_to_camera(world[:frames:downsample], cameras[index])
             parts.append((view[:frames:downsample], positions - positions[:, :1], positions[:, 0],
                           np.full(len(positions), kinds.index(kind_of(action))), np.full(len(positions), index)))
+            camera = cameras[index].name or f'camera {index - first[subject]}'
+            sequences.append(PoseSequence(subject, action, camera, len(positions), downsample))
     if cut:
         warn(f'{len(cut)} sequences have different numbers of 2D and 3D frames and are cut to the shorter: '
              f'{listing(cut, 3)}.')
@@ -90,7 +105,7 @@ def pair(dataset: MocapDataset, keypoints: Keypoints, subjects: Iterable[str], k
         raise UserError(f'{dataset.name} has no frames of {listing(subjects) or "any subject of this split"} in '
                         f'{listing(kinds) or "any action"}: nothing is left to work on.')
     tensors = [torch.from_numpy(np.concatenate(arrays)) for arrays in zip(*parts, strict=True)]
-    return Poses(*tensors, kind_names=kinds, cameras=cameras)
+    return Poses(*tensors, kind_names=kinds, cameras=cameras, sequences=sequences)
 
 
 def measure_range(keypoints: np.ndarray) -> Range:

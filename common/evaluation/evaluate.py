@@ -1,67 +1,109 @@
-"""The errors of a network on a test set, by action. Errors are averaged in float64."""
+"""The errors of a network on a test set. Errors are computed and averaged in float64."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from common import distributed
+from common.datasets.mocap import kind_of
 from common.datasets.poses import Poses
-from common.evaluation.metrics import mpjpe, p_mpjpe
+from common.errors import UserError
+from common.evaluation.metrics import align, auc, joint_errors, pck, rescale
 from common.geometry.mirror import Mirror
 from common.inference import Predictor
 from common.threads import map_over_threads
 
 METRES_TO_MM = 1000.0
+BY_JOINT: dict[str, Callable[[Tensor, Tensor], Tensor]] = {  # (N, J, 3) mm, twice -> (N, J)
+    'mpjpe_mm': joint_errors,
+    'p_mpjpe_mm': lambda predicted, target: joint_errors(align(predicted, target), target),
+    'n_mpjpe_mm': lambda predicted, target: joint_errors(rescale(predicted, target), target),
+    'pck_150_percent': lambda predicted, target: pck(joint_errors(predicted, target)),
+    'auc_percent': lambda predicted, target: auc(joint_errors(predicted, target)),
+}
+VELOCITY, BASELINE = 'velocity_error_mm', 'mean_pose_mpjpe_mm'
+PROTOCOLS = ('mpjpe_mm', 'p_mpjpe_mm')
+METRICS = (*BY_JOINT, VELOCITY)
 
 
-@dataclass(frozen=True)
-class ActionError:
-    """Mean errors of one kind of action, mm; `mean_pose` is the P1 of predicting the mean training pose for all."""
+class Group(NamedTuple):
+    """Poses of one subject, kind of action and camera."""
 
-    kind: str
-    poses: int
-    mpjpe: float
-    p_mpjpe: float
-    mean_pose: float | None = None
+    subject: str
+    action: str
+    camera: str
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Errors of a test set, mm.
+    """Errors of a test set: sums over the poses of each group, joint by joint. Every table is a mean of some of them.
 
     Attributes:
-        actions: of each kind of action, in the order of tables.
-        pose_mpjpe, pose_p_mpjpe: means over all poses, as the published training loop logs.
+        groups: G groups of poses.
+        sums: {metric: (G, J)}, in mm or percent.
+        poses: (G,) number of poses.
+        pairs: (G,) number of poses that follow another one of their sequence, over which velocity errors are averaged.
+        pck_joints: the joints over which PCK and AUC are averaged.
     """
 
-    actions: list[ActionError]
-    pose_mpjpe: float
-    pose_p_mpjpe: float
+    groups: list[Group]
+    sums: dict[str, Tensor]
+    poses: Tensor
+    pairs: Tensor
+    pck_joints: list[int]
+
+    def mean(self, groups: Iterable[int] | None = None, joint: int | None = None) -> dict[str, float]:
+        """{metric: mean over the poses of some groups, or of all, and over the joints, or of one joint}."""
+        chosen = list(range(len(self.groups)) if groups is None else groups)
+        means = {}
+        for metric, sums in self.sums.items():
+            count = int((self.pairs if metric == VELOCITY else self.poses)[chosen].sum())
+            every = self.pck_joints if metric in ('pck_150_percent', 'auc_percent') else range(sums.shape[1])
+            joints = list(every) if joint is None else [joint]
+            if count and joints:
+                means[metric] = (sums[chosen][:, joints].sum() / (count * len(joints))).item()
+        return means
+
+    def by(self, attribute: str) -> dict[str, dict[str, float]]:
+        """{name: its number of 'poses' and the means of its metrics} by 'subject', 'action' or 'camera'."""
+        members: dict[str, list[int]] = {}
+        for index, group in enumerate(self.groups):
+            members.setdefault(getattr(group, attribute), []).append(index)
+        return {name: {'poses': int(self.poses[groups].sum()), **self.mean(groups)}
+                for name, groups in members.items()}
+
+    def by_joint(self, names: Sequence[str]) -> dict[str, dict[str, float]]:
+        """{joint: the means of its metrics}."""
+        return {name: self.mean(joint=joint) for joint, name in enumerate(names)}
 
     @property
-    def mpjpe(self) -> float:
-        """Protocol 1: the plain mean over the kinds of action."""
-        return fmean(action.mpjpe for action in self.actions)
+    def pose_mpjpe(self) -> float:
+        """Mean Protocol 1 over the poses."""
+        return self.mean()['mpjpe_mm']
 
     @property
-    def p_mpjpe(self) -> float:
-        """Protocol 2: the plain mean over the kinds of action."""
-        return fmean(action.p_mpjpe for action in self.actions)
+    def pose_p_mpjpe(self) -> float:
+        """Mean Protocol 2 over the poses."""
+        return self.mean()['p_mpjpe_mm']
 
     @property
-    def mean_pose(self) -> float | None:
-        """Protocol 1 of predicting the mean training pose for all."""
-        errors = [action.mean_pose for action in self.actions if action.mean_pose is not None]
-        return fmean(errors) if errors else None
+    def action_average(self) -> dict[str, float]:
+        """{metric: the plain mean over the kinds of action}; of `PROTOCOLS` these are the published figures."""
+        actions = self.by('action').values()
+        return {metric: fmean(action[metric] for action in actions if metric in action)
+                for metric in self.sums if any(metric in action for action in actions)}
 
 
 def evaluate(model: nn.Module, poses: Poses, mean_pose: Tensor | None = None,
-             report: Callable[[int], None] | None = None, mirror: Mirror | None = None) -> Evaluation:
+             report: Callable[[int], None] | None = None, mirror: Mirror | None = None,
+             metrics: Sequence[str] = PROTOCOLS, pck_joints: Sequence[int] = (),
+             predictions: Tensor | None = None) -> Evaluation:
     """Score a network on a test set. Several processes share the poses; each gets the whole result.
 
     Args:
@@ -70,39 +112,82 @@ def evaluate(model: nn.Module, poses: Poses, mean_pose: Tensor | None = None,
         mean_pose: (J, 3) the mean training pose, whose error stands beside the network's.
         report: called with the number of poses done.
         mirror: as of `Predictor`.
+        metrics: of `METRICS`.
+        pck_joints: the joints that count for PCK and AUC; all but the root where there are none.
+        predictions: (N, J, 3) zeros on the CPU, to be filled with the predicted positions.
+    Raises:
+        UserError: a prediction is not finite.
     """
-    mine = distributed.part(len(poses))
-    keypoints, positions, kinds = poses.keypoints[mine], poses.positions[mine], poses.kinds[mine].cpu()
-    predictor, names = Predictor(model, keypoints.device, mirror=mirror), poses.kind_names
+    mine, joints = distributed.part(len(poses)), poses.positions.shape[1]
+    predictor = Predictor(model, poses.keypoints.device, mirror=mirror)
+    groups, group_of, follows = _groups(poses)
+    cells = group_of[:, None] * joints + torch.arange(joints)                          # (N, J)
+    names = [*metrics, *([BASELINE] if mean_pose is not None else [])]
 
     def score(part: slice) -> Tensor:
-        """Summed errors of a slice of the poses, (metrics, kinds of action)."""
-        predicted, target = predictor(keypoints[part]), positions[part]
-        errors = [pose_errors(predicted, target, metric) for metric in (mpjpe, p_mpjpe)]
-        if mean_pose is not None:
-            errors.append(pose_errors(mean_pose.expand_as(predicted), target, mpjpe))
-        return torch.stack([torch.bincount(kinds[part], error, minlength=len(names)) for error in errors])
+        """Sums of a slice of this process's poses, (metrics, groups * joints)."""
+        rows = slice(mine.start + part.start, mine.start + part.stop)
+        predicted, target = (in_mm(each) for each in (predictor(poses.keypoints[rows]), poses.positions[rows]))
+        if not predicted.isfinite().all():
+            raise UserError('the network predicts positions that are not finite numbers.')
+        if predictions is not None:
+            predictions[rows] = predicted / METRES_TO_MM
 
-    sums = torch.zeros(2 if mean_pose is None else 3, len(names), dtype=torch.float64)
-    for done, part_sums in map_over_threads(score, len(keypoints), predictor.slice_size, keypoints.device):
+        def total(values: Tensor, cells: Tensor) -> Tensor:
+            return torch.bincount(cells.flatten(), values.cpu().flatten(), len(groups) * joints)
+
+        sums = []
+        for name in names:
+            if name == VELOCITY:
+                before = slice(max(rows.start - 1, 0), rows.start)  # the pose that the first one may follow
+                motion = [torch.cat([in_mm(first), rest]).diff(dim=0) for first, rest in
+                          ((predictor(poses.keypoints[before]), predicted), (poses.positions[before], target))]
+                moved = slice(rows.stop - len(motion[0]), rows.stop)
+                sums.append(total(joint_errors(*motion).cpu()[follows[moved]], cells[moved][follows[moved]]))
+            elif name == BASELINE:
+                assert mean_pose is not None
+                sums.append(total(joint_errors(in_mm(mean_pose).expand_as(target), target), cells[rows]))
+            else:
+                sums.append(total(BY_JOINT[name](predicted, target), cells[rows]))
+        return torch.stack(sums)
+
+    sums = torch.zeros(len(names), len(groups) * joints, dtype=torch.float64)
+    for done, part_sums in map_over_threads(score, mine.stop - mine.start, predictor.slice_size,
+                                            poses.keypoints.device):
         sums += part_sums
         if report:
             report(done)
-    sums, counts = distributed.total(sums), torch.bincount(poses.kinds.cpu(), minlength=len(names))
-    actions = [ActionError(kind, int(count), *((total[index] / count).item() for total in sums))
-               for index, (kind, count) in enumerate(zip(names, counts, strict=True)) if count]
-    return Evaluation(actions, *(sums[:2].sum(1) / len(poses)).tolist())
+    sums = distributed.total(sums).view(len(names), len(groups), joints)
+    if predictions is not None:
+        predictions.copy_(distributed.total(predictions))
+    return Evaluation(groups, dict(zip(names, sums, strict=True)), torch.bincount(group_of, minlength=len(groups)),
+                      torch.bincount(group_of[follows], minlength=len(groups)),
+                      list(pck_joints) or list(range(1, joints)))
 
 
-def pose_errors(predicted: Tensor, target: Tensor, metric: Callable[[Tensor, Tensor], Tensor],
-                chunk: int = 1 << 11) -> Tensor:
-    """A metric of poses (N, J, 3) in metres: (N,) mm, on the CPU.
+def _groups(poses: Poses) -> tuple[list[Group], Tensor, Tensor]:
+    """The groups in the order of tables, the group of each pose (N,), and whether it follows the pose before it (N,).
 
-    It is computed in float64, on CUDA where the poses are there and otherwise on the CPU, for other devices have no
-    float64; chunk by chunk, so that memory stays flat.
+    Poses without sequences are grouped by kind of action, and none follows another.
     """
-    errors = []
-    for start in range(0, len(predicted), chunk):
-        pair = (tensor[start:start + chunk] for tensor in (predicted, target))
-        errors.append(metric(*((tensor if tensor.is_cuda else tensor.cpu()).double() for tensor in pair)))
-    return torch.cat(errors).cpu() * METRES_TO_MM
+    if not poses.sequences:
+        kinds = poses.kinds.cpu()
+        present, group_of = kinds.unique(return_inverse=True)
+        return [Group('', poses.kind_names[kind], '') for kind in present], group_of, torch.zeros_like(kinds).bool()
+    of_sequence = [Group(sequence.subject, kind_of(sequence.action), sequence.camera) for sequence in poses.sequences]
+    groups = sorted(dict.fromkeys(of_sequence), key=lambda group: poses.kind_names.index(group.action))
+    lengths = torch.tensor([sequence.frames for sequence in poses.sequences])
+    group_of = torch.tensor([groups.index(group) for group in of_sequence]).repeat_interleave(lengths)
+    follows = torch.ones(len(poses), dtype=torch.bool)
+    follows[(lengths.cumsum(0) - lengths)[lengths > 0]] = False
+    return groups, group_of, follows
+
+
+def in_mm(positions: Tensor) -> Tensor:
+    """Metres to mm in float64, on CUDA where the positions are there, otherwise on the CPU: others have no float64."""
+    return (positions if positions.is_cuda else positions.cpu()).double() * METRES_TO_MM
+
+
+def pose_errors(predicted: Tensor, target: Tensor, metric: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """A metric of poses (N, J, 3) in metres: (N,) mm, float64, on the CPU."""
+    return metric(in_mm(predicted), in_mm(target)).cpu()

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+PCK_THRESHOLD = 150.0  # mm
+AUC_THRESHOLDS = tuple(range(0, 151, 5))  # mm
 SMOOTH_L1_BETA = 0.05  # metres; PyTorch's own 1 m would make it half the squared error everywhere
 
 
@@ -44,6 +46,29 @@ def n_mpjpe(predicted: Tensor, target: Tensor) -> Tensor:
 def velocity_error(predicted: Tensor, target: Tensor) -> Tensor:
     """MPJPE of the motion from each pose of a sequence to the next, (N - 1,); Pavllo et al., CVPR 2019."""
     return mpjpe(predicted.diff(dim=0), target.diff(dim=0))
+
+
+def pck(errors: Tensor) -> Tensor:
+    """Percentage of correct keypoints: 100 where a joint is less than 150 mm off, else 0.
+
+    The mean over joints and poses is the PCK of MPI-INF-3DHP (Mehta et al., 3DV 2017), whose positions are relative to
+    the root.
+
+    Args:
+        errors: of any shape, mm.
+    """
+    return (errors < PCK_THRESHOLD).to(errors.dtype) * 100
+
+
+def auc(errors: Tensor) -> Tensor:
+    """Area under the curve of PCK: its mean over the thresholds 0, 5, ..., 150 mm; Mehta et al., 3DV 2017.
+
+    Args:
+        errors: of any shape, mm.
+    """
+    thresholds = torch.tensor(AUC_THRESHOLDS, dtype=errors.dtype, device=errors.device)
+    not_larger = torch.bucketize(errors, thresholds, right=True)  # thresholds within which the joint is not
+    return (1 - not_larger.to(errors.dtype) / len(thresholds)) * 100
 
 
 def align(predicted: Tensor, target: Tensor) -> Tensor:

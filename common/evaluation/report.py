@@ -1,41 +1,107 @@
-"""What an evaluation tells: a table action by action, the two published lines, and the same as JSON."""
+"""The results of an evaluation: tables, the two published lines, a JSON report and a file of predictions."""
+
+from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
-from common.evaluation.evaluate import ActionError, Evaluation
+import numpy as np
+import torch
+from torch import Tensor
+
+from common import distributed
+from common.datasets.poses import Poses
+from common.evaluation.evaluate import BASELINE, METRICS, PROTOCOLS, Evaluation
 from common.files.atomic import atomic_write
+from common.geometry.skeleton import Skeleton
+
+WIDTHS = {'poses': 9, BASELINE: 12}
+HEADINGS = {'poses': 'poses', 'mpjpe_mm': 'MPJPE', 'p_mpjpe_mm': 'P-MPJPE', 'n_mpjpe_mm': 'N-MPJPE',
+            'velocity_error_mm': 'velocity', 'pck_150_percent': 'PCK@150', 'auc_percent': 'AUC', BASELINE: 'mean pose'}
+BY = ('joint', 'subject', 'camera')  # further tables that can be asked for
+PCK_METRICS = (*PROTOCOLS, 'pck_150_percent', 'auc_percent')  # for data sets of which PCK is reported
 
 
-def print_table(evaluation: Evaluation) -> None:
-    """Print the errors action by action, then the two lines that end a published evaluation."""
-    with_baseline = evaluation.mean_pose is not None
-    print(f'{"action":<14}{"poses":>9}{"MPJPE":>10}{"P-MPJPE":>10}' + (f'{"mean pose":>12}' if with_baseline else ''))
-    for action in evaluation.actions:
-        print(f'{action.kind:<14}{action.poses:>9,}{action.mpjpe:>10.2f}{action.p_mpjpe:>10.2f}'
-              + (f'{action.mean_pose:>12.2f}' if with_baseline else ''))
-    if with_baseline:
-        print(f'Answering the mean training pose instead would give {evaluation.mean_pose:.2f} (mm) MPJPE.')
-    print(f'Protocol #1   (MPJPE) action-wise average: {evaluation.mpjpe:.2f} (mm)')
-    print(f'Protocol #2 (P-MPJPE) action-wise average: {evaluation.p_mpjpe:.2f} (mm)')
+def print_table(evaluation: Evaluation, metrics: Sequence[str] = PROTOCOLS) -> None:
+    """Print the errors by action, then the two lines that end a published evaluation."""
+    _print_rows('action', evaluation.by('action'), (*metrics, BASELINE))
+    average = evaluation.action_average
+    if BASELINE in average:
+        print(f'Answering the mean training pose instead would give {average[BASELINE]:.2f} (mm) MPJPE.')
+    print(f'Protocol #1   (MPJPE) action-wise average: {average["mpjpe_mm"]:.2f} (mm)')
+    print(f'Protocol #2 (P-MPJPE) action-wise average: {average["p_mpjpe_mm"]:.2f} (mm)')
 
 
-def errors_of(source: Evaluation | ActionError) -> dict[str, float]:
-    """The errors of an evaluation or of one kind of action, by the names that reports have for them."""
-    named = {'mpjpe_mm': source.mpjpe, 'p_mpjpe_mm': source.p_mpjpe, 'mean_pose_mpjpe_mm': source.mean_pose}
-    return {name: value for name, value in named.items() if value is not None}
+def print_tables_by(attributes: Sequence[str], evaluation: Evaluation, skeleton: Skeleton) -> None:
+    """Print all metrics by joint, subject or camera (`BY`)."""
+    for attribute in attributes:
+        _print_rows(attribute, _by(attribute, evaluation, skeleton), METRICS)
+        print()
 
 
-def write_report(path: str, evaluation: Evaluation, about: dict[str, Any]) -> None:
-    """Write the figures of `print_table`, unrounded, as JSON.
+def print_pck(evaluation: Evaluation, skeleton: Skeleton) -> None:
+    """Print PCK, AUC and MPJPE over all poses, and which joints count."""
+    mean, names = evaluation.mean(), [skeleton.names[joint] for joint in evaluation.pck_joints]
+    print(f'All poses: PCK {mean["pck_150_percent"]:.2f} % at 150 mm, AUC {mean["auc_percent"]:.2f} % (0 to 150 mm in '
+          f'steps of 5), MPJPE {mean["mpjpe_mm"]:.2f} mm.')
+    print(f'PCK and AUC count {len(names)} joints: {", ".join(names)}.')
+
+
+def errors_of(evaluation: Evaluation) -> dict[str, float]:
+    return evaluation.action_average
+
+
+def write_report(path: str, evaluation: Evaluation, skeleton: Skeleton, about: dict[str, Any]) -> None:
+    """Write all means of an evaluation, unrounded, as JSON. The first process alone writes.
 
     Args:
         about: what was evaluated, on what; put first.
     """
-    kinds = {action.kind: {'poses': action.poses, **errors_of(action)} for action in evaluation.actions}
-    content = {**about, 'per_action': kinds,
-               'action_wise_average': errors_of(evaluation),
-               'pose_wise_average': {'mpjpe_mm': evaluation.pose_mpjpe, 'p_mpjpe_mm': evaluation.pose_p_mpjpe}}
+    if distributed.rank():
+        return
+    content = {**about, 'per_action': evaluation.by('action'), 'action_wise_average': evaluation.action_average,
+               'pose_wise_average': evaluation.mean(),
+               **{f'per_{attribute}': _by(attribute, evaluation, skeleton) for attribute in BY},
+               'pck_joints': [skeleton.names[joint] for joint in evaluation.pck_joints]}
     with atomic_write(path, 'w') as file:
         json.dump(content, file, indent=1)
         file.write('\n')
+
+
+def write_predictions(path: str, predictions: Tensor, poses: Poses, skeleton: Skeleton) -> None:
+    """Write predicted and true poses, with what they are of, as plain arrays. The first process alone writes.
+
+    Entries: `subject`, `action`, `camera` (N,) text, `frame` (N,) counted from 0, `predicted` and `true` (N, J, 3)
+    metres from the root in camera axes (x right, y down, z forward), `joints` (J,) names.
+    """
+    if distributed.rank():
+        return
+    lengths = [sequence.frames for sequence in poses.sequences]
+    labels: dict[str, Any] = {name: np.repeat([getattr(sequence, name) for sequence in poses.sequences], lengths)
+                              for name in ('subject', 'action', 'camera')}
+    frames = np.concatenate([np.arange(length) * sequence.step
+                             for length, sequence in zip(lengths, poses.sequences, strict=True)])
+    with atomic_write(path) as file:
+        np.savez(file, **labels, frame=frames, predicted=predictions.numpy(), true=poses.positions.cpu().numpy(),
+                 joints=np.array(skeleton.names))
+
+
+def _by(attribute: str, evaluation: Evaluation, skeleton: Skeleton) -> dict[str, dict[str, float]]:
+    return evaluation.by_joint(skeleton.names) if attribute == 'joint' else evaluation.by(attribute)
+
+
+def _print_rows(label: str, rows: dict[str, dict[str, float]], metrics: Sequence[str]) -> None:
+    """Print a table with a line for each row: its name, its number of poses, its metrics as far as it has them."""
+    shown = [metric for metric in ('poses', *metrics) if any(metric in row for row in rows.values())]
+    width = max(14, *(len(name) + 1 for name in rows))
+    print(f'{label:<{width}}' + ''.join(f'{HEADINGS[metric]:>{WIDTHS.get(metric, 10)}}' for metric in shown))
+    for name, row in rows.items():
+        cells = [f'{row[metric]:{",d" if metric == "poses" else ".2f"}}' if metric in row else '' for metric in shown]
+        print(f'{name:<{width}}' + ''.join(f'{cell:>{WIDTHS.get(metric, 10)}}'
+                                           for cell, metric in zip(cells, shown, strict=True)))
+
+
+def empty_predictions(poses: Poses) -> Tensor:
+    """(N, J, 3) zeros for `evaluate` to fill."""
+    return torch.zeros(poses.positions.shape, dtype=torch.float32)

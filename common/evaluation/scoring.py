@@ -11,6 +11,7 @@ from torch import nn
 from common import checkpoint as checkpoints
 from common import distributed
 from common.checkpoint import Checkpoint
+from common.datasets import h36m
 from common.datasets.loading import DataOptions
 from common.datasets.splits import Data
 from common.errors import UserError
@@ -72,5 +73,6 @@ def tell(evaluation: Evaluation, report: str | None, path: str, config: ModelCon
     """
     print_table(evaluation)
     if report and not distributed.rank():
-        write_report(report, evaluation, {'checkpoint': path, 'network': config.as_dict(), 'dataset': options.dataset,
-                                          'keypoints': options.keypoints, 'downsample': options.downsample, **about})
+        write_report(report, evaluation, h36m.skeleton(), {
+            'checkpoint': path, 'network': config.as_dict(), 'dataset': options.dataset,
+            'keypoints': options.keypoints, 'downsample': options.downsample, **about})

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from common.datasets import h36m
+from common.errors import UserError
 from common.evaluation.evaluate import evaluate, pose_errors
 from common.evaluation.metrics import mpjpe, p_mpjpe
 from common.geometry.mirror import Mirror
@@ -25,27 +26,27 @@ def test_errors_are_averaged_over_poses_then_over_actions():
     offset = torch.tensor([1, 2, 3, 4, 10, 20.0]) / 1000
     data.positions[:, 1:, 0] += offset.view(-1, 1)  # 15 of 16 joints are off by so many mm
     evaluation = evaluate(Shifting(), data, mean_pose=torch.zeros(16, 3))
-    walking, posing = evaluation.actions  # Eating has no poses, and no line
-    assert (walking.kind, walking.poses, posing.kind, posing.poses) == ('Walking', 4, 'Posing', 2)
-    assert walking.mpjpe == pytest.approx(2.5 * 15 / 16, rel=1e-4)
-    assert posing.mpjpe == pytest.approx(15 * 15 / 16, rel=1e-4)
-    assert evaluation.mpjpe == pytest.approx((walking.mpjpe + posing.mpjpe) / 2)
-    assert evaluation.pose_mpjpe == pytest.approx((4 * walking.mpjpe + 2 * posing.mpjpe) / 6)
-    assert evaluation.p_mpjpe < evaluation.mpjpe
+    (walking, posing), names = evaluation.by('action').values(), list(evaluation.by('action'))
+    assert names == ['Walking', 'Posing'] and (walking['poses'], posing['poses']) == (4, 2)  # no line for Eating
+    assert walking['mpjpe_mm'] == pytest.approx(2.5 * 15 / 16, rel=1e-4)
+    assert posing['mpjpe_mm'] == pytest.approx(15 * 15 / 16, rel=1e-4)
+    average, over_poses = evaluation.action_average, evaluation.mean()
+    assert average['mpjpe_mm'] == pytest.approx((walking['mpjpe_mm'] + posing['mpjpe_mm']) / 2)
+    assert over_poses['mpjpe_mm'] == pytest.approx((4 * walking['mpjpe_mm'] + 2 * posing['mpjpe_mm']) / 6)
+    assert average['p_mpjpe_mm'] < average['mpjpe_mm']
     expected = data.positions[:4].norm(dim=2).mean().item() * 1000
-    assert walking.mean_pose == pytest.approx(expected, rel=1e-5)
+    assert walking['mean_pose_mpjpe_mm'] == pytest.approx(expected, rel=1e-5)
+
+
+def test_predictions_that_are_not_finite_are_refused():
+    with pytest.raises(UserError, match='not finite'):
+        evaluate(Shifting(float('inf')), known_poses(6))
 
 
 def test_progress_is_reported_to_the_end():
     done = []
     predict(Shifting(), known_poses(12).keypoints, batch_size=5, report=done.append)
     assert done == [4, 8, 12]
-
-
-def test_chunks_do_not_change_the_errors():
-    predicted, target = torch.randn(30, 16, 3), torch.randn(30, 16, 3)
-    torch.testing.assert_close(pose_errors(predicted, target, p_mpjpe, chunk=7),
-                               pose_errors(predicted, target, p_mpjpe), rtol=0, atol=1e-9)
 
 
 @pytest.mark.parametrize('config', [ModelConfig('gcn'), ModelConfig('gcn', non_local=True),
