@@ -16,10 +16,11 @@ from typing import Any
 from common.argument_types import non_negative_int, positive_float, probability
 from common.arguments import add_run_flags, resolve_device
 from common.errors import UserError, run_script
-from common.lifting.detector_mediapipe import DETECTORS
+from common.lifting.detectors.detector import DETECTORS
 from common.lifting.formats import FORMATS
 from common.lifting.layouts import LAYOUTS, TRAINED_ON
 from common.lifting.lifter import Lifter, usual_pitch
+from common.lifting.motion.smoothing import CUTOFF
 from common.lifting.prediction import Options, run
 
 __all__ = ['Lifter']
@@ -66,8 +67,8 @@ def _input_flags(group: Any) -> None:
     group.add_argument('--size', type=image_size, metavar='WxH', help='of the image, where the file does not have it')
     group.add_argument('--video', metavar='FILE', help='gives the size and the frame rate, and lies under --render')
     group.add_argument('--fps', type=positive_float, metavar='N', help="frames a second (default: the video's, or 30)")
-    group.add_argument('--detector', choices=list(DETECTORS), default='mediapipe',
-                       help='what finds people in a video without --input (default: mediapipe)')
+    group.add_argument('--detector', choices=list(DETECTORS),
+                       help='what finds people in a video without --input (default: the first that is installed)')
     group.add_argument('--trained_on', choices=TRAINED_ON, help='what the model was trained on, ground truth or '
                        'Stacked Hourglass detections, for checkpoints that do not record it (default: gt)')
 
@@ -85,11 +86,15 @@ def _treatment_flags(group: Any) -> None:
     group.add_argument('--up', type=angle, nargs='?', const=usual_pitch(), metavar='DEGREES',
                        help='turn upright (x right, y forward, z up) for a camera that looks down by so much (default: '
                             f"{usual_pitch():.1f}, the mean of Human3.6M's)")
-    group.add_argument('--smooth', action='store_true', help='smooth the 3D with the One-Euro filter')
-    group.add_argument('--smooth_cutoff', type=positive_float, default=1.5, metavar='HZ',
-                       help='its cutoff at rest: lower is smoother and lags more (default: 1.5)')
-    group.add_argument('--smooth_beta', type=positive_float, default=3.0, metavar='B',
-                       help='how many Hz the cutoff rises for each m/s (default: 3)')
+    group.add_argument('--focal', type=positive_float, metavar='PIXELS',
+                       help='focal length of the camera (default: the diagonal of the image)')
+    group.add_argument('--height', type=positive_float, metavar='METRES',
+                       help='height of the people, which sets their scale (default: as lifted)')
+    group.add_argument('--no_smooth', dest='smooth', action='store_false',
+                       help='leave every frame as it is lifted: not smoothed, bone lengths not constant')
+    group.add_argument('--smooth', dest='smooth', action='store_true', help=argparse.SUPPRESS)  # the default
+    group.add_argument('--smooth_cutoff', type=positive_float, default=CUTOFF, metavar='HZ',
+                       help=f'frequency above which motion is smoothed away (default: {CUTOFF:g})')
 
 
 def main() -> None:

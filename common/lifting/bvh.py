@@ -13,6 +13,7 @@ from common.datasets import h36m
 from common.errors import UserError
 from common.files.atomic import atomic_write
 from common.lifting.layouts import HIP, JOINTS
+from common.lifting.motion.bones import bone_lengths
 
 CHANNELS = 'Zrotation Xrotation Yrotation'  # applied as R = Rz Rx Ry
 REST = {'RHip': (-1, 0, 0), 'LHip': (1, 0, 0), 'RKnee': (0, -1, 0), 'LKnee': (0, -1, 0), 'RFoot': (0, -1, 0),
@@ -24,14 +25,13 @@ _SHORTEST = 1e-3  # metres; a shorter bone has no direction
 def write_bvh(path: str, positions: np.ndarray, fps: float) -> int:
     """Write the motion of one person.
 
-    Frames without a pose are put between those before and after, because animation has a pose in every frame. The hip
-    is lifted so that the lowest joint stands on the floor.
+    Animation has a pose in every frame: frames without a pose are interpolated between the frames before and after.
 
     Args:
-        positions: (T, 16, 3) metres relative to the hip, y up, z toward the viewer; NaN where there is no pose.
+        positions: (T, 16, 3) metres in the room, y up from the floor, z toward the viewer; NaN where there is no pose.
         fps: frames a second.
     Returns:
-        how many frames were put between others.
+        the number of interpolated frames.
     Raises:
         UserError: there is no pose at all, or the file cannot be written.
     """
@@ -39,13 +39,11 @@ def write_bvh(path: str, positions: np.ndarray, fps: float) -> int:
     if not there.any():
         raise UserError(f'{path}: there is no pose to write.')
     filled = _filled(positions, there)
-    lengths = bone_lengths(positions[there])
     turns = local_rotations(filled)
-    root = np.zeros((len(filled), 3))
-    root[:, 1] = -normalized(filled, lengths)[..., 1].min(1)
-    hierarchy = _Hierarchy(lengths)
+    names = h36m.skeleton().names
+    hierarchy = _Hierarchy(dict(zip(names, bone_lengths(filled[there], h36m.skeleton()).tolist())))
     angles = [np.degrees(np.unwrap(euler(turns[name]), axis=0)) for name in hierarchy.order]
-    motion = np.concatenate([root, *angles], axis=1)
+    motion = np.concatenate([filled[:, HIP], *angles], axis=1)
     with atomic_write(path, 'w') as file:
         file.write('\n'.join(hierarchy.lines) + f'\nMOTION\nFrames: {len(motion)}\nFrame Time: {1 / fps:.8f}\n')
         for row in motion:
@@ -57,24 +55,6 @@ def _filled(positions: np.ndarray, there: np.ndarray) -> np.ndarray:
     rows, known = np.arange(len(positions)), np.flatnonzero(there)
     flat = positions.reshape(len(positions), -1).astype(np.float64)
     return np.stack([np.interp(rows, known, column[known]) for column in flat.T], 1).reshape(-1, JOINTS, 3)
-
-
-def bone_lengths(positions: np.ndarray) -> dict[str, float]:
-    """{joint: median length in metres of the bone that ends there} of (T, 16, 3)."""
-    skeleton = h36m.skeleton()
-    return {skeleton.names[child]: float(np.median(np.linalg.norm(positions[:, child] - positions[:, parent], axis=-1)))
-            for parent, child in skeleton.bones}
-
-
-def normalized(positions: np.ndarray, lengths: dict[str, float]) -> np.ndarray:
-    """The poses (T, 16, 3) with bones of these lengths in the same directions, the hip at the origin."""
-    skeleton = h36m.skeleton()
-    result = np.zeros(positions.shape)
-    directions = bone_directions(positions)
-    for parent, child in skeleton.bones:
-        name = skeleton.names[child]
-        result[:, child] = result[:, parent] + directions[name] * lengths[name]
-    return result
 
 
 def bone_directions(positions: np.ndarray) -> dict[str, np.ndarray]:

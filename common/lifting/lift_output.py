@@ -1,4 +1,4 @@
-"""What is written of each lifted person: an `.npz` of plain arrays, the same as `.json`, and BVH."""
+"""Files of each lifted person: an `.npz` of plain arrays, the same as `.json`, and BVH."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 
 from common.datasets import h36m
+from common.errors import printable
 from common.files import npz
 from common.files.atomic import atomic_write
-from common.lifting.bvh import write_bvh
+from common.lifting.lifter import AXES, AXES_UP, turn_up
+from common.lifting.motion.root import Shot
 from common.lifting.tracks.tracking import Track
 
 SUFFIXES = ('.npz', '.json')
@@ -20,35 +22,47 @@ SUFFIXES = ('.npz', '.json')
 
 @dataclass(frozen=True)
 class Lifted:
-    """One person, lifted.
+    """One person, lifted; camera axes.
 
     Attributes:
-        positions: (T, 16, 3) metres relative to the hip; NaN where there is no pose.
-        axes: what the three coordinates are.
-        up: whether they are upright.
-        size: of the image, pixels.
-        fps: frames a second of the video, and None where nobody has said.
-        checkpoint: the model that lifted.
+        track: the 2D.
+        positions: (T, 16, 3) metres from the hip; NaN where there is no pose.
+        root: (T, 3) place of the hip, metres from the camera; NaN where there is no pose.
+        guessed: (T, 16) whether the joint was lifted although it was not seen.
+        still: (T, 2) whether the right and the left foot stand still.
     """
 
     track: Track
     positions: np.ndarray
-    axes: str
-    up: bool
-    size: tuple[int, int]
-    fps: float | None
-    checkpoint: str
+    root: np.ndarray
+    guessed: np.ndarray
+    still: np.ndarray
 
-    def entries(self) -> dict[str, Any]:
-        """What the files hold, by name; arrays without pickles."""
+    def entries(self, shot: Shot, checkpoint: str, pitch: float | None) -> dict[str, Any]:
+        """What the files hold, by name; arrays without pickles.
+
+        Args:
+            checkpoint: the model.
+            pitch: degrees by which positions are turned upright; None leaves them in camera axes.
+        """
         skeleton, track = h36m.skeleton(), self.track
+        positions, root = self.positions, self.root
+        if pitch is not None:
+            positions, root = turn_up(positions, pitch), turn_up(root, pitch)
         name: Any = int(track.name) if track.name.lstrip('-').isdecimal() else track.name
-        return {'positions_3d': self.positions.astype(np.float32), 'frames': track.frames,
+        return {'positions_3d': positions.astype(np.float32), 'root': root.astype(np.float32), 'frames': track.frames,
                 'scores': track.scores.astype(np.float32), 'track': np.array(name),
                 'keypoints_2d': track.keypoints.astype(np.float32), 'interpolated': track.interpolated,
-                'swapped': track.swapped, 'joint_names': np.array(skeleton.names), 'bones': np.array(skeleton.bones),
-                'image_size': np.array(self.size), 'fps': np.array(self.fps or np.nan), 'axes': np.array(self.axes),
-                'units': np.array('metres from the hip'), 'checkpoint': np.array(os.path.basename(self.checkpoint))}
+                'guessed': self.guessed, 'swapped': track.swapped, 'joint_names': np.array(skeleton.names),
+                'bones': np.array(skeleton.bones), 'image_size': np.array(shot.size), 'focal': np.array(shot.focal),
+                'fps': np.array(shot.fps or np.nan), 'axes': np.array(axes_text(pitch)),
+                'units': np.array('metres from the hip; root: metres from the camera'),
+                'checkpoint': np.array(printable(os.path.basename(checkpoint)))}
+
+
+def axes_text(pitch: float | None) -> str:
+    """The meaning of the three coordinates."""
+    return AXES if pitch is None else f'{AXES_UP}, pitch {pitch:.2f} degrees'
 
 
 def path_of(path: str, track: Track, several: bool) -> str:
@@ -57,13 +71,13 @@ def path_of(path: str, track: Track, several: bool) -> str:
     return f'{stem}_{track.name}{suffix}' if several else path
 
 
-def write(path: str, lifted: Lifted) -> None:
-    """Write `.npz` or `.json`, as the name says."""
+def write(path: str, entries: dict[str, Any]) -> None:
+    """Write `.npz` or `.json`, by the suffix."""
     if path.lower().endswith('.npz'):
-        npz.write_npz(path, **lifted.entries())
+        npz.write_npz(path, **entries)
         return
     with atomic_write(path, 'w') as file:
-        json.dump({name: _plain(value) for name, value in lifted.entries().items()}, file, allow_nan=False)
+        json.dump({name: _plain(value) for name, value in entries.items()}, file, allow_nan=False)
         file.write('\n')
 
 
@@ -74,11 +88,3 @@ def _plain(value: np.ndarray) -> Any:
     rounded = np.array(np.round(value.astype(np.float64), 6), object)
     rounded[~np.isfinite(value)] = None
     return rounded.tolist()
-
-
-def write_motion(path: str, lifted: Lifted, fps: float) -> int:
-    """Write BVH, y up; gives how many frames had no pose and were put between others."""
-    x, y, z = np.moveaxis(lifted.positions, -1, 0)
-    frames = lifted.track.frames
-    step = int(frames[1] - frames[0]) if len(frames) > 1 else 1
-    return write_bvh(path, np.stack([x, z, -y] if lifted.up else [x, -y, -z], axis=-1), fps / step)

@@ -19,6 +19,7 @@ from common.errors import UserError
 from common.geometry.camera import normalize_screen
 from common.inference import for_inference, predict
 from common.lifting.layouts import JOINTS, TRAINED_ON, Layout, choose_layout, layout_named, to_h36m
+from common.lifting.motion.root import Shot
 from common.lifting.tracks import framing
 
 _CHUNK = 1 << 16  # poses lifted at a time, so that copies of them do not grow with the clip
@@ -94,6 +95,20 @@ class Lifter:
         if center_crop:
             poses = framing.center_crop(poses, self.range)
         return self.lift(poses).reshape(*points.shape[:-1], 3)
+
+    def lift_track(self, keypoints: np.ndarray, shot: Shot, center_crop: bool = False) -> tuple[np.ndarray, np.ndarray]:
+        """Lift one person through a clip.
+
+        Args:
+            keypoints: (T, 16, 2) pixels; NaN where a joint is missing.
+        Returns:
+            positions (T, 16, 3) metres from the hip, camera axes, NaN where a frame is not lifted; and (T, 16) the
+            joints that were guessed.
+        """
+        poses = normalize_screen(keypoints, *shot.size)
+        if center_crop:
+            poses = framing.center_crop(poses, self.range)
+        return self.lift(poses), np.zeros(keypoints.shape[:2], bool)
 
     def lift(self, poses: np.ndarray) -> np.ndarray:
         """Lift (N, 16, 2) normalised poses to (N, 16, 3) metres; NaN where a pose is not whole."""

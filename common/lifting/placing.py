@@ -1,4 +1,4 @@
-"""Where lifted people stand: from hip-relative poses and their 2D, so that several can be shown in one scene."""
+"""People in the room: their poses upright, where they stood, on the floor of the clip."""
 
 from __future__ import annotations
 
@@ -7,71 +7,82 @@ from collections.abc import Sequence
 import numpy as np
 
 from common.datasets import h36m
-from common.geometry.camera import normalize_screen
-from common.lifting.lifter import turn_up
-from common.lifting.tracks.tracking import Track
-from common.rendering.clip import Clip, View, stand
+from common.lifting.layouts import HIP, LEGS, SPINE, THORAX
+from common.lifting.lift_output import Lifted
+from common.lifting.lifter import turn_up, usual_pitch
+from common.lifting.motion.root import Shot
+from common.rendering.clip import Clip, View
 
-# Of Human3.6M's cameras, normalised as their images are; with another lens, depths are off in proportion.
-FOCAL_LENGTH = 2.29
-FARTHEST = 2.0  # metres from the middle of the floor: people farther apart are shown closer, to be seen at all
 AZIMUTH = -75.0  # degrees: behind the camera, a little to its left
+FEET = list(LEGS[2])
+STRAIGHT = 0.97  # of the length of legs and trunk: between middle of the feet and thorax of somebody who stands
+FEW = 0.05  # share of the poses that must stand for the camera's pitch to be measured from them
+FLOOR_REACH = 0.5  # metres: the floor tilts only as far as feet that are farther apart than this show it
 
 
-def estimate_place(positions: np.ndarray, keypoints: np.ndarray) -> np.ndarray:
-    """The place of the hip at which poses project best to their keypoints, for a camera of `FOCAL_LENGTH`.
-
-    f (X + x) / (Z + z) = u is linear in the place (x, y, z): f x - u z = u Z - f X. Least squares over the joints.
+def camera_pitch(people: Sequence[np.ndarray]) -> float:
+    """How far down the camera looks, degrees: the median lean of people who stand, `usual_pitch` where too few stand.
 
     Args:
-        positions: (T, 16, 3) metres from the hip, camera axes.
-        keypoints: (T, 16, 2) normalised coordinates.
-    Returns:
-        (T, 3) metres from the camera.
+        people: (T, 16, 3) metres from the hip, camera axes, each.
     """
-    count, joints = positions.shape[:2]
-    system = np.zeros((count, joints, 2, 3))
-    system[:, :, 0, 0] = system[:, :, 1, 1] = FOCAL_LENGTH
-    system[..., 2] = -keypoints
-    right = keypoints * positions[..., 2:] - FOCAL_LENGTH * positions[..., :2]
-    normal = np.einsum('tjki,tjkl->til', system, system) + 1e-9 * np.eye(3)
-    return np.linalg.solve(normal, np.einsum('tjki,tjk->ti', system, right)[..., None])[..., 0]
+    poses = np.concatenate(people).astype(np.float64)
+    poses = poses[np.isfinite(poses).all((1, 2))]
+
+    def length(*joints: int) -> np.ndarray:
+        return np.linalg.norm(np.diff(poses[:, joints], axis=1), axis=-1).sum(1)
+
+    right, left = zip(*LEGS)
+    body = (length(*right) + length(*left)) / 2 + length(HIP, SPINE, THORAX)
+    axis = poses[:, THORAX] - poses[:, FEET].mean(1)
+    standing = np.linalg.norm(axis, axis=-1) > STRAIGHT * body
+    standing &= np.abs(axis[:, 0]) < 0.5 * np.linalg.norm(axis, axis=-1)  # not lying across the view
+    if standing.sum() < max(FEW * len(poses), 3):
+        return usual_pitch()
+    lean = np.degrees(np.arctan2(-axis[standing, 2], -axis[standing, 1]))
+    return float(np.clip(np.median(lean), -30, 60))
 
 
-def make_clip(tracks: Sequence[Track], positions: Sequence[np.ndarray], size: tuple[int, int], fps: float,
-              pitch: float, caption: str) -> tuple[Clip, int, int]:
-    """All people in one scene, upright.
+def in_room(lifted: Lifted, pitch: float) -> np.ndarray:
+    """The person's joints (T, 16, 3) in metres: x right, y forward from the camera, z up from the floor.
 
-    A single person stays at the middle of the floor. Several keep the middle of their estimated places throughout:
-    depth jitters too much from frame to frame to be looked at.
+    The floor is a plane fitted to the feet that stand still, or to the lower half of the feet where none do.
+    """
+    joints = turn_up((lifted.positions + lifted.root[:, None]).astype(np.float64), pitch)
+    feet = joints[:, FEET]
+    there = np.isfinite(feet).all(-1)
+    ground = feet[lifted.still & there] if (lifted.still & there).any() else feet[there]
+    if not len(ground):
+        return joints
+    if not (lifted.still & there).any():
+        ground = ground[ground[:, 2] <= np.median(ground[:, 2])]
+    middle = np.median(ground, axis=0)
+    across = ground - middle
+    system = across[:, :2].T @ across[:, :2] + len(ground) * FLOOR_REACH ** 2 * np.eye(2)
+    slope = np.linalg.solve(system, across[:, :2].T @ across[:, 2])
+    joints[..., 2] -= middle[2] + (joints[:, :1, :2] - middle[:2]) @ slope
+    return joints
+
+
+def make_clip(people: Sequence[Lifted], shot: Shot, pitch: float, caption: str) -> tuple[Clip, int, int]:
+    """All people in one scene, upright, where they stood; the middle of the scene is the middle of their paths.
 
     Args:
-        positions: of each track, (T, 16, 3) camera axes.
-        fps: of the video's frames.
         pitch: degrees that the camera looks down.
     Returns:
         the clip, the number of its first frame, and the step from frame to frame.
     """
-    steps = [int(track.frames[1] - track.frames[0]) for track in tracks if len(track.frames) > 1]
-    step = min(steps, default=1)
+    tracks = [lifted.track for lifted in people]
+    step = min((track.step for track in tracks if len(track.frames) > 1), default=1)
     first, last = min(int(track.frames[0]) for track in tracks), max(int(track.frames[-1]) for track in tracks)
-    length = (last - first) // step + 1
-    joints = len(h36m.skeleton())
-    keypoints = np.full((len(tracks), length, joints, 2), np.nan)
-    scene = np.full((len(tracks), length, joints, 3), np.nan)
-    places = np.zeros((len(tracks), 3))
-    for person, (track, lifted) in enumerate(zip(tracks, positions)):
-        rows = (track.frames - first) // step
-        keypoints[person, rows] = track.keypoints
-        scene[person, rows] = turn_up(lifted.astype(np.float64), pitch)
-        there = np.isfinite(lifted).all((1, 2))
-        if there.any():
-            found = estimate_place(lifted[there], normalize_screen(track.keypoints[there], *size))
-            places[person] = turn_up(np.median(found, axis=0), pitch)
-    scene = stand(scene)
-    if len(tracks) > 1:
-        apart = (places - places.mean(0))[:, :2]
-        apart *= min(1.0, FARTHEST / max(float(np.linalg.norm(apart, axis=1).max()), FARTHEST))
-        scene[..., :2] += apart[:, None, None]
     skeleton = h36m.skeleton()
-    return Clip(keypoints, size, [View('3D', scene)], skeleton, fps / step, first / fps, AZIMUTH, caption), first, step
+    shape = len(tracks), (last - first) // step + 1, len(skeleton)
+    keypoints, scene = np.full((*shape, 2), np.nan), np.full((*shape, 3), np.nan)
+    for person, lifted in enumerate(people):
+        rows = (lifted.track.frames - first) // step
+        keypoints[person, rows], scene[person, rows] = lifted.track.keypoints, in_room(lifted, pitch)
+    if np.isfinite(scene).any():
+        low, high = np.nanmin(scene, (0, 1, 2)), np.nanmax(scene, (0, 1, 2))
+        scene[..., :2] -= (low + high)[:2] / 2
+    return Clip(keypoints, shot.size, [View('3D', scene)], skeleton, shot.rate / step, first / shot.rate, AZIMUTH,
+                caption), first, step

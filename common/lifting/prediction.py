@@ -10,16 +10,18 @@ import torch
 
 from common.errors import UserError, listing, warn
 from common.files.atomic import check_suffix
-from common.geometry.camera import normalize_screen
 from common.lifting import lift_output
+from common.lifting.bvh import write_bvh
 from common.lifting.detections import read_detections
-from common.lifting.detector_mediapipe import DETECTORS, detect
+from common.lifting.detectors.detector import detect, make_detector
 from common.lifting.formats.people import Detections
 from common.lifting.layouts import Layout, choose_layout
 from common.lifting.lift_output import Lifted
-from common.lifting.lifter import AXES, AXES_UP, Lifter, turn_up, usual_pitch
-from common.lifting.placing import make_clip
-from common.lifting.smoothing import smooth
+from common.lifting.lifter import Lifter
+from common.lifting.motion.root import FIELD_OF_VIEW, Shot, default_focal
+from common.lifting.motion.smoothing import CUTOFF
+from common.lifting.motion.steady import steady
+from common.lifting.placing import camera_pitch, in_room, make_clip
 from common.lifting.tracks import framing, tracking
 from common.lifting.tracks.swaps import fix_swaps
 from common.lifting.tracks.tracking import Track
@@ -27,7 +29,6 @@ from common.rendering import animation
 from common.rendering.video import VideoFrames
 from common.rendering.visualization import check_size
 
-USUAL_FPS = 30.0
 _LOST = 15  # frames after which somebody without identifier is somebody new, unless --max_gap is longer
 
 
@@ -47,7 +48,7 @@ class Options:
     size: tuple[int, int] | None = None
     video: str | None = None
     fps: float | None = None
-    detector: str = 'mediapipe'
+    detector: str | None = None
     trained_on: str | None = None
     person: str = 'all'
     min_score: float = 0.1
@@ -55,9 +56,10 @@ class Options:
     fix_swaps: bool = True
     center_crop: bool = False
     up: float | None = None
-    smooth: bool = False
-    smooth_cutoff: float = 1.5
-    smooth_beta: float = 3.0
+    focal: float | None = None
+    height: float | None = None
+    smooth: bool = True
+    smooth_cutoff: float = CUTOFF
     device: torch.device | str = 'cpu'
 
 
@@ -82,21 +84,25 @@ def run(options: Options) -> None:
     tracks = tracking.choose(tracks, options.person, detections.path)
     for sentence in framing.image_warnings(size, options.center_crop):
         warn(sentence)
-    fps = options.fps or (frame_rate(video) if video else None)
-    people = [_lift(options, lifter, track, size, fps or USUAL_FPS) for track in tracks]
-    if not fps and (options.bvh or options.render or options.smooth):
-        print(f'Frames are taken to be {USUAL_FPS:g} a second: --fps tells another rate.')
-    if not any(np.isfinite(positions).any() for positions in people):
+    shot = Shot(size, options.focal or default_focal(size), options.fps or (frame_rate(video) if video else None))
+    people = [_lift(options, lifter, track, shot) for track in tracks]
+    if not shot.fps:
+        print(f'The frame rate is unknown: {shot.rate:g} frames a second are assumed; --fps gives another rate.')
+    if not any(np.isfinite(lifted.positions).any() for lifted in people):
         raise UserError(f'{detections.path}: no frame has all the joints that a pose needs; a lower --min_score or a '
                         f'higher --max_gap lets more of them count.')
-    _write(options, tracks, people, size, fps)
+    if not options.focal:
+        print(f'The focal length is unknown: {shot.focal:.0f} pixels are assumed, a field of view of '
+              f'{FIELD_OF_VIEW:.0f} degrees across the diagonal (--focal gives another). Distances are in proportion.')
+    pitch = camera_pitch([lifted.positions for lifted in people]) if options.up is None else options.up
+    _write(options, people, shot, pitch)
     if options.render:
-        _render(options, tracks, people, size, fps or USUAL_FPS)
+        _render(options, people, shot, pitch)
 
 
-def frame_rate(video: VideoFrames) -> float:
-    """Mean frames a second of a video."""
-    return video.count / video.seconds if video.seconds > 0 else USUAL_FPS
+def frame_rate(video: VideoFrames) -> float | None:
+    """Mean frames a second of a video; None where it has no duration."""
+    return video.count / video.seconds if video.seconds > 0 else None
 
 
 def _check_output(options: Options) -> None:
@@ -113,7 +119,7 @@ def _detections(options: Options, video: VideoFrames | None) -> Detections:
     if options.input:
         return read_detections(options.input, options.format, options.sequence)
     assert video is not None and options.video is not None
-    return detect(options.video, DETECTORS[options.detector](), video)
+    return detect(options.video, make_detector(options.detector), video)
 
 
 def _size(options: Options, detections: Detections, video: VideoFrames | None) -> tuple[int, int]:
@@ -144,61 +150,51 @@ def _introduce(lifter: Lifter, detections: Detections, layout: Layout, size: tup
         warn(note)
 
 
-def _lift(options: Options, lifter: Lifter, track: Track, size: tuple[int, int], fps: float) -> np.ndarray:
-    """Complete and lift a track: (T, 16, 3) in camera axes."""
+def _lift(options: Options, lifter: Lifter, track: Track, shot: Shot) -> Lifted:
+    """Complete, lift and smooth a track."""
     tracking.fill_gaps(track, options.max_gap)
     if options.fix_swaps:
         fix_swaps(track)
-    normalized = normalize_screen(track.keypoints, *size)
-    if options.center_crop:
-        normalized = framing.center_crop(normalized, lifter.range)
-    positions = lifter.lift(normalized)
-    if options.smooth:
-        step = int(track.frames[1] - track.frames[0]) if len(track.frames) > 1 else 1
-        positions = smooth(positions, fps / step, options.smooth_cutoff, options.smooth_beta)
-    lifted = np.isfinite(positions[:, 0, 0]).sum()
-    filled = track.interpolated.any(1).sum()
-    print(f'track {track.name}: frames {track.frames[0]} to {track.frames[-1]}, {lifted:,} of {len(track.frames):,} '
-          f'lifted' + (f', joints interpolated in {filled:,}' if filled else ''))
+    positions, guessed = lifter.lift_track(track.keypoints, shot, options.center_crop)
+    lifted = steady(track, positions, guessed, shot, options.smooth_cutoff if options.smooth else None, options.height)
+    count, filled = np.isfinite(positions[:, 0, 0]).sum(), track.interpolated.any(1).sum()
+    print(f'track {track.name}: frames {track.frames[0]} to {track.frames[-1]}, {count:,} of {len(track.frames):,} '
+          f'lifted' + (f', joints interpolated in {filled:,}' if filled else '')
+          + (f', joints guessed in {guessed.any(1).sum():,}' if guessed.any() else ''))
     legs, arms = track.swapped.sum(0)
     if legs or arms:
         warn(f'track {track.name}: left and right were swapped in {legs} frames of the legs and {arms} of the '
              f'arms, of {len(track.frames)}, and were exchanged; --no_fix_swaps leaves them.')
-    for sentence in framing.track_warnings(track, size, lifter.range, options.center_crop):
+    for sentence in framing.track_warnings(track, shot.size, lifter.range, options.center_crop):
         warn(f'track {track.name}: {sentence}')
-    return positions
+    return lifted
 
 
-def _write(options: Options, tracks: list[Track], people: list[np.ndarray], size: tuple[int, int],
-           fps: float | None) -> None:
-    several = len(tracks) > 1
+def _write(options: Options, people: list[Lifted], shot: Shot, pitch: float) -> None:
+    several = len(people) > 1
     written = []
-    for track, positions in zip(tracks, people):
-        up = options.up is not None
-        axes = f'{AXES_UP}, pitch {options.up:.2f} degrees' if options.up is not None else AXES
-        turned = turn_up(positions, options.up) if options.up is not None else positions
-        lifted = Lifted(track, turned, axes, up, size, fps, options.checkpoint)
+    asked = None if options.up is None else pitch
+    for lifted in people:
         if options.output:
-            path = lift_output.path_of(options.output, track, several)
-            lift_output.write(path, lifted)
+            path = lift_output.path_of(options.output, lifted.track, several)
+            lift_output.write(path, lifted.entries(shot, options.checkpoint, asked))
             written.append(path)
-        if options.bvh and np.isfinite(positions).any():
-            path = lift_output.path_of(options.bvh, track, several)
-            between = lift_output.write_motion(path, lifted, fps or USUAL_FPS)
+        if options.bvh and np.isfinite(lifted.positions).any():
+            path = lift_output.path_of(options.bvh, lifted.track, several)
+            x, y, z = np.moveaxis(in_room(lifted, pitch), -1, 0)
+            between = write_bvh(path, np.stack([x, z, -y], axis=-1), shot.rate / lifted.track.step)
             written.append(path)
             if between:
-                warn(f'{path}: {between} frames without a pose are put between those before and after.')
+                warn(f'{path}: {between} frames without a pose are interpolated.')
     if options.output:
-        print(f'positions_3d: metres from the hip, {AXES_UP if options.up is not None else AXES}.')
+        print(f'positions_3d: metres from the hip, {lift_output.axes_text(asked)}.')
     if written:
         print(f'Written: {listing(written, 8)}')
 
 
-def _render(options: Options, tracks: list[Track], people: list[np.ndarray], size: tuple[int, int], fps: float) -> None:
+def _render(options: Options, people: list[Lifted], shot: Shot, pitch: float) -> None:
     assert options.render is not None
-    pitch = usual_pitch() if options.up is None else options.up
-    caption = os.path.basename(options.input or options.video or '')
-    clip, first, step = make_clip(tracks, people, size, fps, pitch, caption)
+    clip, first, step = make_clip(people, shot, pitch, os.path.basename(options.input or options.video or ''))
     video = VideoFrames(options.video, first=first, step=step) if options.video else None
     animation.render(clip, options.render, options.viz_size, video=video)
     print(f'Written: {options.render}')

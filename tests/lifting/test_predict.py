@@ -16,7 +16,6 @@ from common.datasets.poses import measure_range
 from common.geometry.camera import normalize_screen
 from common.lifting import lifter
 from common.lifting.lifter import Lifter, turn_up, usual_pitch
-from common.lifting.placing import estimate_place
 from common.lifting.tracks.framing import DEFAULT_RANGE, usable_range
 from models.config import ModelConfig, build_model
 from tests.helpers.make_detections import COCO_LIKE, FORMATS, demo_walking, write
@@ -50,7 +49,8 @@ def run(script, tmp_path, monkeypatch):
 
 
 def lifted(run, model, path, *arguments):
-    status, out, err = run('--checkpoint', model, '--input', path, '--output', 'out.npz', *arguments)
+    status, out, err = run('--checkpoint', model, '--input', path, '--output', 'out.npz', '--no_smooth',
+                           *arguments)
     assert status == 0, err
     return dict(np.load('out.npz')), out, err
 
@@ -222,13 +222,6 @@ def test_up_turns_by_the_pitch(run, model, walking, tmp_path):
     # what is level, as a camera that looks down by 30 degrees has it
     down = np.array([0, -np.sin(np.radians(30)), np.cos(np.radians(30))])
     np.testing.assert_allclose(turn_up(down, 30), [0, 1, 0], atol=1e-9)
-
-
-def test_people_stand_where_they_project_to(rng):
-    positions = rng.normal(0, 0.4, (5, 16, 3))
-    place = np.array([0.5, 0.2, 4.0])
-    seen = 2.29 * (positions + place)[..., :2] / (positions + place)[..., 2:]
-    np.testing.assert_allclose(estimate_place(positions, seen), np.broadcast_to(place, (5, 3)), atol=1e-6)
 
 
 def test_a_single_pose_and_what_is_wrong_with_it(model, walking):

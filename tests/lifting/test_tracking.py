@@ -1,4 +1,4 @@
-"""Tracks: who is who, gaps, left and right swapped for a while, and smoothing."""
+"""Tracks: who is who, gaps, and left and right swapped for a while."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,6 @@ from common.errors import UserError
 from common.geometry.camera import image_coordinates
 from common.lifting.formats.people import Detections, Person
 from common.lifting.layouts import ARMS, LAYOUTS, LEGS
-from common.lifting.smoothing import OneEuro, smooth
 from common.lifting.tracks.swaps import fix_swaps
 from common.lifting.tracks.tracking import Track, choose, fill_gaps, make_tracks
 from tests.helpers.make_detections import demo_walking
@@ -155,23 +154,3 @@ def test_swaps_are_searched_past_missing_joints_and_short_tracks(walking):
     for count in range(4):
         fix_swaps(track_of(walking[:count]))
     fix_swaps(track_of(np.full((9, 16, 2), np.nan)))
-
-
-def test_one_euro_calms_rest_and_follows_motion(rng):
-    rest = rng.normal(0, 0.01, (200, 16, 3))
-    assert smooth(rest, 50)[50:].std() < 0.5 * rest[50:].std()
-    ramp = np.linspace(0, 6, 200)[:, None, None] * np.ones((1, 16, 3))  # 1.5 m/s along each axis
-    assert np.abs(smooth(ramp, 50) - ramp).max() < 0.1
-    np.testing.assert_array_equal(smooth(ramp, 50)[0], ramp[0])
-    turn = np.linalg.qr(rng.normal(size=(3, 3)))[0]
-    np.testing.assert_allclose(smooth(rest @ turn, 50), smooth(rest, 50) @ turn, atol=1e-12)
-
-
-def test_one_euro_starts_again_after_a_gap():
-    values = np.zeros((6, 16, 3))
-    values[4:] = 5
-    values[3] = np.nan
-    smoothed = smooth(values, 30)
-    assert np.isnan(smoothed[3]).all() and (smoothed[4:] == 5).all() and (smoothed[:3] == 0).all()
-    euro = OneEuro()
-    assert (euro(np.ones((1, 3)), 0.03) == 1).all() and (euro(np.zeros((1, 3)), 0.03) > 0).all()

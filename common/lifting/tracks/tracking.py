@@ -47,6 +47,11 @@ class Track:
     score: float = 1.0
 
     @property
+    def step(self) -> int:
+        """Frames of the video from one row to the next."""
+        return int(self.frames[1] - self.frames[0]) if len(self.frames) > 1 else 1
+
+    @property
     def complete(self) -> np.ndarray:
         """(T,) whether no joint is missing, so that the pose can be lifted."""
         return np.isfinite(self.keypoints).all((1, 2))

@@ -1,0 +1,72 @@
+"""Finds people in video frames: frames in, people out.
+
+A detector is a class with `layout` and a call from frames to people; a new one is an entry of `DETECTORS`.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Iterable, Iterator
+from typing import Protocol
+
+import numpy as np
+
+from common.errors import UserError
+from common.lifting.formats.people import Detections, Person
+from common.rendering.video import VideoFrames
+
+
+class Detector(Protocol):
+    """Finds people.
+
+    Attributes:
+        layout: name of the joints, of `common.lifting.layouts.LAYOUTS`.
+    """
+
+    layout: str
+
+    def __call__(self, frames: Iterable[np.ndarray]) -> Iterator[list[Person]]:
+        """(H, W, 3) uint8 RGB frames in order; for each, its people, with `track` where the detector follows them."""
+
+
+def _mediapipe() -> Detector:
+    from common.lifting.detectors.mediapipe_pose import MediaPipeDetector
+    return MediaPipeDetector()
+
+
+def _rtmlib() -> Detector:
+    from common.lifting.detectors.rtmpose import RTMPoseDetector
+    return RTMPoseDetector()
+
+
+DETECTORS: dict[str, Callable[[], Detector]] = {'rtmlib': _rtmlib, 'mediapipe': _mediapipe}  # the default first
+
+
+def make_detector(name: str | None) -> Detector:
+    """The detector of that name, or the first of `DETECTORS` that is installed.
+
+    Raises:
+        UserError: it is not installed, or none is.
+    """
+    installed = [known for known in DETECTORS if importlib.util.find_spec(known)]
+    if name is None and not installed:
+        raise UserError('finding people in a video needs a detector: pip install rtmlib onnxruntime, or see '
+                        'requirements-video.txt; or give the file of another detector with --input (docs/predict.md '
+                        'lists them).')
+    return DETECTORS[name or installed[0]]()
+
+
+def detect(path: str, detector: Detector, video: VideoFrames) -> Detections:
+    """Find the people of every frame of a video.
+
+    Args:
+        path: of the video, for messages.
+        video: its frames, one pose each.
+    """
+    from tqdm import tqdm
+    frames = tqdm(video.frames(*video.size, video.covered), total=video.covered, desc='finding people', unit='frame',
+                  leave=False, disable=None)
+    people = dict(enumerate(detector(frames)))
+    if not any(people.values()):
+        raise UserError(f'{path}: nobody is found in its {len(people)} frames.')
+    return Detections(path, 'video', people, detector.layout, video.size)

@@ -1,0 +1,145 @@
+"""Where a person is: the path of the root through a clip, from the 2D keypoints and the lifted poses.
+
+For a pinhole camera, joint (X, Y, Z) relative to its root (x, y, z) lies on the ray (u, v, 1) of its keypoint:
+
+    u (Z + z) = X + x        v (Z + z) = Y + y
+
+This is linear in the root. The path over all frames minimises the sum of the squared residuals in metres, of the
+squared second differences (smoothing, as in `smoothing.smooth`), and of the squared motion of feet that stand still.
+Depth is known less well than the other directions, by the ratio of the person's size to the distance, so the same
+smoothing acts on it more.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import solveh_banded
+
+from common.lifting.layouts import LEGS
+from common.lifting.motion.smoothing import runs, second_differences, smooth, stiffness
+
+FIELD_OF_VIEW = 53.13  # degrees across the image's diagonal, where nothing is known: a focal length of one diagonal
+FEET = LEGS[2]
+STILL = 0.25  # metres a second: a slower foot stands
+SHORTEST_STAND = 0.15  # seconds
+USUAL_FPS = 30.0  # frames a second, where the rate is unknown
+GRIP = 20.0  # weight of feet that stand still, beside 1 for a keypoint
+
+
+@dataclass(frozen=True)
+class Shot:
+    """The video or the images in which people were found.
+
+    Attributes:
+        size: of the image, pixels.
+        focal: focal length, pixels.
+        fps: frames a second; None where unknown.
+    """
+
+    size: tuple[int, int]
+    focal: float
+    fps: float | None = None
+
+    @property
+    def rate(self) -> float:
+        """Frames a second, `USUAL_FPS` where unknown."""
+        return self.fps or USUAL_FPS
+
+
+def default_focal(size: tuple[int, int]) -> float:
+    """Focal length in pixels of a camera of `FIELD_OF_VIEW`."""
+    return math.hypot(*size) / 2 / math.tan(math.radians(FIELD_OF_VIEW / 2))
+
+
+def rays(keypoints: np.ndarray, shot: Shot) -> np.ndarray:
+    """(..., 2) pixels to X / Z and Y / Z, for a camera whose axis meets the middle of the image."""
+    return (keypoints - np.array(shot.size) / 2) / shot.focal
+
+
+def facing_ray(ray: np.ndarray) -> np.ndarray:
+    """Rotations from the axes of a camera that points along rays to the axes of the camera itself.
+
+    The camera is turned about its vertical axis, then tilted; it does not roll.
+
+    Args:
+        ray: (..., 2) X / Z and Y / Z.
+    Returns:
+        (..., 3, 3).
+    """
+    x, y = np.moveaxis(ray, -1, 0)
+    level = np.sqrt(1 + x * x)
+    length = np.sqrt(1 + x * x + y * y)
+    sine, cosine, down, ahead = x / level, 1 / level, y / length, level / length
+    zero = np.zeros_like(x)
+    return np.stack([np.stack([cosine, -sine * down, sine * ahead], -1), np.stack([zero, ahead, down], -1),
+                     np.stack([-sine, -cosine * down, cosine * ahead], -1)], -2)
+
+
+def locate(positions: np.ndarray, seen: np.ndarray, weights: np.ndarray, fps: float, cutoff: float | None,
+           still: np.ndarray | None = None) -> np.ndarray:
+    """The path of the root, see the head of this module.
+
+    Args:
+        positions: (T, J, 3) metres from the root, camera axes; NaN where there is no pose.
+        seen: (T, J, 2) rays of the keypoints.
+        weights: (T, J) of the keypoints; 0 where a joint was not seen.
+        fps: frames a second.
+        cutoff: Hz of the smoothing; None to place each frame by itself.
+        still: (T, 2) whether the right and the left foot stand still.
+    Returns:
+        (T, 3) metres from the camera; NaN where there is no pose.
+    """
+    count = len(positions)
+    usable = np.isfinite(positions).all(-1) & np.isfinite(seen).all(-1)
+    weights = np.where(usable, weights, 0)[..., None]
+    positions, seen = np.nan_to_num(positions.astype(np.float64)), np.nan_to_num(seen)
+    rows = np.zeros((*seen.shape, 3))  # (T, J, 2, 3): of the system, for x and y
+    rows[..., 0, 0] = rows[..., 1, 1] = 1
+    rows[..., 2] = -seen
+    right = seen * positions[..., 2:] - positions[..., :2]
+    normal = np.einsum('tjk,tjkm,tjkn->tmn', np.broadcast_to(weights, seen.shape), rows, rows) + 1e-6 * np.eye(3)
+    target = np.einsum('tjk,tjkm->tm', weights * right, rows)
+    placed = usable.any(1)
+    if cutoff is None:
+        path = np.linalg.solve(normal, target[..., None])[..., 0]
+    else:
+        bands = np.zeros((9, 3 * count))  # upper bands of a (3 T, 3 T) matrix, 8 above the diagonal
+        for row in range(3):
+            for column in range(row, 3):
+                bands[8 - (column - row), column::3] += normal[:, row, column]
+        smoothing = second_differences(count) * stiffness(cutoff, fps) * float(weights.sum() / max(placed.sum(), 1))
+        for distance in range(3):
+            bands[8 - 3 * distance] += np.repeat(smoothing[2 - distance], 3)
+        for side in range(2 if still is not None and count > 1 else 0):
+            assert still is not None
+            hold = GRIP * (still[1:, side] & still[:-1, side] & placed[1:] & placed[:-1])[:, None]
+            moved = positions[1:, FEET[side]] - positions[:-1, FEET[side]]
+            bands[8, :-3] += np.repeat(hold, 3)
+            bands[8, 3:] += np.repeat(hold, 3)
+            bands[5, 3:] -= np.repeat(hold, 3)
+            target[:-1] += hold * moved
+            target[1:] -= hold * moved
+        path = solveh_banded(bands, target.ravel()).reshape(-1, 3)
+    path[~placed] = np.nan
+    return path
+
+
+def standing_feet(positions: np.ndarray, seen: np.ndarray, path: np.ndarray, fps: float, cutoff: float) -> np.ndarray:
+    """(T, 2) whether the right and the left foot stand still, by the motion of their keypoints at their distance.
+
+    Args:
+        positions, seen: as for `locate`.
+        path: (T, 3) of `locate`.
+    """
+    still = np.zeros((len(positions), 2), bool)
+    if len(positions) < 3:
+        return still
+    for side, foot in enumerate(FEET):
+        place = smooth(seen[:, foot] * (positions[:, foot, 2:] + path[:, 2:]), fps, cutoff)  # metres across the view
+        speed = np.linalg.norm(np.gradient(place, axis=0), axis=-1) * fps
+        for start, end in runs(speed < STILL):
+            still[start:end, side] = end - start >= SHORTEST_STAND * fps
+    return still

@@ -1,0 +1,44 @@
+"""From poses lifted frame by frame to the motion of one body in the room."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from common.datasets import h36m
+from common.lifting.lift_output import Lifted
+from common.lifting.motion.bones import body_height, bone_lengths, with_lengths
+from common.lifting.motion.root import Shot, locate, rays, standing_feet
+from common.lifting.motion.smoothing import smooth
+from common.lifting.tracks.tracking import Track
+
+INTERPOLATED = 0.3  # weight of an interpolated joint in the place of the person, beside 1 for a joint that was seen
+
+
+def steady(track: Track, positions: np.ndarray, guessed: np.ndarray, shot: Shot, cutoff: float | None,
+           height: float | None = None) -> Lifted:
+    """Give a person constant bones, smooth the motion, and place it in the room.
+
+    Args:
+        positions: (T, 16, 3) metres from the hip, camera axes, as lifted; NaN where there is no pose.
+        guessed: (T, 16) joints that were lifted without being seen.
+        cutoff: Hz of the smoothing; None leaves every frame as it was lifted.
+        height: of the person, metres; None leaves the size as lifted.
+    """
+    skeleton, fps = h36m.skeleton(), shot.rate / track.step
+    still = np.zeros((len(positions), 2), bool)
+    if not np.isfinite(positions).all((1, 2)).any():
+        return Lifted(track, positions, positions[:, 0], guessed, still)
+    lengths = bone_lengths(positions, skeleton, guessed)
+    scale = height / body_height(lengths, skeleton) if height else 1.0
+    if cutoff is None:
+        made = positions * scale
+    else:
+        made = smooth(with_lengths(positions, skeleton, lengths), fps, cutoff)
+        made = with_lengths(made, skeleton, lengths * scale)
+    seen = rays(track.keypoints, shot)
+    weights = np.where(guessed, 0.0, np.where(track.interpolated, INTERPOLATED, 1.0))
+    root = locate(made, seen, weights, fps, cutoff)
+    if cutoff is not None:
+        still = standing_feet(made, seen, root, fps, cutoff)
+        root = locate(made, seen, weights, fps, cutoff, still)
+    return Lifted(track, made.astype(np.float32), root, guessed, still)

@@ -1,0 +1,163 @@
+"""From poses to motion: constant bones, smoothing without lag, the place in the room, feet that stand, the floor."""
+
+import numpy as np
+import pytest
+
+from common.datasets import h36m
+from common.files import npz
+from common.lifting.lifter import turn_up, usual_pitch
+from common.lifting.motion.bones import body_height, bone_lengths, with_lengths
+from common.lifting.motion.root import Shot, default_focal, facing_ray, locate, rays
+from common.lifting.motion.smoothing import OneEuro, smooth
+from common.lifting.motion.steady import steady
+from common.lifting.placing import camera_pitch, in_room
+from common.lifting.tracks.tracking import Track
+
+SKELETON, FPS = h36m.skeleton(), 60.0
+SHOT = Shot((1920, 1080), 1500.0, FPS)
+
+
+def make_track(joints, noise=0.0, rng=None):
+    """A track of joints (T, 16, 3) in camera axes, as seen by the camera of `SHOT`."""
+    keypoints = joints[..., :2] / joints[..., 2:] * SHOT.focal + np.array(SHOT.size) / 2
+    if noise:
+        keypoints = keypoints + rng.normal(0, noise, keypoints.shape)
+    count = len(joints)
+    return Track('0', np.arange(count), keypoints, np.ones((count, 16)), np.zeros((count, 16), bool),
+                 np.zeros((count, 2), bool))
+
+
+@pytest.fixture
+def walk(shared):
+    """(T, 16, 3) in camera axes: real motion, somebody who walks in front of a level camera 1 m above the floor."""
+    world = npz.read_npz(str(shared('mocap/data_3d_cmu.npz')), ('positions_3d',))['positions_3d']['S9']['Walking']
+    x, y, z = np.moveaxis(world[:240, h36m.KEPT_JOINTS].astype(float), -1, 0)
+    return np.stack([x, 1.0 - z, y - y.min() + 6.0], axis=-1)
+
+
+def accelerations(path):
+    return np.linalg.norm(np.diff(path, 2, axis=0), axis=-1) * FPS ** 2
+
+
+def test_smoothing_has_no_lag_keeps_gaps_and_halves_its_cutoff(rng):
+    times = np.arange(400) / FPS
+    for frequency, amplitude in ((0.5, 1.0), (6.0, 0.5), (20.0, 0.02)):
+        wave = np.sin(2 * np.pi * frequency * times)[:, None]
+        smoothed = smooth(wave, FPS, 6.0)[100:300]
+        measured = (smoothed * wave[100:300]).sum() / (wave[100:300] ** 2).sum()  # in phase with the wave
+        assert measured == pytest.approx(amplitude, abs=0.02)
+        assert np.abs(smoothed - measured * wave[100:300]).max() < 0.02
+    line = np.arange(30.0)[:, None, None] * np.ones((16, 3))
+    line[7:10] = np.nan
+    np.testing.assert_allclose(smooth(line, FPS, 3.0), line, atol=1e-6)
+    noise = rng.normal(size=(9, 16, 3))
+    np.testing.assert_array_equal(smooth(noise, 10.0, 6.0), noise)  # a clip of ten frames a second has no 6 Hz
+
+
+def test_one_euro_follows_motion_and_calms_rest(rng):
+    def filtered(values):
+        euro = OneEuro()
+        return np.stack([euro(value, 1 / FPS) for value in values])
+
+    rest = rng.normal(0, 0.01, (300, 16, 3))
+    assert filtered(rest)[50:].std() < 0.5 * rest[50:].std()
+    ramp = np.arange(300.0)[:, None, None] / FPS * np.ones((16, 3))
+    assert np.abs(filtered(ramp) - ramp).max() < 0.1
+
+
+def test_bones_are_constant_and_symmetric(walk, rng):
+    noisy = walk - walk[:, :1] + rng.normal(0, 0.02, walk.shape)
+    lengths = bone_lengths(noisy, SKELETON)
+    made = with_lengths(noisy, SKELETON, lengths)
+    parents = np.array(SKELETON.parents)
+    found = np.linalg.norm(made[:, 1:] - made[:, parents[1:]], axis=-1)
+    np.testing.assert_allclose(found, np.broadcast_to(lengths[1:], found.shape), atol=1e-9)
+    assert (lengths[list(SKELETON.left)] == lengths[list(SKELETON.right)]).all()
+    assert np.abs(lengths - bone_lengths(walk, SKELETON)).max() < 0.02
+    guessed = np.zeros(noisy.shape[:2], bool)
+    guessed[:40, 3], noisy[:40, 3] = True, 5.0
+    np.testing.assert_allclose(bone_lengths(noisy, SKELETON, guessed), lengths, atol=0.01)
+
+
+def test_a_person_is_where_the_rays_meet(walk, rng):
+    positions = walk - walk[:, :1]
+    for cutoff in (None, 6.0):
+        path = locate(positions, rays(make_track(walk).keypoints, SHOT), np.ones((len(walk), 16)), FPS, cutoff)
+        np.testing.assert_allclose(path, walk[:, 0], atol=0.02)
+    noisy = make_track(walk, 4.0, rng)
+    weights = np.ones((len(walk), 16))
+    noisy.keypoints[:, 5], weights[:, 5] = 0, 0  # a joint that was not seen does not count
+    free, smoothed = (locate(positions, rays(noisy.keypoints, SHOT), weights, FPS, cutoff) for cutoff in (None, 6.0))
+    assert np.abs(smoothed - walk[:, 0]).mean() < 0.5 * np.abs(free - walk[:, 0]).mean()
+    assert accelerations(smoothed).mean() < 0.05 * accelerations(free).mean()
+    positions = positions.copy()
+    positions[4:9] = np.nan
+    path = locate(positions, rays(noisy.keypoints, SHOT), weights, FPS, 6.0)
+    assert np.isnan(path[4:9]).all() and np.isfinite(np.delete(path, range(4, 9), 0)).all()
+
+
+def test_rotations_to_a_ray():
+    for ray in ((0.0, 0.0), (0.4, 0.0), (0.0, -0.3), (-0.5, 0.7)):
+        turn = facing_ray(np.array(ray))
+        np.testing.assert_allclose(turn @ turn.T, np.eye(3), atol=1e-12)
+        np.testing.assert_allclose(turn[:, 2], np.array([*ray, 1]) / np.linalg.norm([*ray, 1]))
+        assert turn[1, 0] == 0 and turn[1, 1] > 0 and np.linalg.det(turn) == pytest.approx(1)  # no roll
+
+
+def test_feet_that_stand_stay_still(walk, rng):
+    track = make_track(walk, 3.0, rng)
+    noisy = walk - walk[:, :1] + rng.normal(0, 0.015, walk.shape)
+    lifted = steady(track, noisy, np.zeros(noisy.shape[:2], bool), SHOT, 6.0)
+    feet = (lifted.positions + lifted.root[:, None])[:, [3, 6]]
+    true_speed = np.linalg.norm(np.diff(walk[:, [3, 6]], axis=0), axis=-1) * FPS
+    assert 0.2 < lifted.still.mean() < 0.8
+    assert np.median(true_speed[lifted.still[1:]]) < 0.2 < np.median(true_speed[~lifted.still[1:]])
+    speed = np.linalg.norm(np.diff(feet, axis=0), axis=-1) * FPS
+    both = lifted.still[1:] & lifted.still[:-1]
+    free = (noisy + locate(noisy, rays(track.keypoints, SHOT), np.ones((len(walk), 16)), FPS, None)[:, None])[:, [3, 6]]
+    assert speed[both].mean() < 0.15 * (np.linalg.norm(np.diff(free, axis=0), axis=-1) * FPS)[both].mean()
+
+
+def test_jumps_and_the_height_of_a_person(walk):
+    standing = np.repeat(walk[:1], 100, 0)
+    jump = np.clip(np.sin(np.arange(100) / 100 * 6 * np.pi), 0, None) * 0.3
+    jumping = standing - jump[:, None, None] * np.array([0, 1, 0])
+    hidden = np.zeros((100, 16), bool)
+    lifted = steady(make_track(jumping), jumping - jumping[:, :1], hidden, SHOT, 6.0)
+    assert np.ptp(lifted.root[:, 1]) == pytest.approx(0.3, abs=0.04)
+    room = in_room(lifted, 0.0)
+    assert room[..., 2].min(1).max() == pytest.approx(0.3, abs=0.05)
+    assert np.abs(np.percentile(room[..., 2].min(1), 20)) < 0.05
+    height = body_height(bone_lengths(standing, SKELETON), SKELETON)
+    assert 1.4 < height < 2.0
+    small = steady(make_track(jumping), jumping - jumping[:, :1], hidden, SHOT, 6.0, height / 2)
+    np.testing.assert_allclose(small.positions, lifted.positions / 2, atol=1e-5)
+    np.testing.assert_allclose(small.root, lifted.root / 2, atol=0.01)  # half the size at half the distance
+
+
+@pytest.mark.parametrize('pitch', [-10.0, 0.0, 25.0])
+def test_the_pitch_is_measured_from_people_who_stand(walk, pitch):
+    down = np.linalg.inv(turn_up(np.eye(3), pitch).T) @ turn_up(np.eye(3), 0.0).T  # upright is the same for both
+    tilted = (walk - walk[:, :1]) @ down.T
+    np.testing.assert_allclose(turn_up(tilted, pitch), turn_up(walk - walk[:, :1], 0.0), atol=1e-9)
+    assert camera_pitch([tilted]) == pytest.approx(pitch, abs=4)
+    lying = tilted[..., [1, 0, 2]]
+    assert camera_pitch([lying]) == usual_pitch()
+
+
+def test_the_floor_is_level_where_a_wrong_pitch_tilts_it(walk):
+    """Somebody who walks away from the camera stays on the floor."""
+    away = walk + np.linspace(0, 4, len(walk))[:, None, None] * np.array([0, 0, 1])
+    lifted = steady(make_track(away), away - away[:, :1], np.zeros((len(away), 16), bool), SHOT, 6.0)
+    for pitch in (0.0, 6.0):
+        lowest = in_room(lifted, pitch)[..., [3, 6], 2].min(1)
+        assert np.percentile(np.abs(lowest), 90) < 0.1
+
+
+def test_nobody_and_a_single_frame(walk):
+    hidden = np.zeros((1, 16), bool)
+    lifted = steady(make_track(walk[:1]), walk[:1] - walk[:1, :1], hidden, SHOT, 6.0)
+    np.testing.assert_allclose(lifted.root, walk[:1, 0], atol=0.01)
+    nobody = steady(make_track(walk[:1]), np.full((1, 16, 3), np.nan), hidden, SHOT, 6.0)
+    assert np.isnan(nobody.root).all() and np.isnan(in_room(nobody, 0.0)).all()
+    assert default_focal((1920, 1080)) == pytest.approx(np.hypot(1920, 1080), rel=1e-4)
