@@ -85,8 +85,8 @@ def test_files_hold_what_the_documentation_says(run, model, walking, tmp_path):
     made, out, _ = lifted(run, model, 'k.npy', '--size', '1000x1000', '--layout', 'coco17')
     count = len(walking)
     shapes = {name: value.shape for name, value in made.items()}
-    assert shapes == {'positions_3d': (count, 16, 3), 'root': (count, 3), 'guessed': (count, 16), 'focal': (), 'frames': (count,), 'scores': (count, 16), 'track': (),
-                      'keypoints_2d': (count, 16, 2), 'interpolated': (count, 16), 'swapped': (count, 2),
+    assert shapes == {'positions_3d': (count, 16, 3), 'root': (count, 3), 'guessed': (count, 16), 'focal': (),
+                      'frames': (count,), 'scores': (count, 16), 'track': (), 'keypoints_2d': (count, 16, 2), 'interpolated': (count, 16), 'swapped': (count, 2),
                       'joint_names': (16,), 'bones': (15, 2), 'image_size': (2,), 'fps': (), 'axes': (), 'units': (),
                       'checkpoint': ()}
     assert not any(value.dtype.hasobject for value in made.values())
