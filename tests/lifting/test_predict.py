@@ -86,7 +86,8 @@ def test_files_hold_what_the_documentation_says(run, model, walking, tmp_path):
     count = len(walking)
     shapes = {name: value.shape for name, value in made.items()}
     assert shapes == {'positions_3d': (count, 16, 3), 'root': (count, 3), 'guessed': (count, 16), 'focal': (),
-                      'frames': (count,), 'scores': (count, 16), 'track': (), 'keypoints_2d': (count, 16, 2), 'interpolated': (count, 16), 'swapped': (count, 2),
+                      'frames': (count,), 'scores': (count, 16), 'track': (),
+                      'keypoints_2d': (count, 16, 2), 'interpolated': (count, 16), 'swapped': (count, 2),
                       'joint_names': (16,), 'bones': (15, 2), 'image_size': (2,), 'fps': (), 'axes': (), 'units': (),
                       'checkpoint': ()}
     assert not any(value.dtype.hasobject for value in made.values())
