@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -12,10 +12,13 @@ from torch import Tensor
 
 from common.datasets.mocap import Keypoints, MocapDataset, kind_of
 from common.errors import UserError, listing, warn
+from common.geometry import quaternion
 from common.geometry.camera import Camera, world_to_camera
+from common.geometry.person import person_input, window_frames, window_stride
 
 Range = dict[str, list[float]]
 RANGE_PERCENTILES = (1, 50, 99)
+CHUNK = 1 << 14  # poses whose windows are in memory at a time
 RANGE_POSES = 100_000  # at most this many poses are measured
 
 
@@ -64,6 +67,34 @@ class Poses:
         """The same poses on a device."""
         return Poses(**{name: tensor.to(device) for name, tensor in self.tensors().items()},
                      kind_names=self.kind_names, cameras=self.cameras, sequences=self.sequences)
+
+    def bounds(self) -> tuple[Tensor, Tensor]:
+        """First and last pose of each pose's sequence, (N,) each."""
+        counts = torch.tensor([sequence.frames for sequence in self.sequences], device=self.keypoints.device)
+        ends = counts.cumsum(0)
+        return (ends - counts).repeat_interleave(counts), (ends - 1).repeat_interleave(counts)
+
+    def world(self) -> Tensor:
+        """(N, J, 3) world coordinates, metres."""
+        positions = self.positions + self.roots.unsqueeze(1)
+        for view, camera in enumerate(self.cameras):
+            turn = torch.from_numpy(quaternion.matrix(camera.orientation)).to(positions)
+            seen = self.views == view
+            positions[seen] = positions[seen] @ turn.T + torch.from_numpy(camera.translation).to(positions)
+        return positions
+
+    def as_person(self, window: int, fps: float) -> Poses:
+        """The same poses with windows of `person_input` as their keypoints, (N, J, 2 W).
+
+        Args:
+            window: W, frames.
+            fps: rate of the poses.
+        """
+        first, last = self.bounds()
+        parts = [person_input(self.keypoints[window_frames(batch, first[batch], last[batch], window,
+                                                           window_stride(fps))])
+                 for batch in torch.arange(len(self), device=first.device).split(CHUNK)]
+        return replace(self, keypoints=torch.cat(parts))
 
 
 def pair(dataset: MocapDataset, keypoints: Keypoints, subjects: Iterable[str], kinds: list[str],

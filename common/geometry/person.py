@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+STEP_SECONDS = 4 / 30  # between the frames of a window
 HIDDEN = (0.0, 3.0)  # where a hidden joint lies in the input: below everything, as a mirror image of itself
 
 
@@ -35,3 +36,24 @@ def person_input(keypoints: Tensor, visible: Tensor | None = None) -> Tensor:
     centre = torch.where(shown[..., middle, :1, :], points[..., middle, :1, :], mean[..., middle, :, :])
     person = torch.where(shown, (points - centre) / scale.clamp(min=1e-6), keypoints.new_tensor(HIDDEN))
     return person.transpose(-3, -2).flatten(-2)                                        # (..., J, 2 W)
+
+
+def window_stride(fps: float) -> int:
+    """Frames between those of a window at a rate: 4 at 30 a second."""
+    return max(round(STEP_SECONDS * fps), 1)
+
+
+def window_frames(frames: Tensor, first: Tensor | int, last: Tensor | int, window: int, stride: int) -> Tensor:
+    """Numbers of the frames in the windows around some frames; at the ends of a clip its end frames repeat.
+
+    Args:
+        frames: (B,) numbers of the middle frames.
+        first, last: (B,) or one for all, bounds of their clips, inclusive.
+        window: W, odd.
+        stride: of `window_stride`.
+    Returns:
+        (B, W).
+    """
+    offsets = torch.arange(-(window // 2), window // 2 + 1, device=frames.device) * stride
+    bounds = (torch.as_tensor(bound, device=frames.device).reshape(-1, 1) for bound in (first, last))
+    return (frames.unsqueeze(1) + offsets).clamp(*bounds)

@@ -4,7 +4,18 @@ import numpy as np
 import pytest
 import torch
 
-from common.datasets.detector_noise import EARS, EYES, LAYOUTS, NECK, NOSE, TOP, detected, noisy, unseen, with_face
+from common.datasets.virtual.detector_noise import (
+    EARS,
+    EYES,
+    LAYOUTS,
+    NECK,
+    NOSE,
+    TOP,
+    detected,
+    noisy,
+    unseen,
+    with_face,
+)
 from common.lifting.layouts import LAYOUTS as LIFTED
 from common.lifting.layouts import to_h36m
 from tests.helpers.make_detections import demo_person

@@ -1,24 +1,37 @@
 """Samples for the wild: windows of one clip, the same under one seed, each ingredient with an effect of its own."""
 
+import numpy as np
 import pytest
 import torch
+from torch.nn import functional as F
 
 from common.datasets import h36m
-from common.datasets.virtual import VirtualSamples, Wild
-from common.geometry.person import HIDDEN
+from common.datasets.poses import Poses, PoseSequence
+from common.datasets.virtual.samples import VirtualSamples, Wild
+from common.geometry.camera import Camera, world_to_camera
+from common.geometry.person import HIDDEN, person_input
 from tests.helpers.make_detections import demo_person
 
 CLIPS = ('Walking', 'Sitting')
 STILL = Wild(bones=0, turn=0, pitch=0, detector_noise=0, hide=0, repeat=0, flip=False, layout=0)
 
 
+def sequences(counts):
+    return [PoseSequence('S9', name, '0', count, 1) for name, count in zip(CLIPS, counts.tolist())]
+
+
 def make_samples(wild=STILL, window=5):
-    """Of two clips of the demo, one after the other."""
+    """Of two clips of the demo, one after the other, at 30 frames a second."""
     takes = [torch.from_numpy(demo_person()[name].copy()) for name in CLIPS]
-    bounds = torch.tensor([0, len(takes[0]), len(takes[0]) + len(takes[1])])
-    clip = torch.repeat_interleave(torch.arange(2), bounds.diff())
-    world, first, last = torch.cat(takes), bounds[clip], bounds[clip + 1] - 1
-    return VirtualSamples(world, first, last, window, 4, h36m.skeleton(), wild), bounds
+    counts = torch.tensor([len(take) for take in takes])
+    turn, place = np.array([0.5, -0.5, 0.5, 0.5]), np.array([1.0, 2.0, 3.0])
+    camera = Camera(turn, place, np.ones(2), np.zeros(2), np.zeros(3), np.zeros(2), 1, 1)
+    seen = torch.from_numpy(np.concatenate([world_to_camera(take.numpy(), camera) for take in takes]))
+    zeros = torch.zeros(len(seen), dtype=torch.long)
+    poses = Poses(seen[..., :2], seen - seen[:, :1], seen[:, 0], zeros, zeros,
+                  kind_names=['Walking'], cameras=[camera], sequences=sequences(counts))
+    torch.testing.assert_close(poses.world(), torch.cat(takes), atol=1e-5, rtol=0)
+    return VirtualSamples(poses, h36m.skeleton(), window, 30, wild), F.pad(counts.cumsum(0), (1, 0))
 
 
 def test_shapes_and_targets():
@@ -82,3 +95,17 @@ def test_each_ingredient_changes_the_samples(ingredient):
     assert not torch.equal(given[0], expected[0])
     marked = (given[0].unflatten(2, (5, 2)) == torch.tensor(HIDDEN)).all(-1)
     assert bool(marked.any()) == ('hide' in ingredient)
+
+
+def test_poses_become_windows_of_persons():
+    takes = [torch.from_numpy(demo_person()[name].copy()) for name in CLIPS]
+    bounds = make_samples()[1]
+    zeros = torch.zeros(int(bounds[-1]), dtype=torch.long)
+    keypoints = torch.cat(takes)[..., [0, 2]]
+    poses = Poses(keypoints, torch.cat(takes), torch.zeros(len(zeros), 3), zeros, zeros,
+                  kind_names=['Walking'], cameras=[], sequences=sequences(bounds.diff()))
+    given = poses.as_person(5, 60).keypoints                                           # 8 frames from one to the next
+    for clip, frame in ((0, 0), (0, 20), (1, 30)):
+        numbers = np.clip(np.arange(-16, 17, 8) + frame, 0, len(takes[clip]) - 1)
+        expected = person_input(takes[clip][numbers][..., [0, 2]])
+        torch.testing.assert_close(given[bounds[clip] + frame], expected)

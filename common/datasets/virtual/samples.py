@@ -10,11 +10,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from common.datasets.bodies import Bones, mirrored_at_random
-from common.datasets.detector_noise import LAYOUTS, detected, noisy, unseen, with_face
-from common.datasets.virtual_cameras import draw_cameras, random_rotations
+from common.datasets.poses import Poses
+from common.datasets.virtual.bodies import Bones, mirrored_at_random
+from common.datasets.virtual.cameras import draw_cameras, random_rotations
+from common.datasets.virtual.detector_noise import LAYOUTS, detected, noisy, unseen, with_face
 from common.geometry.mirror import Mirror
-from common.geometry.person import person_input
+from common.geometry.person import person_input, window_frames, window_stride
 from common.geometry.skeleton import Skeleton
 
 
@@ -47,18 +48,16 @@ class VirtualSamples:
     """Pairs of a batch: gathered, then changed as `Wild` describes.
 
     Args:
-        world: (N, J, 3) float32 positions of every frame, z up, metres.
-        first, last: (N,) the bounds of each frame's clip, inclusive.
-        window: frames that the network sees, an odd number.
-        stride: frames between those of a window.
+        poses: of any cameras; only their motion is used.
+        window: W, frames that the network sees, an odd number.
+        fps: rate of the poses.
     """
 
-    def __init__(self, world: Tensor, first: Tensor, last: Tensor, window: int, stride: int, skeleton: Skeleton,
-                 wild: Wild) -> None:
-        self.world, self.first, self.last, self.wild = world, first, last, wild
-        self.mirror, self.bones = Mirror(skeleton, world.device), Bones(skeleton, world.device)
-        self.lengths = self.bones.lengths(world)
-        self.offsets = torch.arange(-(window // 2), window // 2 + 1, device=world.device) * stride
+    def __init__(self, poses: Poses, skeleton: Skeleton, window: int, fps: float, wild: Wild) -> None:
+        self.world, self.wild, self.window, self.stride = poses.world(), wild, window, window_stride(fps)
+        self.first, self.last = poses.bounds()
+        self.mirror, self.bones = Mirror(skeleton, self.world.device), Bones(skeleton, self.world.device)
+        self.lengths = self.bones.lengths(self.world)
 
     def __call__(self, batch: Tensor) -> tuple[Tensor, Tensor]:
         """The pairs of the frames with these numbers: (B,) -> keypoints (B, J, 2 W), positions (B, J, 3).
@@ -76,10 +75,9 @@ class VirtualSamples:
             (B, J, 3), and the distance (B,) of the hip from the camera, metres.
         """
         wild, count, device = self.wild, len(batch), batch.device
-        middle = slice(len(self.offsets) // 2, len(self.offsets) // 2 + 1)
-        frames = (batch[:, None] + self.offsets).clamp(self.first[batch, None], self.last[batch, None])
-        bodies = self.world[frames]                                                    # (B, W, J, 3)
-        bodies = bodies - bodies[:, middle, :1]
+        middle = slice(self.window // 2, self.window // 2 + 1)
+        bodies = self.world[window_frames(batch, self.first[batch], self.last[batch], self.window, self.stride)]
+        bodies = bodies - bodies[:, middle, :1]                                        # (B, W, J, 3)
         if wild.bones:
             bodies = self.bones.rebuilt(bodies, self.lengths, wild.bones)
         if wild.flip:
@@ -98,7 +96,7 @@ class VirtualSamples:
             image = noisy(image, wild.detector_noise)
         layout = (torch.randint(len(LAYOUTS), (count,), device=device) if wild.layout is None
                   else torch.full((count,), wild.layout, device=device))
-        hidden = unseen(count, len(self.offsets), wild.hide, device)
+        hidden = unseen(count, self.window, wild.hide, device)
         keypoints, visible = detected(image, hidden, layout)
         if wild.repeat:
             once = torch.rand(count, 1, 1, device=device) < wild.repeat

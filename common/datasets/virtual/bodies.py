@@ -45,16 +45,21 @@ class Bones:
     def rebuilt(self, positions: Tensor, lengths: Tensor, amount: float) -> Tensor:
         """Bodies with bones of other lengths, in the same directions and all of the same stature.
 
+        Half of the bodies start from their own lengths, half from the usual ones: some motion was recorded on bodies
+        that nobody has.
+
         Args:
             positions: (B, W, J, 3); a window's frames have the same bones.
             lengths: (J - 1,) of the usual body, metres.
             amount: standard deviation of the logarithm of each group's factor.
         """
         factors = (torch.randn(len(positions), int(self.group.max()) + 1, device=positions.device) * amount).exp()
-        drawn = lengths * factors[:, self.group]                                       # (B, J - 1)
-        drawn = drawn * ((lengths @ self.stature) / (drawn @ self.stature)).unsqueeze(1)
         vectors = self.vectors(positions)
-        vectors = vectors / vectors.norm(dim=-1, keepdim=True).clamp(min=1e-6) * drawn[:, None, :, None]
+        own = vectors.norm(dim=-1, keepdim=True).clamp(min=1e-6)                       # (B, W, J - 1, 1)
+        coin = torch.rand(len(positions), 1, device=positions.device) < 0.5
+        drawn = torch.where(coin, own.mean(1).squeeze(-1), lengths) * factors[:, self.group]   # (B, J - 1)
+        drawn = drawn * ((lengths @ self.stature) / (drawn @ self.stature)).unsqueeze(1)
+        vectors = vectors / own * drawn[:, None, :, None]
         return positions[..., :1, :] + self.chains @ vectors
 
 
