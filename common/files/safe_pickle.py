@@ -18,7 +18,7 @@ import numpy as np
 from common.errors import printable
 from common.files.plain_data import FUNCTIONS, Dtype, RefusedPickle, check_keys, set_array
 
-MAX_DEPTH, MAX_VALUES = 64, 3_000_000  # how deep plain data is nested, and how many values it has
+MAX_DEPTH, MAX_STEPS = 64, 5_000_000  # of a walk through plain data: levels; values, a container counted as ten
 MAX_OBJECT_ARRAYS = 2000  # NumPy frees an array in an array by recursion: 8,000 such levels overflow the stack
 # Neither NumPy nor PyTorch writes these. Sets hash what is nested in them; byte arrays allocate what the file claims.
 _NEVER_WRITTEN = pickle.EMPTY_SET + pickle.FROZENSET + pickle.ADDITEMS + pickle.BYTEARRAY8
@@ -102,21 +102,26 @@ def others(value: Any) -> Iterator[Any]:
         RefusedPickle: the data hold themselves or grow without end, or a number in them is too long to print.
         UnicodeError: a text in them holds half characters.
     """
-    left, pending = MAX_VALUES, [(value, 0)]
+    left = MAX_STEPS
+    pending: list[tuple[Any, int]] = [((value,), 0)]
     while pending:
-        value, depth = pending.pop()
-        left -= 1
+        parts, depth = pending.pop()
+        left -= 10 + len(parts)
         if left < 0 or depth > MAX_DEPTH:
             raise RefusedPickle('its values are too many or nested too deep, or hold themselves')
-        if type(value) in (dict, collections.OrderedDict):
-            pending += [(part, depth + 1) for part in (*value, *value.values())]
-        elif type(value) in (list, tuple):
-            pending += [(part, depth + 1) for part in value]
-        elif type(value) is np.ndarray:
-            pending += [(part, depth + 1) for part in value.flat] if value.dtype.hasobject else []
-        elif type(value) is str:
-            value.isascii() or value.encode()
-        elif type(value) is int and value.bit_length() > 512:
-            raise RefusedPickle(f'it holds a number of {value.bit_length():,} bits')
-        elif value is not None and not isinstance(value, int | float | bytes | np.generic):
-            yield value
+        for part in parts:
+            if part is None or type(part) in (float, bool, bytes):
+                continue
+            if type(part) in (dict, collections.OrderedDict):
+                pending.append(((*part, *part.values()), depth + 1))
+            elif type(part) in (list, tuple):
+                pending.append((part, depth + 1))
+            elif type(part) is np.ndarray:
+                if part.dtype.hasobject:
+                    pending.append((part.ravel(), depth + 1))
+            elif type(part) is str:
+                part.isascii() or part.encode()
+            elif type(part) is int and part.bit_length() > 512:
+                raise RefusedPickle(f'it holds a number of {part.bit_length():,} bits')
+            elif not isinstance(part, int | float | bytes | np.generic):
+                yield part
