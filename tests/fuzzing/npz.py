@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nested._internal.ops  # torch.load imports it late, which looks like an execution
 
 from common.checkpoint import Checkpoint, load_checkpoint, restore_model, restore_optimizer
 from common.datasets.h36m import skeleton

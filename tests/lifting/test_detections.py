@@ -183,6 +183,7 @@ def test_json_that_grows_is_refused_before_it_has_grown(tmp_path, part, monkeypa
     ({'positions_2d': np.zeros((3, 4))}, r'3, 4\) instead of'),
     ({'a': np.zeros(3), 'b': np.zeros(3)}, 'call the one'),
     ({'keypoints': np.array(['a', 'b'])}, 'not an array of numbers'),
+    ({'keypoints': np.array(5), 'frames': np.arange(5)}, 'instead of'),
     ({'keypoints': np.zeros((2, 17, 2)), 'scores': np.zeros((2, 16))}, 'the scores are'),
     ({'keypoints': np.zeros((2, 17, 2))}, 'holds no person'),
     ({'boxes': np.zeros((2, 3)), 'keypoints': np.zeros((3, 3))}, 'is not a usable detectron2 file'),

@@ -89,8 +89,8 @@ def _plain(content: dict[str, Any]) -> Found:
         raise ValueError(f'{names[0]} is a {type(array).__name__} instead of an array')
     joints = content.get('joint_names')
     own = isinstance(joints, np.ndarray) and joints.shape == (16,) and joints[7] == 'Spine'  # written by predict.py
-    known = isinstance(frames, np.ndarray) and frames.dtype.kind in 'iu' and frames.shape == (len(array),) \
-        and len(frames) and frames.min() >= 0 and (np.diff(frames) > 0).all()
+    known = isinstance(frames, np.ndarray) and frames.dtype.kind in 'iu' and frames.ndim == 1 and frames.size and \
+        frames.shape == array.shape[:1] and frames.min() >= 0 and (np.diff(frames) > 0).all()
     people = _one_person(array, scores if isinstance(scores, np.ndarray) else None, frames if known else None)
     return Found(people, 'h36m16' if own else None, joined=True)
 
