@@ -7,22 +7,58 @@
     python main_gcn.py --resume checkpoint/2026-11-22T101500/ckpt_last.pth.tar
 """
 
-from common.arguments import add_network_flags, run_trainer, trainer_parser
+from argparse import ArgumentParser
+
+import torch
+
+from common import distributed, trainer_arguments
+from common.arguments import add_network_flags, network_flags, resolve_device
+from common.checkpoint import restore_model
+from common.datasets.splits import Data
 from common.errors import run_script
+from common.evaluation.scoring import evaluate_checkpoint, load
+from common.training.resume import resume
+from common.training.trainer import Trainer
 from data.prepare_data_demo import make_if_missing
+from models.config import build_model
 
 
-def get_args_parser():
-    parser = trainer_parser(__doc__, epochs=100, snapshot=5)
+def get_args_parser() -> ArgumentParser:
+    parser = trainer_arguments.trainer_parser(__doc__, epochs=100, snapshot=5)
     add_network_flags(parser)
     return parser
 
 
-def main():
-    parser = get_args_parser()
-    args = parser.parse_args()
+def main() -> None:
+    args = trainer_arguments.parse_args(get_args_parser(), 'gcn')
+    device = distributed.start(resolve_device(args.device))
+
+    path = args.evaluate or args.resume
+    checkpoint = load(path, 'gcn', network_flags(args.typed)) if path else None
+    if checkpoint and args.resume:
+        trainer_arguments.take_flags_from(checkpoint, path, args)
+
     make_if_missing(args.dataset, args.data_dir)
-    run_trainer('gcn', parser)
+    data = Data(trainer_arguments.data_options(args))
+
+    if checkpoint and args.evaluate:
+        model = restore_model(checkpoint, path, data.skeleton).to(device)
+        evaluate_checkpoint(model, checkpoint, path, data, device, args.report, args.tta)
+        return
+
+    torch.manual_seed(args.seed)
+    if checkpoint:
+        config = checkpoint.config
+        model = restore_model(checkpoint, path, data.skeleton, averaged=False)
+    else:
+        config = trainer_arguments.model_config('gcn', args)
+        model = build_model(config, data.skeleton)
+
+    recipe, output = trainer_arguments.recipe(args), trainer_arguments.output(args)
+    trainer = Trainer(model, config, recipe, data, device, output)
+    if checkpoint:
+        resume(trainer, checkpoint, path)
+    trainer.run()
 
 
 if __name__ == '__main__':

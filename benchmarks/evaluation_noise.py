@@ -29,7 +29,7 @@ from common.errors import run_script
 from common.evaluation.evaluate import METRES_TO_MM
 from common.inference import predict
 from common.training.augmentation import Samples
-from common.training.recipe import Recipe, set_learning_rate
+from common.training.recipe import Recipe
 from common.training.step import TrainingStep
 from models.config import ModelConfig, build_model
 
@@ -54,7 +54,7 @@ def after_small_steps(step: TrainingStep, poses: int) -> nn.Module:
     """A copy of the network after a hundred further steps with a hundredth of the learning rate."""
     small = TrainingStep(copy.deepcopy(step.model).train(), step.recipe, step.samples)
     small.optimizer.load_state_dict(step.optimizer.state_dict())
-    set_learning_rate(small.optimizer, step.recipe.lr / 100)
+    small.optimizer.learning_rate = step.recipe.lr / 100
     order = torch.Generator().manual_seed(1)
     for batch in torch.randperm(poses, generator=order).split(step.recipe.batch_size)[:100]:
         small(batch)

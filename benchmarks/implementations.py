@@ -15,10 +15,10 @@ from common.datasets.batches import PoseBatches
 from common.datasets.poses import Poses
 from common.evaluation.evaluate import evaluate
 from common.training.augmentation import Samples
+from common.training.cuda_graph import make_step
 from common.training.epoch import Counters, train_epoch
-from common.training.malloc import keep_freed_memory
 from common.training.recipe import Recipe, Schedule
-from common.training.step import TrainingStep, make_step
+from common.training.step import TrainingStep
 from models.config import ModelConfig, build_model
 
 RECIPE = Recipe(epochs=1, snapshot=1)
@@ -43,7 +43,6 @@ class Program:
     """This program: its training step, its batches, its evaluation."""
 
     def __init__(self, config: ModelConfig, device: torch.device) -> None:
-        keep_freed_memory()  # as the trainers do
         torch.manual_seed(0)
         self.device = device
         self.model = build_model(config, h36m.skeleton()).to(device)

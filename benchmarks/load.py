@@ -31,7 +31,6 @@ from common.evaluation import evaluate as evaluation
 from common.lifting.lifter import Lifter
 from common.rendering import animation
 from common.rendering.clip import Clip, View
-from common.training.malloc import keep_freed_memory
 from models.config import ModelConfig, build_model
 
 CONFIG = ModelConfig('gcn', hid_dim=4, num_layers=0)
@@ -47,7 +46,6 @@ def keypoints(count: int) -> torch.Tensor:
 
 
 def evaluate(count: int) -> Work:
-    keep_freed_memory()  # as the trainers do
     positions, zeros = torch.empty(count, 16, 3).uniform_(-1, 1), torch.zeros(count, dtype=torch.long)
     poses = Poses(keypoints(count), positions, torch.zeros(count, 3), torch.arange(count).remainder_(15), zeros,
                   kind_names=list(h36m.ACTIONS), cameras=[])

@@ -16,8 +16,6 @@ from common.errors import UserError, listing, printable
 from common.files import torch_file
 from common.files.atomic import atomic_write
 from common.geometry.skeleton import Skeleton
-from common.training.optimizer import PackedAdam
-from common.training.recipe import set_learning_rate
 from models.config import ModelConfig, build_model, infer_config
 
 BEST, LAST = 'ckpt_best.pth.tar', 'ckpt_last.pth.tar'
@@ -225,42 +223,3 @@ def check_flags(checkpoint: Checkpoint, path: str, flags: dict[str, Any]) -> Non
             flag = f'--{name}' if isinstance(value, bool) else f'--{name} {value}'
             raise UserError(f'{flag} contradicts {path}, which holds a {checkpoint.config.describe()} with {name} '
                             f'{held[name]}; leave the flag out.')
-
-
-def restore_optimizer(optimizer: torch.optim.Optimizer | PackedAdam, checkpoint: Checkpoint, path: str) -> None:
-    """Give Adam the moments and the learning rate of a checkpoint; its own options stay as they are.
-
-    Parameters are matched by order, as PyTorch does; published files call them by Python 2 addresses.
-
-    Raises:
-        UserError: the file's optimizer is not of this network.
-    """
-    if checkpoint.optimizer is None:
-        return
-    parameters = [parameter for group in optimizer.param_groups for parameter in group['params']]
-    try:
-        groups, saved = checkpoint.optimizer['param_groups'], dict(checkpoint.optimizer['state'])
-        if not all(isinstance(part, dict) for part in (*groups, *saved.values())):
-            raise TypeError('its parts are not dicts')
-        names = [name for group in groups for name in group['params']]
-        if len(names) != len(parameters):
-            raise ValueError(f'it has {len(names)} parameters instead of {len(parameters)}')
-        state = {index: _adam_state(saved[name], parameter)
-                 for index, (name, parameter) in enumerate(zip(names, parameters, strict=True)) if saved}
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError) as error:
-        raise UserError(f'{path} holds an optimizer that does not fit its network: {printable(error)}.') from error
-    optimizer.load_state_dict({'state': state, 'param_groups': optimizer.state_dict()['param_groups']})
-    set_learning_rate(optimizer, checkpoint.lr)
-
-
-def _adam_state(saved, parameter):
-    state = {'step': torch.tensor(float(saved['step']))}
-    for name in ('exp_avg', 'exp_avg_sq'):
-        if saved[name].shape != parameter.shape:
-            raise ValueError(f'{name} is {tuple(saved[name].shape)} instead of {tuple(parameter.shape)}')
-        # a copy: what a file describes may overlap itself or be the same tensor twice
-        state[name] = saved[name].to(parameter.dtype).clone(memory_format=torch.contiguous_format)
-    if (not all(value.isfinite().all() for value in state.values())
-            or state['step'] < 0 or (state['exp_avg_sq'] < 0).any()):
-        raise ValueError('its moments are not all numbers that Adam can have')
-    return state

@@ -1,6 +1,6 @@
-"""Several processes as one run: what `torchrun` started, and the few words they exchange.
+"""Several processes as one run, started by `torchrun`: their shards, sums and shared network.
 
-Without `torchrun` every function is what a single process expects.
+In a single process, without `torchrun`, every function returns what that process expects.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from common.errors import UserError
 
 
 def start(device: torch.device) -> torch.device:
-    """Join the processes that `torchrun` started, if it did; gives the device of this one.
+    """Join the processes that `torchrun` started, if it did; returns the device of this process.
 
-    Only the first process prints from here on.
+    Afterwards only the first process prints.
 
     Raises:
         UserError: processes cannot share that kind of device.
@@ -37,7 +37,7 @@ def start(device: torch.device) -> torch.device:
         device = torch.device('cuda', local)
         torch.cuda.set_device(device)
     dist.init_process_group('nccl' if device.type == 'cuda' else 'gloo')
-    atexit.register(dist.destroy_process_group)  # else its threads may still run when the process ends, which aborts it
+    atexit.register(dist.destroy_process_group)  # its threads would abort a process that ends
     if rank():
         sys.stdout = open(os.devnull, 'w', encoding='utf-8')  # noqa: SIM115 - for the rest of the process
     return device
@@ -51,26 +51,26 @@ def rank() -> int:
     return dist.get_rank() if dist.is_initialized() else 0
 
 
-def share(numbers: Tensor) -> Tensor:
-    """This process's part of a batch, (B,) -> about (B / size,)."""
-    return numbers[rank()::size()]
+def shard(batch: Tensor) -> Tensor:
+    """This process's shard of a batch, (B,) -> about (B / size,)."""
+    return batch[rank()::size()]
 
 
 def part(count: int) -> slice:
-    """This process's part of `count` things in a row."""
+    """This process's contiguous part of `count` items."""
     return slice(count * rank() // size(), count * (rank() + 1) // size())
 
 
 def total(tensor: Tensor) -> Tensor:
-    """The sum over the processes."""
+    """The sum over the processes (all-reduce)."""
     if size() == 1:
         return tensor
-    sent = tensor.cuda() if dist.get_backend() == 'nccl' else tensor  # NCCL takes nothing that is not on its device
+    sent = tensor.cuda() if dist.get_backend() == 'nccl' else tensor  # NCCL needs tensors on its device
     dist.all_reduce(sent)
     return sent.to(tensor.device)
 
 
-def highest(number: int, device: torch.device) -> int:
+def maximum(number: int, device: torch.device) -> int:
     """The largest of the processes' numbers."""
     if size() == 1:
         return number
@@ -80,23 +80,41 @@ def highest(number: int, device: torch.device) -> int:
 
 
 def parallel(model: nn.Module) -> nn.Module:
-    """A network whose gradients are the mean over the processes, and whose batch norms see all their poses.
+    """A network whose gradients are the mean over the processes, and whose batch norms see the poses of all of them.
 
-    `model` itself is changed and shares its weights with what is returned; alone it is returned as it is.
+    The returned network shares its weights with `model`, whose batch norms are replaced. A single process gets `model`
+    itself, unchanged.
     """
     if size() == 1:
         return model
-    for module in model.modules():
-        if type(module) is nn.BatchNorm1d:
-            module.__class__ = SharedBatchNorm1d  # the same tensors under the same names
+    on_cuda = next(model.parameters()).is_cuda
+    model = nn.SyncBatchNorm.convert_sync_batchnorm(model) if on_cuda else convert_batch_norms(model)
     return nn.parallel.DistributedDataParallel(model, broadcast_buffers=False)
 
 
+def convert_batch_norms(model: nn.Module) -> nn.Module:
+    """Replace each batch norm of a network on CPUs by a `SharedBatchNorm1d` of the same parameters."""
+    for parent in list(model.modules()):
+        for name, norm in parent.named_children():
+            if isinstance(norm, nn.BatchNorm1d):
+                setattr(parent, name, SharedBatchNorm1d(norm))
+    return model
+
+
 class SharedBatchNorm1d(nn.BatchNorm1d):
-    """Batch norm over the poses of all processes; unlike PyTorch's SyncBatchNorm it works on CPUs too.
+    """Batch norm over the poses of all processes on CPUs, for which PyTorch's SyncBatchNorm does not work.
 
     The processes may have different numbers of poses, or none. Shapes: (N, C) -> (N, C).
+
+    Args:
+        norm: gives its parameters and buffers.
     """
+
+    def __init__(self, norm: nn.BatchNorm1d) -> None:
+        super().__init__(norm.num_features, norm.eps, norm.momentum, device='meta')
+        self._parameters.update(norm._parameters)
+        self._buffers.update(norm._buffers)
+        self.train(norm.training)
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training:

@@ -18,35 +18,31 @@ from common.errors import UserError
 from common.evaluation.evaluate import Evaluation, evaluate
 from common.evaluation.report import print_table, write_report
 from common.geometry.mirror import mirror_at_evaluation
-from common.training.log import Progress
+from common.progress import Progress
 from models.config import ModelConfig
 
 
-def evaluate_checkpoint(path: str, architecture: str, flags: dict[str, Any], data_options: DataOptions,
-                        device: torch.device, report: str | None, tta: str = 'off') -> None:
+def evaluate_checkpoint(model: nn.Module, checkpoint: Checkpoint, path: str, data: Data, device: torch.device,
+                        report: str | None, tta: str = 'off') -> None:
     """Score a checkpoint on the test subjects, action by action.
 
     Args:
-        architecture: the network that the script is for.
-        flags: values of ModelConfig attributes given on the command line.
+        model: the checkpoint's network, on the device.
+        path: of the checkpoint.
         report: JSON file to write, or None.
         tta: 'flip' to average over each pose and its mirror image, else 'off'.
     Raises:
-        UserError: the checkpoint or the data cannot be used, or the flags contradict the checkpoint.
+        UserError: the data cannot be used.
     """
-    checkpoint = load(path, architecture, flags)
-    data = Data(data_options)
-    model = checkpoints.restore_model(checkpoint, path, data.skeleton).to(device)
-    test = data.test().to(device)
-    mean_pose = data.mean_pose()
+    test, mean_pose = data.test().to(device), data.mean_pose()
     print(f'{path}: {checkpoint.config.describe()}, {count_parameters(model):,} parameters, {checkpoint.epoch} epochs')
     started = time.monotonic()
     with Progress('evaluating', len(test)) as progress:
         evaluation = evaluate(model, test, None if mean_pose is None else mean_pose.to(device), progress,
-                                     mirror_at_evaluation(tta, data.skeleton, device))
+                              mirror_at_evaluation(tta, data.skeleton, device))
     print(f'{len(test):,} poses of {", ".join(data.test_subjects)} in {time.monotonic() - started:.1f} s '
           f'on {device}')
-    tell(evaluation, report, path, checkpoint.config, data_options, {'epoch': checkpoint.epoch, 'tta': tta})
+    tell(evaluation, report, path, checkpoint.config, data.options, {'epoch': checkpoint.epoch, 'tta': tta})
 
 
 def load(path: str, architecture: str, flags: dict[str, Any]) -> Checkpoint:

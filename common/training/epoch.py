@@ -1,7 +1,7 @@
 """One epoch of training.
 
 Deliberate differences from the published code:
-- the training set lies on the device and an epoch is a permutation (`datasets.batches`), in place of worker processes;
+- the training set lies on the device and an epoch is a permutation (`datasets.batches`), without worker processes;
 - losses stay on a GPU until 50 of them are read at once, so that it never waits for a number that is only printed;
 - a loss or a gradient that is not finite stops the run.
 """
@@ -17,15 +17,15 @@ from torch import Tensor
 
 from common.datasets.batches import PoseBatches
 from common.errors import UserError
-from common.training.recipe import Schedule, set_learning_rate
+from common.training.recipe import Schedule
 from common.training.step import TrainingStep
 
-_READ_EVERY = 50  # steps between looks at the losses on a device that computes ahead
+_READ_EVERY = 50  # steps after which the losses are read, on a device that computes ahead
 
 
 @dataclass
 class Counters:
-    """How far a run has come: epochs and steps done; of the epoch under way, poses seen and the sum of their losses."""
+    """Training progress: completed epochs and steps; within the current epoch, poses seen and their summed loss."""
 
     epoch: int = 0
     step: int = 0
@@ -42,10 +42,10 @@ class Counters:
 
 
 def train_epoch(step: TrainingStep, batches: PoseBatches, schedule: Schedule, counters: Counters) -> Iterator[None]:
-    """Take the steps that an epoch has left, and count them.
+    """Take the remaining steps of an epoch, and count them.
 
-    It hands over between two steps, whenever the losses have been looked at and `counters` are true: after every step
-    on a CPU, after every 50 on a device that computes ahead.
+    It yields between two steps, whenever the losses have been read and `counters` are up to date: after every step on a
+    CPU, after every 50 on a device that computes ahead.
 
     Raises:
         UserError: the loss or the gradient is not finite.
@@ -56,19 +56,19 @@ def train_epoch(step: TrainingStep, batches: PoseBatches, schedule: Schedule, co
     for batch in batches.epoch(counters.seen):
         counters.step += 1
         if rate != (rate := schedule.at(counters.step)):
-            set_learning_rate(step.optimizer, rate)
+            step.optimizer.learning_rate = rate
         unread.append((len(batch), step(batch)))
         if batch.device.type == 'cpu' or len(unread) == _READ_EVERY:
             _read(unread, counters, rate)
             yield
-    step.optimizer.zero_grad()  # an evaluation follows, and its folded copy of the weights takes as much as they
+    step.optimizer.zero_grad()  # frees memory for the evaluation that follows, with its copy of the weights
     if unread:
         _read(unread, counters, rate)
         yield
 
 
 def _read(unread: list[tuple[int, Tensor]], counters: Counters, rate: float | None) -> None:
-    """Count the last steps, whose losses and gradients' norms have waited on the device."""
+    """Count the steps whose losses and gradient norms are still on the device."""
     counts, results = zip(*unread, strict=True)
     for index, (loss, norm) in enumerate(torch.stack(results).tolist()):
         if not (math.isfinite(loss) and math.isfinite(norm)):

@@ -1,60 +1,22 @@
-"""A run's folder and what is told of the run: progress, log.txt, curves, TensorBoard."""
+"""A run's folder and its record: log.txt, curves, TensorBoard."""
 
 from __future__ import annotations
 
 import os
-import sys
-import time
 from datetime import datetime
-
-from tqdm import tqdm
 
 from common.errors import UserError
 from common.files.atomic import atomic_write
 
 COLUMNS = ('epoch', 'lr', 'loss_train', 'error_eval_p1', 'error_eval_p2')
 Row = tuple[int, float, float, float, float]
-_LINE_EVERY = 10.0  # seconds between progress lines where the output is no terminal
-
-
-class Progress:
-    """A tqdm bar on a terminal; elsewhere a plain line now and then, so that a log file stays readable.
-
-    Args:
-        label: what is going on.
-        total: poses to go through.
-    """
-
-    def __init__(self, label: str, total: int) -> None:
-        self.label, self.total = label, total
-        self.start = self.last_line = time.monotonic()
-        self.bar = tqdm(total=total, desc=label, unit='pose', unit_scale=True, leave=False, dynamic_ncols=True,
-                        disable=not sys.stderr.isatty())
-
-    def __enter__(self) -> Progress:
-        return self
-
-    def __exit__(self, *_) -> None:
-        self.bar.close()
-
-    def __call__(self, done: int, loss: float | None = None) -> None:
-        """Tell how many poses are done, and the mean loss so far (m^2)."""
-        if not self.bar.disable:
-            if loss is not None:
-                self.bar.set_postfix_str(f'loss {loss:.5f}', refresh=False)
-            self.bar.update(done - self.bar.n)
-        elif time.monotonic() - self.last_line > _LINE_EVERY:
-            self.last_line = time.monotonic()
-            rate = done / (self.last_line - self.start)
-            told = '' if loss is None else f', loss {loss:.5f}'
-            print(f'{self.label}: {done:,} of {self.total:,} poses{told}, {rate:,.0f} poses/s, '
-                  f'{(self.total - done) / rate:.0f} s left', flush=True)
 
 
 def make_run_folder(root: str) -> str:
-    """Make a folder of its own for a run under `root`, named by the time: ISO 8601, less the colons Windows refuses.
+    """Make a new folder for a run under `root`; returns its path.
 
-    Runs that start in the same second get different folders.
+    It is named by the time, ISO 8601 without the colons that Windows refuses. Runs that start in the same second get
+    different folders.
     """
     name = datetime.now().strftime('%Y-%m-%dT%H%M%S')
     for attempt in range(1, 1000):
@@ -67,15 +29,15 @@ def make_run_folder(root: str) -> str:
             raise UserError(f'{folder} cannot be made: {error.strerror}; choose another folder with '
                             f'--checkpoint.') from error
         return folder
-    raise UserError(f'{root} has a thousand runs of this second; choose another folder with --checkpoint.')
+    raise UserError(f'{root} has a thousand runs of the same second; choose another folder with --checkpoint.')
 
 
 class RunLog:
-    """`log.txt`: one line an epoch, in the five published columns. It is rewritten whole, so a line is never torn.
+    """`log.txt`: one line an epoch, in the five published columns. Each write replaces the file, so no line is torn.
 
     Args:
-        folder: the run's.
-        epoch: epochs done; lines of an existing log beyond it are of a future that a resume has undone.
+        folder: of the run.
+        epoch: completed epochs; later lines of an existing log are dropped, for a resume trains those epochs again.
     """
 
     def __init__(self, folder: str, epoch: int = 0) -> None:
@@ -111,7 +73,7 @@ class RunLog:
 
 def draw_curves(rows: list[list[float]], path: str) -> None:
     """Draw a log's loss and errors over the epochs."""
-    from matplotlib.figure import Figure  # half a second to import, for the end of a run only
+    from matplotlib.figure import Figure  # half a second to import, needed at the end of a run only
 
     epochs, _, losses, p1, p2 = zip(*rows, strict=True)
     figure = Figure(figsize=(10, 4), layout='constrained')

@@ -1,23 +1,16 @@
-"""How a network is trained: the hyper-parameters, and what they mean as schedule, loss and optimiser."""
+"""How a network is trained: hyper-parameters, named sets of them, and the schedules of the learning rate."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
-
-import torch
-from torch import Tensor, nn
-
-from common.training.optimizer import PackedAdam
-
-SCHEDULES = ('published', 'linear', 'cosine')
-OPTIMIZERS = ('adam', 'adamw')
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Hyper-parameters of a training: as the flags of the same names. They are kept in the checkpoint."""
+    """Hyper-parameters of a training, named as their flags. The checkpoint keeps them."""
 
     epochs: int
     snapshot: int
@@ -42,9 +35,10 @@ class Recipe:
     amp: str = 'off'
     tf32: bool = False
     compile: bool = False
+    cuda_graph: bool = False
 
 
-# What `--recipe NAME` changes of the flags' defaults, for each architecture; docs/accuracy.md has the measurements.
+# Defaults of flags that `--recipe NAME` sets, for each architecture; docs/accuracy.md has the measurements.
 _TUNED = {'lr': 2e-2, 'schedule': 'cosine', 'warmup_steps': 200, 'ema': 0.999}
 RECIPES: dict[str, dict[str, dict[str, Any]]] = {
     'published': {'gcn': {}, 'linear': {}},
@@ -56,11 +50,12 @@ RECIPES: dict[str, dict[str, dict[str, Any]]] = {
 class Schedule:
     """The learning rate of every step.
 
-    'published' is lr * gamma^(step / decay), set at step 1 and at every multiple of `decay`, and kept between; 'linear'
-    and 'cosine' (Loshchilov and Hutter, ICLR 2017, without restarts) fall from lr to nothing at step `total`.
-
     Attributes:
-        warmup: steps over which the rate rises linearly to what it would be.
+        lr: the highest rate.
+        decay, gamma: of the published schedule.
+        kind: a name in `SCHEDULES`.
+        warmup: steps in which the rate rises linearly from nothing.
+        total: steps of the run, after which the linear and cosine schedules are at nothing.
     """
 
     lr: float = 1e-3
@@ -72,39 +67,22 @@ class Schedule:
 
     def at(self, step: int) -> float:
         """The rate of a step, counted from 1."""
-        if self.kind == 'published':
-            rate = self.lr * self.gamma ** (max(step // self.decay * self.decay, 1) / self.decay)
-        else:
-            left = max(1 - (step - 1) / self.total, 0.0)
-            rate = self.lr * (left if self.kind == 'linear' else (1 - math.cos(math.pi * left)) / 2)
+        rate = self.lr * SCHEDULES[self.kind](self, step)
         return rate * min(step / self.warmup, 1.0) if self.warmup else rate
 
+    def published(self, step: int) -> float:
+        """gamma^(step / decay), set at step 1 and at every multiple of `decay`, and kept between."""
+        return self.gamma ** (max(step // self.decay * self.decay, 1) / self.decay)
 
-def make_optimizer(model: nn.Module, recipe: Recipe) -> PackedAdam:
-    """Adam as published, or AdamW, in one fused pass over the parameters.
+    def linear(self, step: int) -> float:
+        """A straight line from 1 at the first step to 0 after the last."""
+        return max(1 - (step - 1) / self.total, 0.0)
 
-    On CUDA the learning rate is a tensor, so that a captured step sees it change.
-    """
-    parameters = list(model.parameters())
-    lr = torch.tensor(recipe.lr, device=parameters[0].device) if parameters[0].is_cuda else recipe.lr
-    return PackedAdam(parameters, lr, recipe.weight_decay, decoupled=recipe.optimizer == 'adamw')
-
-
-def learning_rate(optimizer: torch.optim.Optimizer | PackedAdam) -> float:
-    return float(optimizer.param_groups[0]['lr'])
+    def cosine(self, step: int) -> float:
+        """Half a cosine from 1 to 0 (Loshchilov and Hutter, ICLR 2017, without restarts)."""
+        return (1 - math.cos(math.pi * self.linear(step))) / 2
 
 
-def optimizer_state(optimizer: torch.optim.Optimizer | PackedAdam) -> dict[str, Any]:
-    """Its state dict, the learning rate a number even where it works as a tensor."""
-    state = optimizer.state_dict()
-    for group in state['param_groups']:
-        group['lr'] = float(group['lr'])
-    return state
-
-
-def set_learning_rate(optimizer: torch.optim.Optimizer | PackedAdam, rate: float) -> None:
-    for group in optimizer.param_groups:
-        if isinstance(group['lr'], Tensor):
-            group['lr'].fill_(rate)
-        else:
-            group['lr'] = rate
+# The factor of the rate at a step, counted from 1.
+SCHEDULES: dict[str, Callable[[Schedule, int], float]] = {
+    'published': Schedule.published, 'linear': Schedule.linear, 'cosine': Schedule.cosine}

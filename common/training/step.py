@@ -1,33 +1,40 @@
-"""One training step: gather, forward, backward, clip, optimiser, and the moving average of the weights."""
+"""One training step: gather, forward, backward, clip, optimizer, and the moving average of the weights."""
 
 from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from common import distributed
 from common.evaluation.metrics import LOSSES
-from common.training.augmentation import Samples
-from common.training.recipe import Recipe, make_optimizer
+from common.training.optimizer import FusedAdam
+from common.training.recipe import Recipe
 
 MAX_NORM = 1.0  # of the gradient, as published
 
 
 class TrainingStep:
-    """Takes one step of a recipe.
+    """Takes the steps of a recipe.
 
     Args:
         model: on the device of the samples.
-        recipe: its optimizer, loss, clipping, batch norm's momentum, moving average and precision.
+        recipe: its optimizer, loss, clipping, momentum of batch norm, moving average and precision are used.
         samples: numbers of poses (B,) -> keypoints (B, J, 2), positions (B, J, 3).
     """
 
-    def __init__(self, model: nn.Module, recipe: Recipe, samples: Samples) -> None:
+    def __init__(self, model: nn.Module, recipe: Recipe, samples: Callable[[Tensor], tuple[Tensor, Tensor]]) -> None:
         self.model, self.recipe, self.samples = model, recipe, samples
-        self.optimizer = make_optimizer(model, recipe)  # before anything else looks at where parameters lie
+        for module in model.modules():
+            if isinstance(module, _BatchNorm):
+                module.momentum = recipe.bn_momentum
+        device = next(model.parameters()).device
+        lr = torch.tensor(recipe.lr, device=device) if device.type == 'cuda' else recipe.lr  # for `cuda_graph`
+        self.optimizer = FusedAdam(model.parameters(), lr, recipe.weight_decay, recipe.optimizer)
         network = distributed.parallel(model)
         self.network = torch.compile(network) if recipe.compile else network
         if recipe.tf32:
@@ -36,12 +43,9 @@ class TrainingStep:
         self.loss = LOSSES[recipe.loss]
         self.joints: slice = model.loss_joints  # type: ignore[assignment]
         self.average = MovingAverage(model, recipe.ema) if recipe.ema else None
-        for module in model.modules():
-            if isinstance(module, nn.BatchNorm1d):
-                module.momentum = recipe.bn_momentum
 
     def __call__(self, batch: Tensor) -> Tensor:
-        """Train on the poses with these numbers, (B,); of several processes each takes its share.
+        """Train on the poses with these numbers, (B,); each of several processes takes its shard.
 
         Returns:
             (2,) the mean loss of the batch and the norm of its gradient, on the device.
@@ -52,69 +56,32 @@ class TrainingStep:
         return result
 
     def take(self, batch: Tensor) -> Tensor:
-        """The step without the moving average, which changes from step to step."""
-        mine = distributed.share(batch)
-        keypoints, positions = self.samples(mine)
+        """The step without the moving average, whose decay changes from step to step."""
+        shard = distributed.shard(batch)
+        keypoints, positions = self.samples(shard)
         with torch.autocast(batch.device.type, torch.bfloat16, enabled=self.recipe.amp == 'bf16'):
             predicted = self.network(keypoints)
         loss = self.loss(predicted[:, self.joints].to(positions.dtype), positions[:, self.joints])
-        if distributed.size() > 1:  # the mean over the batch, whatever the processes' shares; gradients are averaged
-            loss = loss.nan_to_num() if not len(mine) else loss
-            loss = loss * (len(mine) * distributed.size() / len(batch))
+        if distributed.size() > 1:  # the mean over the batch, though shards differ in size; gradients are averaged
+            loss = loss.nan_to_num() if not len(shard) else loss
+            loss = loss * (len(shard) * distributed.size() / len(batch))
         self.optimizer.zero_grad()
         loss.backward()
         norm = self.optimizer.step(self.max_norm)
         return torch.stack([distributed.total(loss.detach() / distributed.size()), norm])
 
 
-class CapturedStep(TrainingStep):
-    """A step replayed as a CUDA graph: at 64 poses a GPU waits for launches, and a replay is a single one.
-
-    The first steps are taken as they are, on a stream of their own as capturing wants it; then one is captured, and
-    from then on every step of the same size is a replay of it. Learning rate and random numbers live on the device, so
-    they change between replays. A batch of another size, the last of an epoch, is taken as it is.
-    """
-
-    WARM_UP = 11
-
-    def __init__(self, model: nn.Module, recipe: Recipe, samples: Samples) -> None:
-        super().__init__(model, recipe, samples)
-        self.taken = 0
-        self.graph: torch.cuda.CUDAGraph | None = None
-
-    def take(self, batch: Tensor) -> Tensor:
-        if len(batch) != self.recipe.batch_size:
-            return super().take(batch)
-        self.taken += 1
-        if self.taken <= self.WARM_UP:
-            stream = torch.cuda.Stream()
-            stream.wait_stream(torch.cuda.current_stream())
-            with torch.cuda.stream(stream):
-                result = super().take(batch)
-            torch.cuda.current_stream().wait_stream(stream)
-            return result
-        if self.graph is None:
-            self.batch, self.graph = batch.clone(), torch.cuda.CUDAGraph()
-            self.optimizer.zero_grad()
-            with torch.cuda.graph(self.graph):
-                self.result = super().take(self.batch)
-        self.batch.copy_(batch)
-        self.graph.replay()
-        return self.result.clone()
-
-
 class MovingAverage:
-    """The exponential moving average of a network's weights, its batch norms' statistics included.
+    """The exponential moving average of a network's weights and of its batch norms' statistics.
 
-    While the average is young its decay is (1 + n) / (10 + n) after n updates, so that the first weights are forgotten.
+    After n updates the decay is at most (1 + n) / (10 + n), so that the first weights are soon forgotten.
 
     Args:
-        model: what is followed.
+        model: the network that is averaged.
         decay: share of the average that an update keeps.
-
     Attributes:
         model: a network with the averaged weights.
-        updates: how many there were.
+        updates: the number of updates.
     """
 
     def __init__(self, model: nn.Module, decay: float) -> None:
@@ -132,10 +99,3 @@ class MovingAverage:
     def load(self, state: dict[str, Tensor], updates: int) -> None:
         self.model.load_state_dict(state)
         self.updates = updates
-
-
-def make_step(model: nn.Module, recipe: Recipe, samples: Samples) -> TrainingStep:
-    """The fastest way to take a recipe's steps where the model is; processes that exchange gradients, and compiled
-    networks, which make graphs of their own, take plain steps."""
-    plain = not next(model.parameters()).is_cuda or distributed.size() > 1 or recipe.compile
-    return (TrainingStep if plain else CapturedStep)(model, recipe, samples)

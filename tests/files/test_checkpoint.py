@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from common.checkpoint import check_flags, load_checkpoint, restore_model, restore_optimizer, snapshot_name
+from common.checkpoint import check_flags, load_checkpoint, restore_model, snapshot_name
 from common.datasets.h36m import skeleton
+from common.training.resume import restore_optimizer
 from models.config import ModelConfig, build_model, default_config
 from tests.helpers.make_checkpoints import (
     SMALL,

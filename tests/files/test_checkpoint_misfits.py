@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from common.checkpoint import load_checkpoint, restore_model, restore_optimizer
+from common.checkpoint import load_checkpoint, restore_model
 from common.datasets.h36m import skeleton
 from common.errors import UserError
 from common.files import torch_file
+from common.training.resume import restore_optimizer
 from models.config import ModelConfig, build_model, default_config
 from tests.helpers.make_checkpoints import (
     SMALL,

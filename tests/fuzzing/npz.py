@@ -11,9 +11,10 @@ import numpy as np
 import torch
 import torch.nested._internal.ops  # torch.load imports it late, which looks like an execution
 
-from common.checkpoint import Checkpoint, load_checkpoint, restore_model, restore_optimizer
+from common.checkpoint import Checkpoint, load_checkpoint, restore_model
 from common.datasets.h36m import skeleton
 from common.files.npz import read_npy, read_npz
+from common.training.resume import restore_optimizer
 from models.config import ModelConfig, build_model
 from tests.fuzzing.target import Target
 from tests.helpers.make_damage import damage_pickle

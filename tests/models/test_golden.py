@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from common.datasets.batches import PoseBatches
 from common.inference import predict
 from common.training.epoch import Counters, train_epoch
-from common.training.recipe import Recipe, Schedule, learning_rate
+from common.training.recipe import Recipe, Schedule
 from common.training.step import TrainingStep
 from tests.helpers.networks import GOLDEN_NETWORKS, build, build_plain, tensors
 
@@ -62,7 +62,7 @@ def train_on_golden(arrays, model):
     before = 0.0
     for _ in train_epoch(step, batches, Schedule(decay=5), counters):
         losses.append((counters.loss_sum - before) / batches.batch_size)
-        rates.append(learning_rate(step.optimizer))
+        rates.append(step.optimizer.learning_rate)
         before = counters.loss_sum
     return losses, rates
 

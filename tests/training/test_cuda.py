@@ -7,9 +7,10 @@ from common.datasets import h36m, loading
 from common.datasets.batches import PoseBatches
 from common.datasets.poses import pair
 from common.training.augmentation import Samples
+from common.training.cuda_graph import CapturedStep
 from common.training.epoch import Counters, train_epoch
 from common.training.recipe import Recipe, Schedule
-from common.training.step import CapturedStep, TrainingStep
+from common.training.step import TrainingStep
 from models.config import ModelConfig, build_model, default_config
 from tests.helpers.runs import GCN, assert_same_run, run_folder, train
 

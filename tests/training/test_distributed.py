@@ -42,7 +42,7 @@ def assert_same_curve(found, expected):
 def test_two_processes_learn_what_one_learns_and_one_goes_on_alone(workplace, script):
     train(script, *ARGUMENTS, '-e', '2', '-c', 'one')
     out = torchrun(str(ROOT / 'main_gcn.py'), *ARGUMENTS, '-e', '1', '-c', 'two', '--report', 'two.json')
-    assert out.count('Protocol #1') == 1 and out.count('to train') == 1  # one of them talks
+    assert out.count('Protocol #1') == 1 and out.count('to train') == 1  # one of them prints
     one, two = run_folder('one'), run_folder('two')
     assert_same_curve(columns(two), columns(one)[:1])
     train(script, '-r', f'{two}/ckpt_last.pth.tar', '-e', '2', '--device', 'cpu')  # another number of processes
@@ -106,16 +106,16 @@ def test_parts_and_shares_cover_everything_once(monkeypatch):
     shares, parts = [], []
     for rank in range(3):
         monkeypatch.setattr(distributed, 'rank', lambda rank=rank: rank)
-        shares += distributed.share(torch.arange(8)).tolist()
+        shares += distributed.shard(torch.arange(8)).tolist()
         parts += list(range(8))[distributed.part(8)]
     assert sorted(shares) == list(range(8)) and parts == list(range(8))
 
 
-def test_a_single_process_has_nobody_to_talk_to():
+def test_a_single_process_keeps_its_network_and_its_batch():
     model = nn.Sequential(nn.BatchNorm1d(2))
     assert distributed.parallel(model) is model and type(model[0]) is nn.BatchNorm1d
-    assert distributed.highest(7, torch.device('cpu')) == 7
-    assert distributed.share(torch.arange(3)).tolist() == [0, 1, 2]
+    assert distributed.maximum(7, torch.device('cpu')) == 7
+    assert distributed.shard(torch.arange(3)).tolist() == [0, 1, 2]
 
 
 @pytest.mark.parametrize('device, words', [('mps', 'does not work with --device mps'), ('cuda', 'more processes')])

@@ -13,23 +13,24 @@ import pytest
 import main_gcn
 import main_linear
 from common.checkpoint import load_checkpoint
-from common.training.log import Progress
+from common.progress import Progress
 from tests.conftest import ROOT
 from tests.helpers.runs import GCN, SMALL, assert_same_run, run_folder, train
 
 KILLS = int(os.environ.get('KILLS', '30'))
+CALLS_AT_START, CALLS_IN_STEP = 100_000, 20_000  # of functions, about: before the first step, in each
 EVERYTHING = [*GCN, '--non_local', '--dropout', '0.2', '--ema', '0.9', '--flip', '--rotate', '90']
 
 
 def signal_at(monkeypatch, number, moment):
-    """Send this process a signal when progress is told for the `moment`-th time."""
-    told, tell = [], Progress.__call__
+    """Send this process a signal when progress is reported for the `moment`-th time."""
+    reports, progress = [], Progress.__call__
 
     def counting(self, done, loss=None):
-        told.append(self.label)
-        if len(told) == moment:
+        reports.append(self.label)
+        if len(reports) == moment:
             os.kill(os.getpid(), number)
-        tell(self, done, loss)
+        progress(self, done, loss)
 
     monkeypatch.setattr(Progress, '__call__', counting)
 
@@ -41,7 +42,7 @@ def signal_at(monkeypatch, number, moment):
 ])
 def test_a_signal_ends_the_run_after_the_step_and_it_goes_on_to_the_same_bits(workplace, script, monkeypatch, main,
                                                                               arguments, number, moment, epoch, step):
-    """An epoch has 9 steps and one look at its evaluation: here the first, the last, the look, and the next epoch."""
+    """An epoch has 9 steps and one report of its evaluation: the first, the last, the report, and the next epoch."""
     arguments = [*arguments, '-e', '3', '--seed', '5']
     with monkeypatch.context() as patch:
         signal_at(patch, number, moment)
@@ -58,7 +59,7 @@ def test_a_signal_ends_the_run_after_the_step_and_it_goes_on_to_the_same_bits(wo
 
 
 def test_a_second_signal_is_obeyed_at_once(workplace, script, monkeypatch):
-    tell = Progress.__call__
+    progress = Progress.__call__
 
     def twice(self, done, loss=None):
         handler = signal.getsignal(signal.SIGINT)
@@ -66,7 +67,7 @@ def test_a_second_signal_is_obeyed_at_once(workplace, script, monkeypatch):
         while signal.getsignal(signal.SIGINT) == handler:  # until it is noted: two that come before are one
             time.sleep(1e-3)
         signal.raise_signal(signal.SIGINT)
-        tell(self, done, loss)
+        progress(self, done, loss)
 
     monkeypatch.setattr(Progress, '__call__', twice)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs have it ignored
@@ -99,13 +100,13 @@ def test_a_batch_size_changed_within_an_epoch_still_sees_every_pose_once(workpla
     assert load_checkpoint(path).step == 2 + 14
 
 
-def test_other_data_begin_the_epoch_anew(workplace, script, monkeypatch):
+def test_with_other_data_the_epoch_starts_again(workplace, script, monkeypatch):
     with monkeypatch.context() as patch:
         signal_at(patch, signal.SIGTERM, 2)
         script(main_gcn.main, *GCN, '-e', '1')
     path = f'{run_folder()}/ckpt_last.pth.tar'
     status, _, err = script(main_gcn.main, '-r', path, '--downsample', '2', '--device', 'cpu')
-    assert status == 0 and 'epoch 1 begins anew' in err
+    assert status == 0 and 'epoch 1 starts again' in err
     assert load_checkpoint(path).step == 2 + 5
 
 
@@ -118,50 +119,63 @@ def test_checkpoints_are_written_within_an_epoch(workplace, script, monkeypatch)
     assert saved[:9] == list(range(32, 289, 32))
 
 
-def _train(arguments):
+def _train(arguments, calls, steps):
+    """Train, and kill this process at a call of a function or, at the latest, after some steps.
+
+    Args:
+        calls: (steps, functions): kill at the first call after this many steps and then this many calls.
+        steps: kill after these.
+    """
     sys.argv = ['main_gcn.py', *arguments]
-    sys.stdout = sys.stderr = open('told.txt', 'w', encoding='utf-8', buffering=1)  # noqa: SIM115
+    sys.stdout = sys.stderr = open('output.txt', 'w', encoding='utf-8', buffering=1)  # noqa: SIM115
+    progress, left = Progress.__call__, list(calls)
+
+    def counting(self, done, loss=None):
+        nonlocal steps
+        steps, left[0] = steps - (loss is not None), left[0] - (loss is not None)
+        if not steps:
+            os.kill(os.getpid(), signal.SIGKILL)
+        progress(self, done, loss)
+
+    def profile(frame, event, argument):  # Python's and C's functions, so also within a write and a rename
+        if left[0] <= 0 and 'call' in event:
+            left[1] -= 1
+            if left[1] <= 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    if calls:
+        Progress.__call__ = counting
+        sys.setprofile(profile)
     main_gcn.main()
 
 
-def checkpoint_of(root):
-    """(path, time of writing) of the run's last checkpoint, if there is one."""
-    folders = os.listdir(root) if os.path.exists(root) else []
-    found = [os.path.join(root, name, 'ckpt_last.pth.tar') for name in folders]
-    return [(path, os.stat(path).st_mtime_ns) for path in found if os.path.exists(path)]
-
-
 def test_killed_at_random_moments_a_run_ends_as_if_nothing_had_happened(workplace, script, monkeypatch):
-    """SIGKILL, whatever the program is doing, and again, and again; each time it goes on from ckpt_last.
+    """SIGKILL, whatever the program is doing, and again, and again; each time it resumes from ckpt_last.
 
-    Half of the moments are soon after the start, half soon after the first checkpoint of that life.
+    Half of the moments are between the start and the first step, half within the first five steps.
     """
-    monkeypatch.setenv('PYTHONPATH', str(ROOT))  # a fork server does not learn of sys.path
+    monkeypatch.setenv('PYTHONPATH', str(ROOT))  # a fork server does not inherit sys.path
     processes = multiprocessing.get_context('forkserver')
-    processes.set_forkserver_preload(['main_gcn', 'torch._dynamo', 'matplotlib.figure'])  # imported once, not 31 times
-    moments = random.Random(0)
-    arguments = [*GCN, '--ema', '0.9', '--flip', '-e', '80', '--snapshot', '7', '--save_minutes', '1e-4']
+    processes.set_forkserver_preload(['main_gcn', 'matplotlib.figure'])  # imported once, not 31 times
+    random_numbers = random.Random(0)
+    arguments = [*GCN, '--ema', '0.9', '--flip', '-e', '20', '--snapshot', '7', '--save_minutes', '1e-9']
     train(script, *arguments, '-c', 'whole')
-    seen = set()
+    path, steps = None, []
     for life in range(KILLS + 1):
-        before = checkpoint_of('killed')
-        resume = ['--resume', before[-1][0]] if before else []
-        process = processes.Process(target=_train, args=([*arguments, '-c', 'killed', *resume],))
+        calls = (0, random_numbers.randrange(CALLS_AT_START)) if life % 2 else (random_numbers.randrange(5),
+                                                                               random_numbers.randrange(CALLS_IN_STEP))
+        resume = ['--resume', path] if path else []
+        process = processes.Process(target=_train, args=([*arguments, '-c', 'killed', *resume],
+                                                         calls if life < KILLS else (), 5))
         process.start()
-        if life == KILLS:
-            process.join()
-            break
-        while life % 2 and process.is_alive() and checkpoint_of('killed') == before:
-            time.sleep(0.005)
-        process.join(moments.uniform(0, 0.3))
-        assert process.exitcode is None, f'the run ended by itself after {life} kills'
-        process.kill()
         process.join()
-        if checkpoint_of('killed'):
-            seen.add(load_checkpoint(checkpoint_of('killed')[-1][0]).step)
-    assert process.exitcode == 0, (workplace / 'told.txt').read_text()
-    assert len(seen) > KILLS / 3
-    (path, _), = checkpoint_of('killed')
+        assert process.exitcode == (-signal.SIGKILL if life < KILLS else 0), (workplace / 'output.txt').read_text()
+        written = [path for name in os.listdir('killed')
+                   if os.path.exists(path := os.path.join('killed', name, 'ckpt_last.pth.tar'))]
+        if written:
+            (path,) = written
+            steps.append(load_checkpoint(path).step)
+    assert len(set(steps)) > KILLS / 3
     assert_same_run(run_folder('whole'), os.path.dirname(path))
     left = {name for name in os.listdir(os.path.dirname(path)) if not name.startswith('.')}
     assert left == set(os.listdir(run_folder('whole')))

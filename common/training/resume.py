@@ -1,0 +1,107 @@
+"""Continuing a run from its checkpoint, to the same bits as if it had never stopped."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from common.checkpoint import Checkpoint, restore_model
+from common.datasets.batches import PoseBatches
+from common.errors import UserError, printable, warn
+from common.training.epoch import Counters
+from common.training.optimizer import FusedAdam
+from common.training.trainer import Trainer
+
+
+def resume(trainer: Trainer, checkpoint: Checkpoint, path: str) -> None:
+    """Bring a new trainer to the state in which a checkpoint was saved.
+
+    With other training data the run continues at the beginning of the checkpoint's epoch.
+
+    Args:
+        trainer: with the checkpoint's own weights, not the averaged ones.
+        path: of the checkpoint.
+    Raises:
+        UserError: the checkpoint does not fit.
+    """
+    restore_optimizer(trainer.step.optimizer, checkpoint, path)
+    trainer.step.optimizer.learning_rate = checkpoint.lr
+    trainer.counters = Counters(checkpoint.epoch, checkpoint.step)
+    trainer.error = checkpoint.error
+    if checkpoint.recipe.get('val_subjects', []) == list(trainer.data.options.val_subjects):
+        trainer.best_error = checkpoint.best_error  # measured on the same poses
+    seen, of, loss_sum = checkpoint.under_way
+    if of == trainer.batches.count:
+        trainer.counters.seen, trainer.counters.loss_sum = seen, loss_sum
+    elif seen:
+        warn(f'{path} was saved within an epoch of {of:,} poses; there are {trainer.batches.count:,} now, so epoch '
+             f'{checkpoint.epoch + 1} starts again.')
+    if trainer.step.average:
+        averaged = restore_model(checkpoint, path, trainer.data.skeleton)
+        trainer.step.average.load(averaged.state_dict(), checkpoint.average.get('updates', 0))
+    restore_random_states(trainer.batches, trainer.device, checkpoint.random, path)
+    trainer.seed_process()  # the file has the states of the first process only
+    trainer.resumed = path
+    folder = os.path.dirname(path) or os.curdir
+    if os.path.exists(os.path.join(folder, 'log.txt')):  # without a log, as beside published files, it is no run's
+        trainer.folder = folder
+
+
+def restore_random_states(batches: PoseBatches, device: torch.device, states: dict[str, Tensor], path: str) -> None:
+    """Restore the generators of the order, of PyTorch and of the device.
+
+    Raises:
+        UserError: the states are unusable.
+    """
+    if not states:
+        warn(f'{path} holds no random states: the run continues in an order of its own.')
+        return
+    try:
+        batches.generator.set_state(states['order'])
+        torch.set_rng_state(states['torch'])
+        if device.type == 'cuda' and 'cuda' in states:
+            torch.cuda.set_rng_state(states['cuda'], device)
+    except (KeyError, RuntimeError, TypeError, AttributeError) as error:
+        raise UserError(f'{path} holds random states that cannot be used: {error}.') from error
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer | FusedAdam, checkpoint: Checkpoint, path: str) -> None:
+    """Restore Adam's moments; options such as the learning rate stay as they are.
+
+    Parameters are matched by order, as PyTorch does; published files name them by Python 2 addresses.
+
+    Raises:
+        UserError: the file's optimizer is not of this network.
+    """
+    if checkpoint.optimizer is None:
+        return
+    parameters = [parameter for group in optimizer.param_groups for parameter in group['params']]
+    try:
+        groups, saved = checkpoint.optimizer['param_groups'], dict(checkpoint.optimizer['state'])
+        if not all(isinstance(part, dict) for part in (*groups, *saved.values())):
+            raise TypeError('its parts are not dicts')
+        names = [name for group in groups for name in group['params']]
+        if len(names) != len(parameters):
+            raise ValueError(f'it has {len(names)} parameters instead of {len(parameters)}')
+        state = {index: _adam_state(saved[name], parameter)
+                 for index, (name, parameter) in enumerate(zip(names, parameters, strict=True)) if saved}
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError) as error:
+        raise UserError(f'{path} holds an optimizer that does not fit its network: {printable(error)}.') from error
+    optimizer.load_state_dict({'state': state, 'param_groups': optimizer.state_dict()['param_groups']})
+
+
+def _adam_state(saved: dict[str, Any], parameter: nn.Parameter) -> dict[str, Tensor]:
+    """A parameter's moments, checked."""
+    state = {'step': torch.tensor(float(saved['step']))}
+    for name in ('exp_avg', 'exp_avg_sq'):
+        if saved[name].shape != parameter.shape:
+            raise ValueError(f'{name} is {tuple(saved[name].shape)} instead of {tuple(parameter.shape)}')
+        # a copy: what a file describes may overlap itself or be the same tensor twice
+        state[name] = saved[name].to(parameter.dtype).clone(memory_format=torch.contiguous_format)
+    if (not all(value.isfinite().all() for value in state.values())
+            or state['step'] < 0 or (state['exp_avg_sq'] < 0).any()):
+        raise ValueError('its moments are not all numbers that Adam can have')
+    return state
