@@ -81,7 +81,8 @@ class FusedAdam:
         return {'state': state if self.state else {}, 'param_groups': [group]}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take the state of an optimizer of PyTorch's layout; options such as the learning rate stay as they are."""
+        """Take moments and learning rate from a state of PyTorch's layout; the other options stay as they are."""
+        self.learning_rate = float(state_dict['param_groups'][0]['lr'])
         states = [state_dict['state'].get(index, {}) for index in range(len(self.parameters))]
         self.state = {name: [state[name].to(parameter.device, copy=True)
                              for state, parameter in zip(states, self.parameters, strict=True)] for name in states[0]}

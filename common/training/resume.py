@@ -28,7 +28,6 @@ def resume(trainer: Trainer, checkpoint: Checkpoint, path: str) -> None:
         UserError: the checkpoint does not fit.
     """
     restore_optimizer(trainer.step.optimizer, checkpoint, path)
-    trainer.step.optimizer.learning_rate = checkpoint.lr
     trainer.counters = Counters(checkpoint.epoch, checkpoint.step)
     trainer.error = checkpoint.error
     if checkpoint.recipe.get('val_subjects', []) == list(trainer.data.options.val_subjects):
@@ -69,7 +68,7 @@ def restore_random_states(batches: PoseBatches, device: torch.device, states: di
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer | FusedAdam, checkpoint: Checkpoint, path: str) -> None:
-    """Restore Adam's moments; options such as the learning rate stay as they are.
+    """Restore Adam's moments and learning rate; its other options stay as they are.
 
     Parameters are matched by order, as PyTorch does; published files name them by Python 2 addresses.
 
@@ -90,7 +89,8 @@ def restore_optimizer(optimizer: torch.optim.Optimizer | FusedAdam, checkpoint: 
                  for index, (name, parameter) in enumerate(zip(names, parameters, strict=True)) if saved}
     except (KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError) as error:
         raise UserError(f'{path} holds an optimizer that does not fit its network: {printable(error)}.') from error
-    optimizer.load_state_dict({'state': state, 'param_groups': optimizer.state_dict()['param_groups']})
+    options = [{**group, 'lr': checkpoint.lr} for group in optimizer.state_dict()['param_groups']]
+    optimizer.load_state_dict({'state': state, 'param_groups': options})
 
 
 def _adam_state(saved: dict[str, Any], parameter: nn.Parameter) -> dict[str, Tensor]:

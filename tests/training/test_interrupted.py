@@ -1,5 +1,6 @@
 """Runs that are interrupted: by signals, by death at any moment; gone on with, they end as if nothing had happened."""
 
+import glob
 import multiprocessing
 import os
 import random
@@ -119,40 +120,38 @@ def test_checkpoints_are_written_within_an_epoch(workplace, script, monkeypatch)
     assert saved[:9] == list(range(32, 289, 32))
 
 
-def _train(arguments, calls, steps):
-    """Train, and kill this process at a call of a function or, at the latest, after some steps.
-
-    Args:
-        calls: (steps, functions): kill at the first call after this many steps and then this many calls.
-        steps: kill after these.
-    """
+def _train(arguments, steps, calls):
+    """Train; after some steps and then some calls of functions, in the sixth step at the latest, kill this process."""
     sys.argv = ['main_gcn.py', *arguments]
     sys.stdout = sys.stderr = open('output.txt', 'w', encoding='utf-8', buffering=1)  # noqa: SIM115
-    progress, left = Progress.__call__, list(calls)
+    progress, done_steps = Progress.__call__, 0
 
-    def counting(self, done, loss=None):
-        nonlocal steps
-        steps, left[0] = steps - (loss is not None), left[0] - (loss is not None)
-        if not steps:
+    def count_step(self, done, loss=None):
+        nonlocal done_steps
+        done_steps += 1
+        if done_steps == steps:
+            sys.setprofile(count_call)
+        if done_steps == 6:
             os.kill(os.getpid(), signal.SIGKILL)
         progress(self, done, loss)
 
-    def profile(frame, event, argument):  # Python's and C's functions, so also within a write and a rename
-        if left[0] <= 0 and 'call' in event:
-            left[1] -= 1
-            if left[1] <= 0:
-                os.kill(os.getpid(), signal.SIGKILL)
+    def count_call(frame, event, argument):  # of Python's and C's functions: within a write and a rename too
+        nonlocal calls
+        calls -= 'call' in event
+        if calls < 0:
+            os.kill(os.getpid(), signal.SIGKILL)
 
-    if calls:
-        Progress.__call__ = counting
-        sys.setprofile(profile)
+    if steps is not None:
+        Progress.__call__ = count_step
+    if steps == 0:
+        sys.setprofile(count_call)
     main_gcn.main()
 
 
 def test_killed_at_random_moments_a_run_ends_as_if_nothing_had_happened(workplace, script, monkeypatch):
     """SIGKILL, whatever the program is doing, and again, and again; each time it resumes from ckpt_last.
 
-    Half of the moments are between the start and the first step, half within the first five steps.
+    Half of the moments are between the start and the first step, half in or after the first steps.
     """
     monkeypatch.setenv('PYTHONPATH', str(ROOT))  # a fork server does not inherit sys.path
     processes = multiprocessing.get_context('forkserver')
@@ -160,22 +159,20 @@ def test_killed_at_random_moments_a_run_ends_as_if_nothing_had_happened(workplac
     random_numbers = random.Random(0)
     arguments = [*GCN, '--ema', '0.9', '--flip', '-e', '20', '--snapshot', '7', '--save_minutes', '1e-9']
     train(script, *arguments, '-c', 'whole')
-    path, steps = None, []
+    path, saved_at = None, set()
     for life in range(KILLS + 1):
-        calls = (0, random_numbers.randrange(CALLS_AT_START)) if life % 2 else (random_numbers.randrange(5),
-                                                                               random_numbers.randrange(CALLS_IN_STEP))
+        steps = random_numbers.randrange(1, 6) if life % 2 else 0
+        calls = random_numbers.randrange(CALLS_IN_STEP if steps else CALLS_AT_START)
         resume = ['--resume', path] if path else []
         process = processes.Process(target=_train, args=([*arguments, '-c', 'killed', *resume],
-                                                         calls if life < KILLS else (), 5))
+                                                         steps if life < KILLS else None, calls))
         process.start()
         process.join()
         assert process.exitcode == (-signal.SIGKILL if life < KILLS else 0), (workplace / 'output.txt').read_text()
-        written = [path for name in os.listdir('killed')
-                   if os.path.exists(path := os.path.join('killed', name, 'ckpt_last.pth.tar'))]
-        if written:
+        if written := glob.glob('killed/*/ckpt_last.pth.tar'):
             (path,) = written
-            steps.append(load_checkpoint(path).step)
-    assert len(set(steps)) > KILLS / 3
+            saved_at.add(load_checkpoint(path).step)
+    assert len(saved_at) > KILLS / 3
     assert_same_run(run_folder('whole'), os.path.dirname(path))
     left = {name for name in os.listdir(os.path.dirname(path)) if not name.startswith('.')}
     assert left == set(os.listdir(run_folder('whole')))

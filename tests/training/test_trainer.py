@@ -87,7 +87,7 @@ def test_a_run_whose_epochs_are_done_prints_its_table_again(workplace, script, e
     (folder / 'log.png').unlink()
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     again = train(script, '-r', f'{run_folder()}/ckpt_last.pth.tar', '--device', 'cpu', '--report', 'r.json')
-    assert 'all 2 epochs are done' in again and again.splitlines()[-8:] == out.splitlines()[-8:]
+    assert 'all 2 epochs are done' in again and again.splitlines()[-5:] == out.splitlines()[-5:]
     assert (workplace / 'r.json').read_text() == report
     assert (folder / 'log.png').stat().st_size
     (folder / 'log.png').unlink()
