@@ -24,6 +24,7 @@ from common.evaluation.metrics import mpjpe
 from common.files.atomic import check_suffix
 from common.geometry import quaternion
 from common.geometry.camera import Camera, image_coordinates, world_to_camera
+from common.geometry.person import person_input, window_frames, window_stride
 from common.inference import predict
 from common.rendering.animation import SUFFIXES, render
 from common.rendering.clip import Clip, View, stand
@@ -92,7 +93,8 @@ def find_camera(dataset: MocapDataset, subject: str | None, action: str | None, 
     return cameras[camera]
 
 
-def make_clip(args: argparse.Namespace, dataset: MocapDataset, camera: Camera, model: nn.Module) -> Clip:
+def make_clip(args: argparse.Namespace, dataset: MocapDataset, camera: Camera, model: nn.Module,
+              file: checkpoint.Checkpoint) -> Clip:
     """Lift the sequence that the flags name: a clip of the prediction and the ground truth side by side.
 
     Raises:
@@ -114,6 +116,10 @@ def make_clip(args: argparse.Namespace, dataset: MocapDataset, camera: Camera, m
         raise UserError(f'--viz_skip {args.viz_skip} leaves nothing of the {len(world)} frames of {subject} {action}.')
 
     inputs = torch.from_numpy(keypoints[kept])
+    if file.normalization == 'person':
+        windows = window_frames(torch.tensor(kept), 0, len(keypoints) - 1, file.config.window,
+                                window_stride(dataset.fps))
+        inputs = person_input(torch.from_numpy(keypoints)[windows])
     predicted = predict(model, inputs.to(next(model.parameters()).device), args.batch_size).cpu().numpy()
     truth = world_to_camera(world[kept], camera)
     truth -= truth[:, :1]
@@ -152,7 +158,8 @@ def main() -> None:
         video = VideoFrames(args.viz_video, dataset.fps, args.viz_skip, args.viz_downsample)
 
     model = checkpoint.restore_model(file, args.evaluate, dataset.skeleton).to(device)
-    drawn = render(make_clip(args, dataset, camera, model), args.viz_output, args.viz_size, args.viz_bitrate, video)
+    clip = make_clip(args, dataset, camera, model, file)
+    drawn = render(clip, args.viz_output, args.viz_size, args.viz_bitrate, video)
     print(f'{args.viz_output}: {len(drawn)} frames of {drawn.caption}, {len(drawn) / drawn.fps:.2f} s, '
           f'{os.path.getsize(args.viz_output) / 1e6:.2f} MB, MPJPE {drawn.views[0].errors.mean():.1f} mm')
 

@@ -18,6 +18,7 @@ from common.files.atomic import atomic_write
 from common.geometry.skeleton import Skeleton
 from models.config import ModelConfig, build_model, infer_config
 
+NORMALIZATIONS = ('image', 'person')
 BEST, LAST = 'ckpt_best.pth.tar', 'ckpt_last.pth.tar'
 
 
@@ -47,6 +48,7 @@ class Checkpoint:
         average: {'state_dict': moving average of the network's, 'updates': number of its updates}; empty without one.
         under_way: of the epoch after `epoch`: poses seen, poses it has, sum of their losses (m^2).
         keypoints_range: where in the image and how large the training poses were, see `poses.measure_range`.
+        normalization: of the keypoints: 'image' (`camera.normalize_screen`) or 'person' (`person.person_input`).
     """
 
     epoch: int
@@ -63,6 +65,7 @@ class Checkpoint:
     average: dict[str, Any] = field(default_factory=dict)
     under_way: tuple[int, int, float] = (0, 0, 0.0)
     keypoints_range: dict[str, Any] = field(default_factory=dict)
+    normalization: str = 'image'
 
     def save(self, path: str) -> None:
         """Write the file, in whole or not at all, in the container that PyTorch 1.1 reads."""
@@ -75,7 +78,7 @@ class Checkpoint:
 
 
 _PUBLISHED_KEYS = ('epoch', 'lr', 'step', 'state_dict', 'optimizer', 'error')
-_OWN_KEYS = ('config', 'best_error', 'recipe', 'random', 'average', 'under_way', 'keypoints_range')
+_OWN_KEYS = ('config', 'best_error', 'recipe', 'random', 'average', 'under_way', 'keypoints_range', 'normalization')
 
 
 def load_checkpoint(path: str) -> Checkpoint:
@@ -112,7 +115,14 @@ def _checked(content, state):
         described=described, best_error=_number(content, 'best_error', error),
         recipe=_of_type(content, 'recipe', dict, {}), random=_of_type(content, 'random', dict, {}),
         average=_average(_of_type(content, 'average', dict, {})), under_way=_under_way(content),
-        keypoints_range=_of_type(content, 'keypoints_range', dict, {}))
+        keypoints_range=_of_type(content, 'keypoints_range', dict, {}), normalization=_normalization(content))
+
+
+def _normalization(content):
+    value = _of_type(content, 'normalization', str, 'image')
+    if value not in NORMALIZATIONS:
+        raise ValueError(f'its normalization is {printable(value, 40)!r}')
+    return value
 
 
 def _is_state(value):

@@ -101,6 +101,25 @@ def add_recipe_flags(parser: argparse.ArgumentParser) -> None:
                        help='standard deviation of noise on the keypoints; the image is 2 wide (default: 0)')
     group.add_argument('--tta', choices=['off', 'flip'], default='off',
                        help='flip: average the predictions for each pose and its mirror image (default: off)')
+    group = parser.add_argument_group(
+        'virtual cameras', 'Each sample is seen by a camera drawn at random, as one of the 2D detectors finds the '
+        'person; the input is centred on the person and divided by the spread of the joints. --recipe wild sets all.')
+    group.add_argument('--virtual', action='store_true', help='train, and evaluate, with virtual cameras')
+    group.add_argument('--window', type=positive_int, default=1, metavar='N',
+                       help='frames that the network sees around the one it answers for, an odd number (default: 1)')
+    group.add_argument('--pitch', type=angle, default=15.0, metavar='DEG',
+                       help='standard deviation of the angle that cameras look down, around 8 degrees (default: 15)')
+    group.add_argument('--bones', type=probability, default=0.0, metavar='F',
+                       help='change bone lengths by symmetric groups, by about this share (default: 0)')
+    group.add_argument('--turn', type=probability, default=0.0, metavar='F',
+                       help='turn this share of the bodies in any direction: on the floor, upside down (default: 0)')
+    group.add_argument('--detector_noise', type=non_negative_float, default=0.0, metavar='F',
+                       help='median error of a joint, as a share of the spread of the joints (default: 0)')
+    group.add_argument('--hide', type=probability, default=0.0, metavar='F',
+                       help='hide joints in this share of the samples (default: 0)')
+    group.add_argument('--repeat', type=probability, default=0.0, metavar='F',
+                       help='repeat one frame in this share of the windows, as single pictures need it (default: 0)')
+    group = parser.add_argument_group('choosing the epoch')
     group.add_argument('--val_subjects', default='', metavar='S,S',
                        help='training subjects to keep out and to choose the epoch by; the test subjects are then '
                             'evaluated once, at the end (default: none, the test subjects choose, as published)')
@@ -123,7 +142,10 @@ def parse_args(parser: argparse.ArgumentParser, architecture: str) -> argparse.N
         UserError: flags exclude each other.
     """
     args = parser.parse_args()
-    args.typed = {**RECIPES[args.recipe][architecture], **typed_flags(parser)}
+    defaults = RECIPES[args.recipe][architecture]
+    if args.evaluate or args.resume:  # the file says which network it holds
+        defaults = {name: value for name, value in defaults.items() if name not in network_flags(defaults)}
+    args.typed = {**defaults, **typed_flags(parser)}
     vars(args).update(args.typed)
     if args.evaluate and args.resume:
         raise UserError('--evaluate and --resume do not go together: the first evaluates a checkpoint, the second '
@@ -170,6 +192,16 @@ def data_options(args: argparse.Namespace) -> DataOptions:
 
 
 def recipe(args: argparse.Namespace) -> Recipe:
+    """The hyper-parameters of the flags.
+
+    Raises:
+        UserError: flags exclude each other.
+    """
+    of_virtual, of_real = ('bones', 'turn', 'detector_noise', 'hide', 'repeat'), ('rotate', 'scale', 'noise')
+    if args.window > 1 and not args.virtual:
+        raise UserError(f'--window {args.window} needs --virtual.')
+    if typed := [name for name in (of_real if args.virtual else of_virtual) if getattr(args, name)]:
+        raise UserError(f'--{typed[0]} {"does not go together with" if args.virtual else "needs"} --virtual.')
     return Recipe(**{field.name: getattr(args, field.name) for field in dataclasses.fields(Recipe)})
 
 

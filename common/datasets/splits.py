@@ -52,6 +52,11 @@ class Data:
     def test_subjects(self) -> tuple[str, ...]:
         return self.subjects('test')
 
+    @property
+    def fps(self) -> float:
+        """Rate of the poses."""
+        return self.spec.fps / self.options.downsample
+
     def train(self) -> Poses:
         """Poses of the training subjects, without the validation subjects."""
         return self._split('train').poses

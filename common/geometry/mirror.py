@@ -18,9 +18,9 @@ class Mirror:
         self.order = torch.tensor(order, device=device)
 
     def __call__(self, joints: Tensor) -> Tensor:
-        """Mirror (B, J, 2) normalised image coordinates, or (B, J, 3) camera coordinates relative to the hip."""
-        swapped = joints.index_select(1, self.order)
-        return torch.cat([-swapped[..., :1], swapped[..., 1:]], dim=2)
+        """Mirror (B, J, 3) camera coordinates relative to the hip, or (B, J, 2 W) image coordinates of W frames."""
+        axes = joints.shape[2] if joints.shape[2] % 2 else 2
+        return joints.index_select(1, self.order) * joints.new_tensor([-1, 1, 1][:axes]).repeat(joints.shape[2] // axes)
 
 
 def mirror_at_evaluation(tta: str, skeleton: Skeleton, device: torch.device) -> Mirror | None:

@@ -32,17 +32,29 @@ class Recipe:
     scale: float = 0.0
     noise: float = 0.0
     tta: str = 'off'
+    virtual: bool = False
+    bones: float = 0.0
+    turn: float = 0.0
+    pitch: float = 15.0
+    detector_noise: float = 0.0
+    hide: float = 0.0
+    repeat: float = 0.0
     amp: str = 'off'
     tf32: bool = False
     compile: bool = False
     cuda_graph: bool = False
 
 
-# Defaults of flags that `--recipe NAME` sets, for each architecture; docs/accuracy.md has the measurements.
+# Defaults of flags that `--recipe NAME` sets, for each architecture. Measurements: docs/accuracy.md, and of wild
+# docs/measurements/wild.md.
 _TUNED = {'lr': 2e-2, 'schedule': 'cosine', 'warmup_steps': 200, 'ema': 0.999}
+_WILD = {'virtual': True, 'window': 5, 'bones': 0.12, 'turn': 0.4, 'pitch': 20.0, 'detector_noise': 0.03, 'hide': 0.35,
+         'repeat': 0.25, 'flip': True, 'batch_size': 128, 'lr': 5e-3, 'schedule': 'cosine', 'warmup_steps': 200,
+         'ema': 0.999, 'bn_momentum': 0.05, 'loss': 'mpjpe'}
 RECIPES: dict[str, dict[str, dict[str, Any]]] = {
     'published': {'gcn': {}, 'linear': {}},
     'tuned': {'gcn': {**_TUNED, 'loss': 'mpjpe'}, 'linear': _TUNED},
+    'wild': {'gcn': {**_WILD, 'non_local': True}, 'linear': {**_WILD, 'dropout': 0.0}},
 }
 
 

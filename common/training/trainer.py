@@ -21,10 +21,11 @@ from common.checkpoint import Checkpoint
 from common.datasets.batches import PoseBatches
 from common.datasets.poses import Poses, measure_range
 from common.datasets.splits import Data
+from common.datasets.virtual.samples import VirtualSamples, Wild
 from common.errors import UserError
 from common.evaluation.evaluate import Evaluation, evaluate
 from common.evaluation.report import errors_of, print_table
-from common.evaluation.scoring import count_parameters, tell
+from common.evaluation.scoring import count_parameters, network_poses, tell
 from common.geometry.mirror import mirror_at_evaluation
 from common.progress import Progress
 from common.training.augmentation import Samples
@@ -73,9 +74,9 @@ class Trainer:
         if len(train) < 2:
             raise UserError('a single pose cannot train a network with batch norm: use more actions or a smaller '
                             '--downsample.')
-        self.evaluation_poses = (data.validation() if data.options.val_subjects else data.test()).to(device)
+        self.evaluation_poses = self.as_input(data.validation() if data.options.val_subjects else data.test())
         self.purpose = 'validate' if data.options.val_subjects else 'test'
-        mean_pose = data.mean_pose(train)
+        mean_pose = None if recipe.virtual else data.mean_pose(train)
         self.mean_pose = None if mean_pose is None else mean_pose.to(device)
         self.keypoints_range = measure_range(train.keypoints.numpy())
 
@@ -85,9 +86,27 @@ class Trainer:
         self.resumed = ''
         self.seed_process()
         self.batches = PoseBatches(len(train), recipe.batch_size, torch.Generator().manual_seed(recipe.seed), device)
-        self.step = make_step(model.to(device), recipe, Samples(train.to(device), data.skeleton, recipe))
+        self.step = make_step(model.to(device), recipe, self.samples(train.to(device)))
         self.schedule = Schedule(recipe.lr, recipe.lr_decay, recipe.lr_gamma, recipe.schedule, recipe.warmup_steps,
                                  recipe.epochs * len(self.batches))
+
+    def samples(self, poses: Poses) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
+        """The training pairs by the numbers of their poses, changed at random as the recipe says."""
+        recipe, data = self.recipe, self.data
+        if not recipe.virtual:
+            return Samples(poses, data.skeleton, recipe)
+        wild = Wild(**{part.name: getattr(recipe, part.name) for part in dataclasses.fields(Wild)
+                       if hasattr(recipe, part.name)})
+        return VirtualSamples(poses, data.skeleton, self.config.window, data.fps, wild)
+
+    def as_input(self, poses: Poses) -> Poses:
+        """Poses to evaluate on, on the device, as the network takes them."""
+        return network_poses(poses.to(self.device), self.data, self.config.window, self.normalization,
+                             self.recipe if self.recipe.virtual else None)
+
+    @property
+    def normalization(self) -> str:
+        return 'person' if self.recipe.virtual else 'image'
 
     def seed_process(self) -> None:
         """Give every process but the first its own dropout and augmentation; their weights are the same."""
@@ -192,6 +211,7 @@ class Trainer:
             error=self.error, config=self.config, best_error=self.best_error, random=self._random_states(),
             average={'state_dict': average.model.state_dict(), 'updates': average.updates} if average else {},
             under_way=(counters.seen, self.batches.count, counters.loss_sum), keypoints_range=self.keypoints_range,
+            normalization=self.normalization,
             recipe={**dataclasses.asdict(self.recipe), **self.data.options.kept()})
         names = [checkpoints.BEST] if is_best else []
         if counters.seen == 0 and counters.epoch % self.recipe.snapshot == 0:
@@ -216,7 +236,7 @@ class Trainer:
         options, last = self.data.options, self.evaluation
         about: dict[str, Any] = {'epoch': self.counters.epoch}
         if options.val_subjects:
-            test, path = self.data.test().to(self.device), os.path.join(folder, checkpoints.BEST)
+            test, path = self.as_input(self.data.test()), os.path.join(folder, checkpoints.BEST)
             if os.path.exists(path):  # a resumed run may not have found a better epoch than the run before it
                 best = checkpoints.load_checkpoint(path)
                 network = checkpoints.restore_model(best, path, self.data.skeleton).to(self.device)

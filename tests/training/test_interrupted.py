@@ -40,6 +40,7 @@ def signal_at(monkeypatch, number, moment):
     (main_gcn.main, EVERYTHING, signal.SIGTERM, 1, 1, 1), (main_gcn.main, EVERYTHING, signal.SIGINT, 9, 1, 9),
     (main_gcn.main, EVERYTHING, signal.SIGTERM, 10, 1, 9), (main_gcn.main, EVERYTHING, signal.SIGINT, 12, 2, 11),
     (main_linear.main, SMALL, signal.SIGTERM, 12, 2, 11),
+    (main_gcn.main, ['--recipe', 'wild', *GCN], signal.SIGTERM, 9, 1, 9),
 ])
 def test_a_signal_ends_the_run_after_the_step_and_it_goes_on_to_the_same_bits(workplace, script, monkeypatch, main,
                                                                               arguments, number, moment, epoch, step):

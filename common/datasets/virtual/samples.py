@@ -5,18 +5,22 @@ Everything is drawn again for each batch from PyTorch's generator of the device,
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from common.datasets.poses import Poses
+from common.datasets import h36m
+from common.datasets.poses import CHUNK, Poses
 from common.datasets.virtual.bodies import Bones, mirrored_at_random
 from common.datasets.virtual.cameras import draw_cameras, random_rotations
 from common.datasets.virtual.detector_noise import LAYOUTS, detected, noisy, unseen, with_face
+from common.errors import UserError
 from common.geometry.mirror import Mirror
 from common.geometry.person import person_input, window_frames, window_stride
 from common.geometry.skeleton import Skeleton
+
+VIEWS_SEED = 20261125
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,25 @@ class Wild:
     layout: int | None = None
 
 
+def virtual_views(poses: Poses, skeleton: Skeleton, window: int, fps: float, pitch: float, detector_noise: float,
+                  layout: int | None = None) -> Poses:
+    """The same poses on their own bodies, each seen whole by a virtual camera: always the same ones, for evaluations.
+
+    Args:
+        poses: of any cameras.
+        window, fps: as of `VirtualSamples`.
+        pitch, detector_noise, layout: as of `Wild`.
+    """
+    unchanged = Wild(bones=0, turn=0, hide=0, repeat=0, flip=False)
+    samples = VirtualSamples(poses, skeleton, window, fps,
+                             replace(unchanged, pitch=pitch, detector_noise=detector_noise, layout=layout))
+    with torch.random.fork_rng():
+        torch.manual_seed(VIEWS_SEED)
+        parts = [samples(batch) for batch in torch.arange(len(poses), device=poses.positions.device).split(CHUNK)]
+    keypoints, positions = map(torch.cat, zip(*parts, strict=True))
+    return replace(poses, keypoints=keypoints, positions=positions)
+
+
 class VirtualSamples:
     """Pairs of a batch: gathered, then changed as `Wild` describes.
 
@@ -51,16 +74,21 @@ class VirtualSamples:
         poses: of any cameras; only their motion is used.
         window: W, frames that the network sees, an odd number.
         fps: rate of the poses.
+    Raises:
+        UserError: the skeleton is not the 16 joints, from which layouts are derived.
     """
 
     def __init__(self, poses: Poses, skeleton: Skeleton, window: int, fps: float, wild: Wild) -> None:
+        if skeleton != h36m.skeleton():
+            raise UserError(f'virtual cameras need the 16 joints {", ".join(h36m.skeleton().names)}, from which the '
+                            f'joints of all detectors are derived; these poses have {", ".join(skeleton.names)}.')
         self.world, self.wild, self.window, self.stride = poses.world(), wild, window, window_stride(fps)
         self.first, self.last = poses.bounds()
         self.mirror, self.bones = Mirror(skeleton, self.world.device), Bones(skeleton, self.world.device)
         self.lengths = self.bones.lengths(self.world)
 
     def __call__(self, batch: Tensor) -> tuple[Tensor, Tensor]:
-        """The pairs of the frames with these numbers: (B,) -> keypoints (B, J, 2 W), positions (B, J, 3).
+        """Draw the pairs of the frames with these numbers: (B,) -> keypoints (B, J, 2 W), positions (B, J, 3).
 
         Positions are those of the middle frame, metres from the hip, in the axes of a camera that points at the person.
         """
