@@ -1,13 +1,18 @@
-"""The lifter: a checkpoint, called with keypoints in pixels, answers with positions in metres.
+"""The lifter: a checkpoint that maps keypoints in pixels to positions in metres.
 
     from predict import Lifter
-    lift = Lifter('checkpoint/pretrained/ckpt_semgcn.pth.tar')
+    lift = Lifter()                                         # the weights that come with the project
     positions = lift(keypoints, (1920, 1080), 'coco17')     # (17, 2) or (T, 17, 2) -> (16, 3) or (T, 16, 3)
+    live = lift.live((1920, 1080), 'coco17', fps=30)        # pose by pose, smoothed
+    positions = live(keypoints)                             # (17, 2) -> (16, 3)
 """
 
 from __future__ import annotations
 
 import math
+import os
+from collections import deque
+from collections.abc import Callable
 from functools import cache
 
 import numpy as np
@@ -17,12 +22,17 @@ from common.checkpoint import load_checkpoint, restore_model
 from common.datasets import h36m
 from common.errors import UserError
 from common.geometry.camera import normalize_screen
+from common.geometry.person import person_input, window_frames, window_stride
 from common.inference import for_inference, predict
 from common.lifting.layouts import JOINTS, TRAINED_ON, Layout, choose_layout, layout_named, to_h36m
-from common.lifting.motion.root import Shot
+from common.lifting.motion.root import USUAL_FPS, Shot, default_focal, facing_ray, rays
+from common.lifting.motion.smoothing import OneEuro, runs
 from common.lifting.tracks import framing
 
-_CHUNK = 1 << 16  # poses lifted at a time, so that copies of them do not grow with the clip
+PRETRAINED = os.path.join('checkpoint', 'pretrained', 'semgcn_wild.pth.tar')
+DEFAULT_CHECKPOINT = os.path.join(os.path.dirname(__file__), '..', '..', PRETRAINED)
+FEWEST_SEEN = 8  # joints; with fewer there is no pose to guess the others from
+_CHUNK = 1 << 14  # poses lifted at a time, so that copies of them do not grow with the clip
 AXES = 'x right, y down, z forward (camera axes)'
 AXES_UP = 'x right, y forward, z up (camera axes, leveled)'
 
@@ -31,58 +41,70 @@ class Lifter:
     """Lifts 2D keypoints to 3D with one checkpoint.
 
     Args:
-        checkpoint: its file.
+        checkpoint: its file; the weights that come with the project by default.
         device: of PyTorch; the CPU is the fastest for a pose at a time.
-        trained_on: 'gt' or 'sh', for checkpoints that do not tell; 'gt' if left out.
+        trained_on: 'gt' or 'sh', for checkpoints that do not record it; 'gt' if left out.
     Attributes:
-        trained_on: which it is: Spine and Thorax of MPII-like keypoints depend on it.
+        normalization: of the checkpoint: 'image', or 'person', which needs no framing and can guess hidden joints.
+        trained_on: the 2D it was trained on: Spine and Thorax of MPII-like keypoints depend on it.
         told: how that is known: 'recorded', 'given' or 'assumed'.
         range: where training poses were in the image, see `common.lifting.tracks.framing`.
-        range_recorded: whether the checkpoint tells that.
+        range_recorded: whether the checkpoint records that.
     Raises:
         UserError: the checkpoint cannot be used, or contradicts `trained_on`.
     """
 
-    def __init__(self, checkpoint: str, device: str | torch.device = 'cpu', trained_on: str | None = None) -> None:
-        loaded = load_checkpoint(checkpoint)
-        self.path, self.device = checkpoint, torch.device(device)
-        self.description = loaded.config.describe()
+    def __init__(self, checkpoint: str | None = None, device: str | torch.device = 'cpu',
+                 trained_on: str | None = None) -> None:
+        self.path, self.device = checkpoint or os.path.normpath(DEFAULT_CHECKPOINT), torch.device(device)
+        loaded = load_checkpoint(self.path)
+        self.description, self.normalization, self.window = (loaded.config.describe(), loaded.normalization,
+                                                             loaded.config.window)
         # Folded once; predict leaves a folded network as it is.
-        self.model = for_inference(restore_model(loaded, checkpoint, h36m.skeleton())).to(self.device)
+        self.model = for_inference(restore_model(loaded, self.path, h36m.skeleton())).to(self.device)
         recorded = loaded.recipe.get('keypoints')
         known = None if not isinstance(recorded, str) else 'sh' if recorded.startswith('sh') else 'gt'
         if trained_on not in (None, *TRAINED_ON):
             raise UserError(f'trained_on is {trained_on!r} instead of gt or sh.')
         if known and trained_on and known != trained_on:
-            raise UserError(f'--trained_on {trained_on} contradicts {checkpoint}, which was trained on {recorded}; '
+            raise UserError(f'--trained_on {trained_on} contradicts {self.path}, which was trained on {recorded}; '
                             f'leave the flag out.')
         self.trained_on = known or trained_on or 'gt'
         self.told = 'recorded' if known else 'given' if trained_on else 'assumed'
+        self.guesses = self.normalization == 'person' and float(loaded.recipe.get('hide') or 0) > 0
         recorded_range = framing.usable_range(loaded.keypoints_range)
         self.range_recorded = recorded_range is not None
         self.range = recorded_range or framing.DEFAULT_RANGE
 
     def __call__(self, keypoints: np.ndarray, size: tuple[int, int], layout: str | Layout | None = None,
-                 center_crop: bool = False) -> np.ndarray:
+                 center_crop: bool = False, fps: float = USUAL_FPS, focal: float | None = None) -> np.ndarray:
         """Lift one pose, or all poses of one person.
 
         Args:
-            keypoints: (J, 2 or 3) or (T, J, 2 or 3) pixels, y down; a third column (scores) is not used; a pose with a
-                NaN among the joints that count is not lifted.
+            keypoints: (J, 2 or 3) or (T, J, 2 or 3) pixels, y down; a third column (scores) is not used; NaN where a
+                joint is missing.
             size: width and height of the image, pixels.
             layout: a name of `layouts.LAYOUTS`; may be left out where J decides it (25, 26 and 33 joints).
             center_crop: frame the person as the training cameras would; over all T together.
+            fps: frames a second.
+            focal: focal length, pixels; `default_focal` if left out.
         Returns:
-            (16, 3) or (T, 16, 3) float32, metres from the hip; x right, y down, z forward. NaN where not lifted.
+            (16, 3) or (T, 16, 3) float32, metres from the hip; x right, y down, z forward. NaN where not lifted: where
+            a joint is missing, or too many for a network that guesses hidden joints.
         Raises:
-            UserError: nothing tells the layout.
+            UserError: nothing decides the layout.
             ValueError: the shape is another, or the size is not two positive numbers.
         """
+        points = self.joints(keypoints, size, layout)
+        shot = Shot(size, focal or default_focal(size), fps)
+        return self.lift_track(points.reshape(-1, JOINTS, 2), shot, center_crop)[0].reshape(*points.shape[:-1], 3)
+
+    def joints(self, keypoints: np.ndarray, size: tuple[int, int], layout: str | Layout | None) -> np.ndarray:
+        """The 16 joints, in pixels, of keypoints as for a call."""
         points = np.asarray(keypoints, np.float64)
         if points.ndim not in (2, 3) or points.shape[-1] not in (2, 3):
             raise ValueError(f'keypoints must be (J, 2 or 3) or (T, J, 2 or 3), not {points.shape}')
-        width, height = size
-        if not (width > 0 and height > 0):
+        if not (size[0] > 0 and size[1] > 0):
             raise ValueError(f'size must be the width and height of the image, not {size}')
         if isinstance(layout, str):
             layout = layout_named(layout)
@@ -90,28 +112,68 @@ class Lifter:
         points = points[..., :2]
         if layout.name != 'h36m16':
             points, _ = to_h36m(points, np.ones(points.shape[:-1]), layout, self.trained_on)
-        normalized = normalize_screen(points, width, height)
-        poses = normalized.reshape(-1, JOINTS, 2)
-        if center_crop:
-            poses = framing.center_crop(poses, self.range)
-        return self.lift(poses).reshape(*points.shape[:-1], 3)
+        return points
 
-    def lift_track(self, keypoints: np.ndarray, shot: Shot, center_crop: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    def live(self, size: tuple[int, int], layout: str | None = None, fps: float = USUAL_FPS,
+             smooth: OneEuro | None = None) -> Callable[[np.ndarray], np.ndarray]:
+        """A function that lifts the next pose of one person, smoothed by the One-Euro filter.
+
+        Args:
+            size, layout: as for a call.
+            fps: frames a second.
+            smooth: the filter, with parameters of its own.
+        Returns:
+            the function (J, 2 or 3) -> (16, 3) float32; the poses before are its window, and none that come later.
+        """
+        euro = smooth or OneEuro()
+        before: deque[np.ndarray] = deque(maxlen=self.window // 2 * window_stride(fps) + 1)
+
+        def lift_next(keypoints: np.ndarray) -> np.ndarray:
+            before.append(self.joints(keypoints, size, layout))
+            positions = self.lift_track(np.stack(before), Shot(size, default_focal(size), fps), last_only=True)[0][-1]
+            if not np.isfinite(positions).all():
+                euro.reset()
+                return positions
+            return euro(positions, 1 / fps).astype(np.float32)
+        return lift_next
+
+    def lift_track(self, keypoints: np.ndarray, shot: Shot, center_crop: bool = False,
+                   last_only: bool = False) -> tuple[np.ndarray, np.ndarray]:
         """Lift one person through a clip.
 
         Args:
             keypoints: (T, 16, 2) pixels; NaN where a joint is missing.
+            last_only: lift only the last frame.
         Returns:
             positions (T, 16, 3) metres from the hip, camera axes, NaN where a frame is not lifted; and (T, 16) the
             joints that were guessed.
         """
         poses = normalize_screen(keypoints, *shot.size)
+        if self.normalization == 'person':
+            return self._lift_person(poses, keypoints, shot, last_only)
         if center_crop:
             poses = framing.center_crop(poses, self.range)
         return self.lift(poses), np.zeros(keypoints.shape[:2], bool)
 
+    def _lift_person(self, poses: np.ndarray, keypoints: np.ndarray, shot: Shot,
+                     last_only: bool) -> tuple[np.ndarray, np.ndarray]:
+        seen = np.isfinite(keypoints).all(-1)
+        usable = seen.sum(1) >= (FEWEST_SEEN if self.guesses else JOINTS)
+        positions = np.full((len(poses), JOINTS, 3), np.nan, np.float32)
+        points = torch.from_numpy(poses.astype(np.float32))
+        for first, end in runs(usable):
+            for start in range(end - 1 if last_only else first, end, _CHUNK):
+                frames = np.arange(start, min(start + _CHUNK, end))
+                windows = window_frames(torch.from_numpy(frames), first, end - 1, self.window, window_stride(shot.rate))
+                answer = predict(self.model, person_input(points[windows]).to(self.device)).cpu().numpy()
+                # The network answers in the axes of a camera that points at the person.
+                shown = np.where(seen[frames, :1], rays(keypoints[frames, 0], shot),
+                                 np.nanmean(rays(keypoints[frames], shot), axis=1))
+                positions[frames] = answer @ facing_ray(shown).transpose(0, 2, 1)
+        return positions, ~seen & np.isfinite(positions[:, :1, 0])
+
     def lift(self, poses: np.ndarray) -> np.ndarray:
-        """Lift (N, 16, 2) normalised poses to (N, 16, 3) metres; NaN where a pose is not whole."""
+        """Lift (N, 16, 2) poses of normalised image coordinates to (N, 16, 3) metres; NaN where a joint is missing."""
         positions = np.full((len(poses), JOINTS, 3), np.nan, np.float32)
         for start in range(0, len(poses), _CHUNK):
             part, lifted = poses[start:start + _CHUNK], positions[start:start + _CHUNK]

@@ -36,7 +36,7 @@ _LOST = 15  # frames after which somebody without identifier is somebody new, un
 class Options:
     """What to do: as the flags of predict.py of the same names."""
 
-    checkpoint: str
+    checkpoint: str | None = None
     input: str | None = None
     output: str | None = None
     bvh: str | None = None
@@ -82,7 +82,8 @@ def run(options: Options) -> None:
     if not tracks:
         raise UserError(f'{detections.path}: no joint has a score of --min_score {options.min_score:g} or more.')
     tracks = tracking.choose(tracks, options.person, detections.path)
-    for sentence in framing.image_warnings(size, options.center_crop):
+    framed = options.center_crop or lifter.normalization == 'person'  # place and size in the image do not matter
+    for sentence in framing.image_warnings(size, framed):
         warn(sentence)
     shot = Shot(size, options.focal or default_focal(size), options.fps or (frame_rate(video) if video else None))
     people = [_lift(options, lifter, track, shot) for track in tracks]
@@ -95,7 +96,7 @@ def run(options: Options) -> None:
         print(f'The focal length is unknown: {shot.focal:.0f} pixels are assumed, a field of view of '
               f'{FIELD_OF_VIEW:.0f} degrees across the diagonal (--focal gives another). Distances are in proportion.')
     pitch = camera_pitch([lifted.positions for lifted in people]) if options.up is None else options.up
-    _write(options, people, shot, pitch)
+    _write(options, lifter, people, shot, pitch)
     if options.render:
         _render(options, people, shot, pitch)
 
@@ -165,19 +166,20 @@ def _lift(options: Options, lifter: Lifter, track: Track, shot: Shot) -> Lifted:
     if legs or arms:
         warn(f'track {track.name}: left and right were swapped in {legs} frames of the legs and {arms} of the '
              f'arms, of {len(track.frames)}, and were exchanged; --no_fix_swaps leaves them.')
-    for sentence in framing.track_warnings(track, shot.size, lifter.range, options.center_crop):
+    framed = options.center_crop or lifter.normalization == 'person'
+    for sentence in framing.track_warnings(track, shot.size, lifter.range, framed):
         warn(f'track {track.name}: {sentence}')
     return lifted
 
 
-def _write(options: Options, people: list[Lifted], shot: Shot, pitch: float) -> None:
+def _write(options: Options, lifter: Lifter, people: list[Lifted], shot: Shot, pitch: float) -> None:
     several = len(people) > 1
     written = []
     asked = None if options.up is None else pitch
     for lifted in people:
         if options.output:
             path = lift_output.path_of(options.output, lifted.track, several)
-            lift_output.write(path, lifted.entries(shot, options.checkpoint, asked))
+            lift_output.write(path, lifted.entries(shot, lifter.path, asked))
             written.append(path)
         if options.bvh and np.isfinite(lifted.positions).any():
             path = lift_output.path_of(options.bvh, lifted.track, several)
