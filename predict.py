@@ -45,7 +45,7 @@ def angle(text: str) -> float:
 def get_args_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
                                      allow_abbrev=False)
-    parser.add_argument('--checkpoint', metavar='FILE', help='the model (default: the weights in checkpoint/pretrained)')
+    parser.add_argument('--checkpoint', metavar='FILE', help='the model (default: checkpoint/pretrained has it)')
     _input_flags(parser.add_argument_group('what comes in'))
     _treatment_flags(parser.add_argument_group('what is done with it'))
     group = parser.add_argument_group('what goes out (one of them at least; of several people, NAME_<track>.npz each)')
