@@ -15,7 +15,7 @@ from common import distributed, trainer_arguments
 from common.arguments import network_flags, resolve_device
 from common.checkpoint import restore_model
 from common.datasets.splits import Data
-from common.errors import run_script
+from common.errors import UserError, run_script
 from common.evaluation.scoring import evaluate_checkpoint, load
 from common.training.resume import resume
 from common.training.trainer import Trainer
@@ -53,6 +53,8 @@ def main() -> None:
         config = trainer_arguments.model_config('linear', args)
         model = build_model(config, data.skeleton)
 
+    if args.batch_size == 1:
+        raise UserError('-b 1 cannot train the linear model: its batch norms need two poses a step or more.')
     recipe, output = trainer_arguments.recipe(args), trainer_arguments.output(args)
     trainer = Trainer(model, config, recipe, data, device, output)
     if checkpoint:

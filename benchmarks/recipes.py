@@ -1,4 +1,4 @@
-"""The table of docs/accuracy.md: what each ingredient of the tuned recipe gives, over three seeds.
+"""The tables of docs/measurements/accuracy.md: what each ingredient of the tuned recipe gives, over three seeds.
 
     python -m benchmarks.recipes --dataset demo
     python -m benchmarks.recipes --dataset cmu --networks SemGCN --rows published tuned

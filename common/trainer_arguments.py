@@ -26,6 +26,8 @@ from common.training.recipe import RECIPES, SCHEDULES, Recipe
 from common.training.trainer import Output
 from models.config import ModelConfig, default_config
 
+NAME_LISTS = ('actions', 'val_subjects', 'train_subjects', 'test_subjects')  # flags of names separated by commas
+
 
 def trainer_parser(doc: str | None, epochs: int, snapshot: int) -> argparse.ArgumentParser:
     """A parser of the flags of a training script, without the flags of its network.
@@ -41,6 +43,10 @@ def trainer_parser(doc: str | None, epochs: int, snapshot: int) -> argparse.Argu
                        help='kinds of action to train and test on, separated by commas (default: *, all)')
     group.add_argument('--downsample', type=positive_int, default=1, metavar='N',
                        help='use every Nth frame (default: 1)')
+    group.add_argument('--train_subjects', default='', metavar='S,S',
+                       help="subjects to train on (default: the data set's)")
+    group.add_argument('--test_subjects', default='', metavar='S,S',
+                       help="subjects to test on (default: the data set's)")
 
     group = parser.add_argument_group('what to do')
     group.add_argument('--evaluate', metavar='FILE', help='evaluate this checkpoint instead of training')
@@ -159,15 +165,15 @@ def take_flags_from(checkpoint: Checkpoint, path: str, args: argparse.Namespace)
     Raises:
         UserError: the checkpoint was trained with a flag or a value that does not exist here.
     """
-    for name, value in checkpoint.recipe.items():
-        if name in ('actions', 'val_subjects'):
+    for name, value in (checkpoint.recipe and {'train_subjects': [], 'test_subjects': [], **checkpoint.recipe}).items():
+        if name in NAME_LISTS:
             value = '*' if value is None else ','.join(value)
         if not hasattr(args, name) or type(getattr(args, name)) is not type(value):
             raise UserError(f'{path} was trained with {name} = {value!r}, which this program does not know.')
         if name not in args.typed:
             setattr(args, name, value)
         elif args.typed[name] != value and name not in ('epochs', 'snapshot'):
-            warn(f'--{name} {args.typed[name]} takes the place of {value}, with which {path} was trained.')
+            warn(f'--{name} {args.typed[name]} takes the place of {value or "none"}, with which {path} was trained.')
     if not checkpoint.described and 'dropout' in args.typed:  # tensors alone cannot say it
         checkpoint.config = dataclasses.replace(checkpoint.config, dropout=args.dropout)
 
@@ -185,10 +191,12 @@ def model_config(architecture: str, args: argparse.Namespace) -> ModelConfig:
 
 
 def data_options(args: argparse.Namespace) -> DataOptions:
-    actions = None if args.actions == '*' else _names(args.actions)
-    if actions == ():
+    names = {name: tuple(filter(None, map(str.strip, getattr(args, name).split(',')))) for name in NAME_LISTS}
+    if not names['actions']:
         raise UserError('--actions names no action.')
-    return DataOptions(args.dataset, args.keypoints, actions, args.downsample, args.data_dir, _names(args.val_subjects))
+    if args.actions == '*':
+        del names['actions']
+    return DataOptions(args.dataset, args.keypoints, downsample=args.downsample, data_dir=args.data_dir, **names)
 
 
 def recipe(args: argparse.Namespace) -> Recipe:
@@ -214,7 +222,3 @@ def command_without_resume(argv: Sequence[str]) -> list[str]:
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument('-r', '--resume')
     return ['python', argv[0], *parser.parse_known_args(argv[1:])[1]]
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(filter(None, map(str.strip, text.split(','))))

@@ -1,0 +1,142 @@
+"""Flags of the training scripts: what they change, what a resume takes from the file, and wrong ones."""
+
+import re
+import sys
+
+import pytest
+import torch
+
+import main_gcn
+import main_linear
+from common.checkpoint import load_checkpoint
+from common.files import npz
+from tests.conftest import moving_people
+from tests.helpers.runs import GCN, SMALL, run_folder, train
+
+
+def test_resume_takes_flags_from_the_file_and_names_those_that_change(workplace, script):
+    train(script, *GCN, '-e', '1', '--lr', '2e-3', '-a', 'Walking')
+    path = f'{run_folder()}/ckpt_last.pth.tar'
+    status, _, err = script(main_gcn.main, '-r', path, '-e', '2', '--lr_gamma', '0.5', '--device', 'cpu')
+    assert status == 0 and '--lr_gamma 0.5 takes the place of 0.96' in err and '--lr ' not in err
+    recipe = load_checkpoint(path).recipe
+    assert (recipe['lr'], recipe['lr_gamma'], recipe['actions'], recipe['batch_size']) == (2e-3, 0.5, ['Walking'], 32)
+
+
+def test_actions_and_downsample_choose_the_poses(workplace, script):
+    out = train(script, *GCN, '-e', '1', '-a', 'Walking', '--downsample', '5')
+    assert re.search(r'Walking +24 ', out) and 'Eating' not in out
+    assert '48 poses to train, 24 to test' in out
+
+
+def test_tensorboard_missing_is_a_sentence(workplace, script, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'torch.utils.tensorboard', None)
+    status, _, err = script(main_gcn.main, *GCN, '--tensorboard')
+    assert status == 2 and 'pip install tensorboard' in err
+
+
+@pytest.fixture
+def trained(workplace, script):
+    train(script, *GCN, '-e', '1', '-c', 'gcn')
+    train(script, *SMALL, '-e', '1', '-c', 'linear', main=main_linear.main)
+    return {name: f'{run_folder(name)}/ckpt_last.pth.tar' for name in ('gcn', 'linear')}
+
+
+def test_wrong_inputs_get_one_sentence_and_status_2(trained, workplace, script):
+    (workplace / 'text.pth.tar').write_text('this is no checkpoint')
+    torch.save({'weights': 1}, workplace / 'other.pth.tar')
+    npz.write_npz('data/data_3d_empty.npz', positions_3d=moving_people(frames=0))
+    gcn, linear = trained['gcn'], trained['linear']
+    for main, arguments, words in [
+        (main_gcn.main, ['-d', 'h36m'], ['data_3d_h36m.npz', 'data/README.md', '--dataset demo']),
+        (main_gcn.main, ['-d', 'tiny', '-k', 'cpn'], ['data_2d_tiny_cpn.npz', 'gt']),
+        (main_gcn.main, ['-d', 'tiny', '-a', 'Walking,Flying'], ['Flying', 'Eating, Walking']),
+        (main_gcn.main, ['-d', 'tiny', '-a', ','], ['--actions']),
+        (main_gcn.main, ['-d', 'empty'], ['S1 Walking is empty']),
+        (main_gcn.main, ['-d', '../x'], ['not a name']),
+        (main_gcn.main, ['--evaluate', 'no.pth.tar', '-d', 'tiny'], ['no.pth.tar is missing']),
+        (main_gcn.main, ['--evaluate', 'text.pth.tar', '-d', 'tiny'], ['text.pth.tar is not a readable checkpoint']),
+        (main_gcn.main, ['--evaluate', 'other.pth.tar', '-d', 'tiny'], ['other.pth.tar is not a checkpoint']),
+        (main_gcn.main, ['--evaluate', '.', '-d', 'tiny'], ['directory']),
+        (main_gcn.main, ['--evaluate', linear, '-d', 'tiny'], [linear, 'linear model', 'main_linear.py']),
+        (main_linear.main, ['--evaluate', gcn, '-d', 'tiny'], [gcn, 'SemGCN', 'main_gcn.py']),
+        (main_gcn.main, ['--evaluate', gcn, '-d', 'tiny', '-z', '64'], ['--hid_dim 64', gcn, 'hid_dim 8']),
+        (main_gcn.main, ['--evaluate', gcn, '-d', 'tiny', '--non_local'], ['--non_local', gcn, 'non_local False']),
+        (main_gcn.main, ['--resume', gcn, '-d', 'tiny', '-l', '4'], ['--num_layers 4', gcn, 'num_layers 1']),
+        (main_gcn.main, ['--resume', gcn, '--evaluate', gcn, '-d', 'tiny'], ['do not go together']),
+        (main_gcn.main, ['-d', 'tiny', '--device', 'cuda:7'], ['cuda:7', 'GPU']),
+        (main_gcn.main, ['-d', 'tiny', '--device', 'tpu'], ['tpu']),
+        (main_gcn.main, ['-d', 'tiny', '-z', '9', '--non_local'], ['odd']),
+        (main_gcn.main, ['-d', 'tiny', '-c', 'text.pth.tar'], ['text.pth.tar']),
+        (main_gcn.main, [*GCN, '-e', '1', '--report', 'text.pth.tar/r.json'], ['text.pth.tar']),
+        (main_gcn.main, ['-d', 'tiny', '-e', '0'], ['not at least 1']),
+        (main_gcn.main, ['-d', 'tiny', '--lr', 'nan'], ['not a positive number']),
+        (main_gcn.main, ['-d', 'tiny', '--dropout', '1'], ['[0, 1)']),
+    ]:
+        status, out, err = script(main, *arguments)
+        assert status == 2, (arguments, out, err)
+        assert all(word in err for word in words), (arguments, err)
+        assert 'Traceback' not in err and len(err.strip().splitlines()[-1]) > 20
+
+
+def test_one_pose_cannot_train(workplace, script, monkeypatch):
+    from common.datasets import h36m
+    one_camera = {subject: rig[:1] for subject, rig in h36m.cameras().items()}
+    monkeypatch.setattr(h36m, 'cameras', lambda: one_camera)
+    npz.write_npz('data/data_3d_one.npz', positions_3d=moving_people(('S1', 'S9'), ('Eating',), frames=1))
+    status, _, err = script(main_linear.main, '-d', 'one', '--device', 'cpu')
+    assert status == 2 and 'a single pose cannot train' in err
+
+
+@pytest.mark.parametrize('flags, change', [
+    (['--amp', 'bf16'], 0.05), (['--tf32'], 0.0), (['--tta', 'flip'], 0.5), (['--ema', '0.5'], 0.5),
+])
+def test_flags_that_change_numbers_change_them_a_little(workplace, script, flags, change):
+    for name, extra in (('plain', []), ('changed', flags)):
+        train(script, *GCN, '--non_local', '-e', '2', '-c', name, *extra)
+    one, two = (load_checkpoint(f'{run_folder(name)}/ckpt_last.pth.tar').error for name in ('plain', 'changed'))
+    assert abs(two / one - 1) <= change and (two != one) == bool(change)
+
+
+def test_compile_is_what_trains(workplace, script, monkeypatch):
+    compiled = []
+    monkeypatch.setattr(torch, 'compile', lambda network: (compiled.append(network), network)[1])
+    train(script, *GCN, '-e', '1', '--compile')
+    assert len(compiled) == 1
+
+
+def test_the_tuned_recipe_sets_flags_that_were_not_typed(workplace, script):
+    from common.training.recipe import RECIPES
+    train(script, *GCN, '-e', '1', '--recipe', 'tuned', '--lr', '0.005')
+    recipe = load_checkpoint(f'{run_folder()}/ckpt_last.pth.tar').recipe
+    assert recipe['lr'] == 0.005
+    tuned = RECIPES['tuned']['gcn']
+    assert tuned and all(recipe[name] == value for name, value in tuned.items() if name != 'lr')
+
+
+@pytest.mark.parametrize('flags, poses, resumed', [
+    (['--train_subjects', 'S1', '--test_subjects', 'S5'], '144 poses to train, 144 to test', 288),
+    (['--train_subjects', 'S1,S5,S9', '--val_subjects', 'S9'], '288 poses to train, 144 to validate', 144),
+])
+def test_subjects_are_chosen_on_the_command_line_and_kept_in_the_file(workplace, script, flags, poses, resumed):
+    assert poses in train(script, *GCN, '-e', '1', *flags)
+    path = f'{run_folder()}/ckpt_last.pth.tar'
+    status, out, err = script(main_gcn.main, '-r', path, '-e', '2', '--device', 'cpu', '--train_subjects', 'S1,S9')
+    assert status == 0 and f'{resumed} poses to train' in out and '--train_subjects S1,S9 takes the place of' in err
+
+
+def test_subjects_that_are_trained_and_tested_on_get_a_warning(workplace, script):
+    status, _, err = script(main_gcn.main, *GCN, '-e', '1', '--test_subjects', 'S5,S9')
+    assert status == 0 and 'Warning: S5' in err
+
+
+@pytest.mark.parametrize('main, status', [(main_linear.main, 2), (main_gcn.main, 0)])
+def test_batches_of_one_pose(workplace, script, main, status):
+    """SemGCN normalises over joints too."""
+    found, _, err = script(main, '-d', 'tiny', '--device', 'cpu', '-b', '1', '-e', '1', '--downsample', '6')
+    assert found == status and ('two poses' in err) == (status == 2)
+
+
+def test_a_cuda_graph_without_cuda_is_a_warning(workplace, script):
+    status, _, err = script(main_gcn.main, *GCN, '-e', '1', '--cuda_graph')
+    assert status == 0 and '--cuda_graph needs a single CUDA device' in err
