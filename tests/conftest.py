@@ -61,11 +61,11 @@ def moving_people(subjects=('S1', 'S5', 'S9'), actions=('Walking', 'Walking 1', 
     return people
 
 
-def pixels_of(people, extra=0):
-    """The 2D of `moving_people` in the published layout, {subject: {action: [(T + extra, 16, 2) pixels]}}."""
+def pixels_of(people, extra=0, joints=h36m.KEPT_JOINTS):
+    """The 2D of `moving_people` in the published layout, {subject: {action: [(T + extra, J, 2) pixels]}}."""
     return {subject: {action: [
         image_coordinates(project(world_to_camera(np.concatenate([sequence, sequence[:1].repeat(extra, 0)])
-                                                  [:, h36m.KEPT_JOINTS], camera), camera), camera.width,
+                                                  [:, joints], camera), camera), camera.width,
                           camera.height) for camera in h36m.cameras()[subject]]
         for action, sequence in actions.items()} for subject, actions in people.items()}
 

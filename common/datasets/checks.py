@@ -78,11 +78,11 @@ def check_lengths(where: str, views: list[np.ndarray], frames: int) -> None:
     for index, view in enumerate(views):
         shorter, longer = sorted((len(view), frames))
         if longer - shorter > max(FEW_FRAMES, FEW * longer) or longer >= 2 * shorter:
-            ratio = longer / shorter
-            looks = f' ({"2D" if len(view) < frames else "3D"} looks like every {_ordinal(round(ratio))} frame)' \
-                if abs(ratio - round(ratio)) < 0.1 and round(ratio) > 1 else f' (a ratio of {ratio:.3g})'
-            raise UserError(f'{where} camera {index} has {len(view)} frames of 2D and {frames} of 3D{looks}: they are '
-                            f'not one recording at one rate; make both at the same rate.')
+            step = next((n for n in range(2, longer) if shorter in (longer // n, -(-longer // n))), 0)
+            ratio = f'the {"2D" if len(view) < frames else "3D"} looks like every {_ordinal(step)} frame' if step else \
+                f'a ratio of {longer / shorter:.3g}'
+            raise UserError(f'{where} camera {index} has {len(view)} frames of 2D and {frames} of 3D ({ratio}): they '
+                            f'are not one recording at one rate; make both at the same rate.')
 
 
 def _ordinal(number):

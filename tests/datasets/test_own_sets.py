@@ -1,0 +1,178 @@
+"""Data sets that describe themselves: skeletons, cameras and splits of any kind, from the file to a rendered clip."""
+
+import glob
+import re
+import runpy
+import shlex
+
+import numpy as np
+import pytest
+import torch
+
+import main_gcn
+import main_linear
+import viz
+from common.datasets import h36m, loading
+from common.datasets.loading import DataOptions
+from common.datasets.splits import Data
+from common.errors import UserError
+from common.files import npz
+from common.geometry.camera import image_coordinates, project, world_to_camera
+from tests.conftest import ROOT
+from tests.helpers.make_datasets import SKELETONS, camera_entry, skeleton_entries, walkers, write_set
+
+PAGE = (ROOT / 'docs' / 'datasets.md').read_text()
+SMALL = ['--device', 'cpu', '-z', '8', '-l', '1', '--non_local']
+CAMERAS = h36m.cameras()['S1']
+
+
+def seen_by(camera, positions):
+    return image_coordinates(project(world_to_camera(positions, camera), camera), camera.width, camera.height)
+
+
+def test_the_page_goes_from_nothing_to_a_clip(tmp_path, monkeypatch, script):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'data').mkdir()
+    (tmp_path / 'write_mine.py').write_text(re.search(r'```python\n(.*?)```', PAGE, re.S)[1])
+    commands = re.findall(r'^    python (\S+\.py)(.*)$', PAGE, re.M)
+    assert [name for name, _ in commands] == ['write_mine.py', 'main_gcn.py', 'main_gcn.py', 'viz.py']
+    runpy.run_path('write_mine.py')
+    for name, arguments in commands[1:]:
+        words = [match for word in shlex.split(arguments) for match in (glob.glob(word) if '*' in word else [word])]
+        status, out, err = script({'main_gcn.py': main_gcn, 'viz.py': viz}[name].main, *words)
+        assert status == 0, err
+    assert '25 frames of Ben Walking, camera 0, 1.00 s' in out and (tmp_path / 'ben.gif').stat().st_size > 10_000
+    dataset = loading.load_dataset('mine', 'data')
+    assert [camera.width for views in dataset.cameras.values() for camera in views] == [1280, 640]
+
+
+@pytest.mark.parametrize('kind', SKELETONS)
+def test_every_skeleton_trains_resumes_evaluates_and_renders(kind, tmp_path, monkeypatch, script):
+    monkeypatch.chdir(tmp_path)
+    skeleton = SKELETONS[kind]
+    write_set(tmp_path, 'own', walkers(joints=skeleton.names), **skeleton_entries(skeleton))
+    data = ['-d', 'own', '--data_dir', '.']
+
+    def train(*arguments):
+        status, out, err = script(main_gcn.main, *data, '--device', 'cpu', *arguments)
+        assert status == 0, err
+        return out
+
+    train(*SMALL, '-e', '2', '-c', 'whole', '--flip', '--rotate', '20')
+    train(*SMALL, '-e', '1', '-c', 'half', '--flip', '--rotate', '20')
+    half, whole = (glob.glob(f'{folder}/*/ckpt_last.pth.tar')[0] for folder in ('half', 'whole'))
+    train('--resume', half, '-e', '2')
+    states = [torch.load(path, weights_only=True)['state_dict'] for path in (half, whole)]
+    assert all(torch.equal(states[0][name], value) for name, value in states[1].items())
+    assert 'Eating' in train('--evaluate', whole, '--tta', 'flip')
+    status, _, err = script(viz.main, *data, '--evaluate', whole, '--viz_subject', 'S9', '--viz_action', 'Walking',
+                            '--viz_limit', '3', '--viz_output', 'clip.gif')
+    assert status == 0 and (tmp_path / 'clip.gif').exists(), err
+    status, _, err = script(main_linear.main, *data, '--device', 'cpu', '-e', '1')
+    assert status == 0, err
+
+
+def hand(frames=12):
+    """(T, 21, 3) a hand whose fingers bend: wrist, then four joints of each finger."""
+    time = np.linspace(0, 1, frames)[:, None, None]
+    fingers = [(finger - 2, 5 + step, -step * time[:, 0, 0]) for finger in range(5) for step in range(4)]
+    points = [np.zeros((frames, 3))] + [np.stack([np.full(frames, x), np.full(frames, y), z], 1) for x, y, z in fingers]
+    return (0.02 * np.stack(points, axis=1) + (0, 0, 1)).astype(np.float32)
+
+
+HAND = {'joints': np.array(['Wrist', *(f'Finger{finger}{step}' for finger in range(5) for step in range(4))]),
+        'parents': np.array([-1, *(0 if step == 0 else 4 * finger + step for finger in range(5) for step in range(4))])}
+
+
+def test_a_hand_of_21_joints_trains(tmp_path, monkeypatch, script):
+    monkeypatch.chdir(tmp_path)
+    write_set(tmp_path, 'hand', {'a': hand(), 'b': hand()}, cameras={'a': 'S1', 'b': 'S9'}, train_subjects=['a'],
+              test_subjects=['b'], **HAND)
+    groups = loading.load_dataset('hand', '.').skeleton.groups
+    assert sorted(map(len, groups)) == [1] + [2] * 10 and (0,) in groups and (3, 4) in groups
+    status, out, err = script(main_gcn.main, '-d', 'hand', '--data_dir', '.', *SMALL, '-e', '1')
+    assert status == 0 and re.search(r'^all +48 ', out, re.M), err
+
+
+def test_cameras_of_a_file_project_as_those_they_were_written_from(tmp_path):
+    people = walkers(('Ada', 'Ben'))
+    write_set(tmp_path, 'own', people, cameras={'Ada': [camera_entry(camera) for camera in CAMERAS[:3]],
+                                                'Ben': [camera_entry(CAMERAS[3])]})
+    dataset = loading.load_dataset('own', str(tmp_path))
+    found = loading.load_keypoints(dataset, 'gt', str(tmp_path))
+    assert [len(found[subject]['Walking']) for subject in ('Ada', 'Ben')] == [3, 1]
+    for subject, index, camera in (('Ada', 1, CAMERAS[1]), ('Ben', 0, CAMERAS[3])):
+        expected = project(world_to_camera(people[subject]['Walking'][:, h36m.KEPT_JOINTS], camera), camera)
+        np.testing.assert_allclose(found[subject]['Walking'][index], expected, atol=1e-5)
+
+
+def test_positions_in_camera_coordinates_need_no_camera(tmp_path):
+    camera = CAMERAS[0]
+    local = {name: {kind: world_to_camera(take, camera) for kind, take in takes.items()}
+             for name, takes in walkers(('Ada', 'Ben')).items()}
+    write_set(tmp_path, 'own', local, image_size=[1000, 1002], train_subjects=['Ada'], test_subjects=['Ben'])
+    with pytest.raises(UserError, match='without a focal length the cameras of Ada, Ben cannot project'):
+        Data(DataOptions('own', 'gt', data_dir=str(tmp_path))).train()
+    seen = {name: {kind: [image_coordinates(project(take[:, h36m.KEPT_JOINTS], camera), 1000, 1002)]
+                   for kind, take in takes.items()} for name, takes in local.items()}
+    npz.write_npz(str(tmp_path / 'data_2d_own_det.npz'), positions_2d=seen)
+    poses = Data(DataOptions('own', 'det', data_dir=str(tmp_path))).train()
+    expected = local['Ada']['Walking'][:, h36m.KEPT_JOINTS]
+    np.testing.assert_allclose(poses.positions[:len(expected)], expected - expected[:, :1], atol=1e-6)
+
+
+def test_the_root_moves_to_the_front_and_2d_follows(tmp_path):
+    skeleton = h36m.skeleton()
+    back = skeleton.keep([*range(1, 16), 0])
+    people = walkers(joints=back.names)
+    write_set(tmp_path, 'own', people, **skeleton_entries(back))
+    dataset = loading.load_dataset('own', str(tmp_path))
+    assert dataset.skeleton.names == skeleton.names and dataset.skeleton.parents == skeleton.parents
+    assert {frozenset(group) for group in dataset.skeleton.groups} == {frozenset(group) for group in skeleton.groups}
+    projected = loading.load_keypoints(dataset, 'gt', str(tmp_path))['S1']['Walking']
+    views = {name: {kind: [seen_by(camera, take) for camera in h36m.cameras()[name]] for kind, take in takes.items()}
+             for name, takes in people.items()}
+    npz.write_npz(str(tmp_path / 'data_2d_own_det.npz'), positions_2d=views)
+    read = loading.load_keypoints(dataset, 'det', str(tmp_path))['S1']['Walking']
+    np.testing.assert_allclose(read, projected, atol=1e-5)
+
+
+def test_chosen_subjects_take_the_place_of_the_splits(tmp_path):
+    write_set(tmp_path, 'own', walkers(('S1', 'S9', 'S5')))
+    data = Data(DataOptions('own', data_dir=str(tmp_path), train_subjects=('S9',), test_subjects=('S5',)))
+    assert data.subjects('train') == ('S9',) and data.test_subjects == ('S5',)
+    assert len(data.train()) and len(data.test())
+    with pytest.raises(UserError, match='--train_subjects Eve: own has the subjects S1, S9, S5'):
+        Data(DataOptions('own', data_dir=str(tmp_path), train_subjects=('Eve',))).train()
+    write_set(tmp_path, 'named', walkers(('Ada', 'Ben')), cameras={'Ada': 'S1', 'Ben': 'S9'})
+    with pytest.raises(UserError, match='names no subjects to test: choose some of Ada, Ben with --test_subjects'):
+        Data(DataOptions('named', data_dir=str(tmp_path))).test()
+
+
+WRONG = {
+    'joints need': {'joints': np.array(['a', 'b'])},
+    'must name each joint differently': {'joints': np.array(['a'] * 32), 'parents': np.full(32, -1)},
+    'parents do not lead every joint': {**skeleton_entries(h36m.skeleton()), 'parents': np.array([-1, *[15] * 15])},
+    'is called RHip, and joints_left': {**skeleton_entries(h36m.skeleton()), 'joints_right': np.array([4])},
+    'joints_left and joints_right do not say so': {
+        **skeleton_entries(h36m.skeleton()), 'joints_left': np.array([], int), 'joints_right': np.array([], int)},
+    'groups must name every joint once': {**skeleton_entries(h36m.skeleton()), 'groups': [[0, 1]]},
+    'R of a camera is no rotation': {'cameras': [{**camera_entry(CAMERAS[0]), 'R': np.ones((3, 3)).tolist()}]},
+    'a camera has fov': {'cameras': [{'width': 10, 'height': 10, 'fov': 3}]},
+    'of the 2 cameras of S1, each needs R and t': {'cameras': [{'width': 10, 'height': 10}] * 2},
+    'its splits name Eve': {'train_subjects': ['Eve']},
+    'fps must be one number': {'fps': np.array([25, 30])},
+    'Expecting value': {'cameras': 'no JSON'},
+}
+
+
+@pytest.mark.parametrize('sentence', WRONG)
+def test_wrong_entries_are_named(sentence, tmp_path):
+    entries = WRONG[sentence]
+    if entries.get('cameras') == 'no JSON':
+        npz.write_npz(str(tmp_path / 'data_3d_own.npz'), positions_3d=walkers(), **entries)
+    else:
+        write_set(tmp_path, 'own', walkers(), **entries)
+    with pytest.raises(UserError, match=sentence) as caught:
+        loading.load_dataset('own', str(tmp_path))
+    assert 'data_3d_own.npz' in str(caught.value) and 'docs/datasets.md' in str(caught.value)
