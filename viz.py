@@ -160,8 +160,10 @@ def main() -> None:
     model = checkpoint.restore_model(file, args.evaluate, dataset.skeleton).to(device)
     clip = make_clip(args, dataset, camera, model, file)
     drawn = render(clip, args.viz_output, args.viz_size, args.viz_bitrate, video)
+    errors = drawn.views[0].errors
+    assert errors is not None  # `make_clip` compares the prediction with the true positions
     print(f'{args.viz_output}: {len(drawn)} frames of {drawn.caption}, {len(drawn) / drawn.fps:.2f} s, '
-          f'{os.path.getsize(args.viz_output) / 1e6:.2f} MB, MPJPE {drawn.views[0].errors.mean():.1f} mm')
+          f'{os.path.getsize(args.viz_output) / 1e6:.2f} MB, MPJPE {errors.mean():.1f} mm')
 
 
 if __name__ == '__main__':
