@@ -3,8 +3,9 @@
     python export.py --checkpoint checkpoint/pretrained/ckpt_semgcn.pth.tar --output model.onnx
     python export.py --checkpoint CKPT --output model.pt2 --format pt2
 
-The file maps keypoints (batch, 16, 2), normalised as x / w * 2 - [1, h / w], to positions (batch, 16, 3) in metres from
-the hip; its metadata describes both and names the joints. TorchScript is not offered: PyTorch has deprecated it.
+The file maps normalised keypoints, (batch, 16, 2) or of a window of W frames (batch, 16, 2 W), to positions
+(batch, 16, 3) in metres from the hip; its metadata describes both and names the joints. TorchScript is not offered:
+PyTorch has deprecated it.
 """
 
 import argparse
@@ -16,6 +17,7 @@ import torch
 from common.datasets import h36m
 from common.errors import UserError, printable, run_script
 from common.geometry.camera import project, world_to_camera
+from common.geometry.person import person_input
 from common.lifting.export_graph import OPSET, TOLERANCE, check, load_onnx, load_pt2, write_onnx, write_pt2
 from common.lifting.layouts import TRAINED_ON
 from common.lifting.lifter import Lifter
@@ -51,6 +53,8 @@ def main() -> None:
     lifter = Lifter(args.checkpoint, 'cpu', args.trained_on)
     write(args.output, lifter)
     poses = lifelike_poses()
+    if lifter.normalization == 'person':  # each frame a window of its own
+        poses = person_input(torch.from_numpy(poses)[:, None].expand(-1, lifter.window, -1, -1)).numpy()
     result = check(load(args.output), lifter, poses)
     kind = f'ONNX opset {OPSET}' if args.format == 'onnx' else 'PyTorch program'
     print(f'{printable(args.output)}: {lifter.description}, {kind}, any batch size, '

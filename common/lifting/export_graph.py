@@ -20,11 +20,16 @@ from common.checkpoint import load_checkpoint, restore_model
 from common.datasets import h36m
 from common.errors import UserError, printable
 from common.files.atomic import atomic_write
+from common.geometry.person import HIDDEN, STEP_SECONDS
 from common.lifting.lifter import AXES, Lifter
 
 OPSET = 18
 TOLERANCE = 1e-4  # metres
 INPUT, OUTPUT = 'keypoints', 'positions'
+INPUTS = {'image': 'pixels normalised as x / w * 2 - [1, h / w] for an image of w x h',
+          'person': f'x and y of frames {STEP_SECONDS:.3f} s apart around the middle one, relative to its hip and '
+                    f'divided by the root mean square distance of the joints from the mean of their frame; '
+                    f'{HIDDEN} for a hidden joint'}
 
 
 class HipRelative(nn.Module):
@@ -43,8 +48,7 @@ def metadata(lifter: Lifter) -> dict[str, str]:
     """Joints, input, output and origin of the file, for its users."""
     skeleton = h36m.skeleton()
     return {'joints': ','.join(skeleton.names), 'parents': json.dumps(list(skeleton.parents)),
-            'input': 'keypoints (batch, 16, 2), float32: pixels normalised as x / w * 2 - [1, h / w] for an image of '
-                     'w x h; y down',
+            'input': f'keypoints (batch, 16, {2 * lifter.window}), float32: {INPUTS[lifter.normalization]}; y down',
             'output': f'positions (batch, 16, 3), float32: metres from the hip, {AXES}',
             'network': lifter.description, 'trained_on': f'{lifter.trained_on} ({lifter.told})',
             'checkpoint': printable(os.path.basename(lifter.path))}
@@ -55,7 +59,8 @@ def program(lifter: Lifter) -> torch.export.ExportedProgram:
     module = HipRelative(lifter.model).eval()
     batch = {0: torch.export.Dim.DYNAMIC}
     with torch.no_grad():
-        return torch.export.export(module, (torch.zeros(2, 16, 2),), dynamic_shapes=(batch,), strict=False)
+        example = torch.zeros(2, 16, 2 * lifter.window)
+        return torch.export.export(module, (example,), dynamic_shapes=(batch,), strict=False)
 
 
 def write_onnx(path: str, lifter: Lifter) -> None:
@@ -131,11 +136,11 @@ def check(call: Callable[[np.ndarray], np.ndarray], lifter: Lifter, poses: np.nd
     """Compare a written file with the network as it was trained (not folded), on poses and noise, in several batches.
 
     Args:
-        poses: (N, 16, 2) float32 normalised keypoints of real or lifelike poses.
+        poses: (N, 16, 2 W) float32 normalised keypoints of real or lifelike poses.
     """
     # Random joints spread over the size of a person. For wider ones networks predict poses of 100 m, and float32 itself
     # is less exact than the tolerance.
-    noise = np.random.default_rng(0).normal(0, 0.1, (512, 16, 2)).astype(np.float32)
+    noise = np.random.default_rng(0).normal(0, 0.1, (512, *poses.shape[1:])).astype(np.float32)
     network = restore_model(load_checkpoint(lifter.path), lifter.path, h36m.skeleton()).eval()
     worst = 0.0
     for inputs in (poses, noise, noise[:1], noise[:7]):

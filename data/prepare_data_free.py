@@ -1,0 +1,90 @@
+"""Make data_3d_free.npz, motion to train on for the wild, from an archive of 16-joint clips.
+
+    python data/prepare_data_free.py --from-source free_mocap.npz
+    python main_gcn.py --recipe wild --dataset free -e 20
+
+The archive has `positions` (N, 16, 3) float32 in metres, z up, joints as in common/datasets/h36m.py; `clip` (N,), the
+number of each frame's clip, in order; `names` and `fps` (clips,). data/free_clips.csv gives each clip its subject and
+action. Four actors are to test: gymnastics, karate, everyday motion and dance.
+"""
+
+import argparse
+import csv
+import json
+import os
+import sys
+
+import numpy as np
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # so that it runs from any folder
+
+from common.datasets import h36m
+from common.errors import UserError, run_script
+from common.files.npz import read_npz
+from data import preparation
+
+NAME = 'data_3d_free.npz'
+TABLE = os.path.join(preparation.DATA_FOLDER, 'free_clips.csv')
+TEST = ('cmu_049', 'cmu_135', 'cmu_013', 'cmu_094')
+UNKNOWN = 'cmu8'  # clips that may be of a test actor: neither trained on nor tested, unless --train_subjects names them
+FPS = 30
+# A camera that sees all of every clip, for programs that want one: training has virtual cameras.
+CAMERA = {'width': 1000, 'height': 1000, 'focal_length': 2000, 'R': [[1, 0, 0], [0, 0, -1], [0, 1, 0]],
+          't': [0, 1, 12]}
+
+
+def get_args_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=f'Make {NAME} from an archive of clips.')
+    parser.add_argument('--from-source', metavar='FILE.npz', required=True, help='the archive')
+    parser.add_argument('--output', metavar='DIR', default=preparation.DATA_FOLDER, help='data folder (%(default)s)')
+    parser.add_argument('--force', action='store_true', help='replace an existing file')
+    return parser
+
+
+def read_table() -> dict[str, tuple[str, str]]:
+    """{name of a clip: (subject, action)}."""
+    with open(TABLE, encoding='utf-8', newline='') as file:
+        return {f'{row["clip"]}|{row["copy"]}': (row['subject'], row['action'])
+                for row in csv.DictReader(line for line in file if not line.startswith('#'))}
+
+
+def read_clips(path: str) -> dict[str, dict[str, np.ndarray]]:
+    """{subject: {action: (T, 16, 3)}}, each clip around the origin.
+
+    Raises:
+        UserError: the archive is another.
+    """
+    content = read_npz(path, ('positions', 'clip', 'names', 'fps'))
+    frames, clip, names = content['positions'], content['clip'], content['names']
+    preparation.checked(frames, (None, len(h36m.skeleton()), 3), path)
+    table, ends = read_table(), np.flatnonzero(np.diff(clip)) + 1
+    if np.abs(content['fps'] - FPS).max() > 0.5:
+        raise UserError(f'{path} has clips that are not at {FPS} frames a second.')
+    found: dict[str, dict[str, np.ndarray]] = {}
+    for number, take in zip(clip[np.concatenate([[0], ends])], np.split(frames, ends), strict=True):
+        if str(names[number]) not in table:
+            raise UserError(f'{path} has a clip {names[number]}, which {TABLE} does not name: add a line for it.')
+        subject, action = table[str(names[number])]
+        middle = take[:, 0].mean(0) * (1, 1, 0)
+        preparation.add_sequence(found, subject, action, (take - middle).astype(np.float32), path)
+    return found
+
+
+def main() -> None:
+    args = get_args_parser().parse_args()
+    output = os.path.join(args.output, NAME)
+    preparation.keep_existing(output, args.force)
+    positions, skeleton = read_clips(args.from_source), h36m.skeleton()
+    preparation.save(output, positions_3d=positions, fps=np.array(FPS), joints=np.array(skeleton.names),
+                     parents=np.array(skeleton.parents), joints_left=np.array(skeleton.left),
+                     joints_right=np.array(skeleton.right), groups=np.array(json.dumps(skeleton.groups)),
+                     cameras=np.array(json.dumps([CAMERA])),
+                     train_subjects=np.array([name for name in positions if name not in (*TEST, UNKNOWN)]),
+                     test_subjects=np.array([name for name in TEST if name in positions]))
+    frames = {name: sum(map(len, takes.values())) for name, takes in positions.items()}
+    print(f'{output}: {sum(frames.values()):,} frames of {len(frames)} subjects, to test ' +
+          ', '.join(f'{name} ({frames[name]:,})' for name in TEST if name in frames))
+
+
+if __name__ == '__main__':
+    run_script(main)
