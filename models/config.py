@@ -76,9 +76,13 @@ def build_model(config: ModelConfig, skeleton: Skeleton) -> nn.Module:
     """Make the network that a config describes, freshly initialised from PyTorch's global generator.
 
     Returns:
-        a module that is called with (B, J, 2) normalised keypoints, answers (B, J, 3) metres, and whose `loss_joints`
-        says which joints its training loss covers.
+        a module from (B, J, 2 window) normalised keypoints to (B, J, 3) metres, whose `loss_joints` are the joints that
+        its training loss covers.
+    Raises:
+        ValueError: the root of the skeleton, to which positions are relative, is not joint 0.
     """
+    if skeleton.root != 0:
+        raise ValueError(f'the root of the skeleton must be joint 0, not joint {skeleton.root}')
     if config.architecture == 'linear':
         return LinearModel(len(skeleton), config.hid_dim, config.num_layers, config.dropout, config.window)
     groups = skeleton.groups if config.non_local else None
@@ -95,12 +99,16 @@ def infer_config(state: dict[str, Tensor]) -> ModelConfig:
     try:
         if 'gconv_input.0.gconv.W' in state:
             residual = {name.split('.')[1] for name in state if name.startswith('gconv_layers.') and '.gconv1.' in name}
-            return replace(default_config('gcn'), hid_dim=state['gconv_input.0.gconv.W'].shape[2],
-                           num_layers=len(residual), non_local=any('.nonlocal.' in name for name in state),
-                           conv='sem' if len(state['gconv_input.0.gconv.e']) == 1 else 'semch')
+            _, channels, hid_dim = state['gconv_input.0.gconv.W'].shape
+            conv = 'sem' if len(state['gconv_input.0.gconv.e']) == 1 else 'semch'
+            return ModelConfig('gcn', hid_dim, len(residual), non_local=any('.nonlocal.' in name for name in state),
+                               conv=conv, window=channels // 2)
         if 'linear_stages.0.w1.weight' in state:
             stages = {name.split('.')[1] for name in state if name.startswith('linear_stages.')}
-            return replace(default_config('linear'), hid_dim=len(state['w1.weight']), num_layers=len(stages))
+            joints = len(state['w2.bias']) // 3 + 1
+            hid_dim, channels = state['w1.weight'].shape
+            return replace(default_config('linear'), hid_dim=hid_dim, num_layers=len(stages),
+                           window=channels // (2 * joints))
     except (KeyError, IndexError, TypeError, ValueError) as error:
         raise ValueError(f'its tensors do not make a network: {error}') from error
     raise ValueError('its tensors are neither SemGCN\'s nor the linear model\'s')

@@ -71,8 +71,8 @@ class GraphNonLocal(nn.Module):
         theta, phi, g = (_linear(x, conv) for conv in (parts['theta'], parts['phi'][0], parts['g'][0]))  # (B, J, C/2)
         phi, g = self.pool(phi), self.pool(g)                                          # (B, P, C/2)
         # The product with a concatenation is the sum of two products, so no (B, J, P, C) tensor is needed.
-        w_theta, w_phi = parts['concat_project'][0].weight.view(2, self.inner)
-        f = F.relu((theta @ w_theta).unsqueeze(2) + (phi @ w_phi).unsqueeze(1)) / len(self.groups)  # (B, J, P)
+        w_theta, w_phi = parts['concat_project'][0].weight.view(2, self.inner, 1)
+        f = F.relu(theta @ w_theta + (phi @ w_phi).transpose(1, 2)) / len(self.groups)  # (B, J, P)
         project, norm = parts['W']
         y = _linear(f @ g, project, bias_before(norm, project.bias))                   # (B, J, C)
         return x + norm(y.flatten(0, 1)).view_as(x)

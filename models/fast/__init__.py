@@ -2,7 +2,7 @@
 
 `models/config.py` builds the networks of this room. Each is the network of the same name in `models/`, with the same
 parameters and, up to rounding, the same results (`tests/models/test_fast.py`). Whatever this room does not compute
-(channel-wise convolutions, autocast, torch.compile, groups other than pairs) takes the plain equations.
+(channel-wise convolutions, autocast, torch.compile, groups of more than two) takes the plain equations.
 
 To do without this room, import the two classes in `models/config.py` from `models.linear_model` and `models.sem_gcn`.
 """

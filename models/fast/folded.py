@@ -73,10 +73,11 @@ class FoldedNonLocal(nn.Module):
     project: Tensor
     bias: Tensor
 
-    def __init__(self, block: GraphNonLocal) -> None:
+    def __init__(self, block: GraphNonLocal, pairs: int) -> None:
         super().__init__()
         project, norm = getattr(block, 'nonlocal')['W']
         scale, shift = _scale_and_shift(norm)
+        self.pairs = pairs
         for index, value in enumerate(attention_weights(block)):
             self.register_buffer(f'attention{index}', value.clone())
         self.register_buffer('project', project.weight.squeeze(2) * scale.unsqueeze(1))
@@ -84,7 +85,7 @@ class FoldedNonLocal(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         weights = (self.get_buffer(f'attention{index}') for index in range(5))
-        gathered = pooled_attention(*attention_inputs(x, *weights))[0]                 # (B, J, C/2)
+        gathered = pooled_attention(*attention_inputs(x, *weights), self.pairs)[0]     # (B, J, C/2)
         update = F.linear(gathered.flatten(0, 1), self.project, self.bias)
         return x + update.view(x.shape[1], x.shape[0], -1).transpose(0, 1)
 
@@ -96,6 +97,7 @@ class FoldedSemGCN(nn.Module):
         blocks, output: of the network.
         joint_order: the joint at each place inside, (J,).
         edges: from `models.fast.graph_conv.edge_positions`.
+        pairs: how many non-local groups are pairs, as in `models.fast.non_local`.
     Shapes:
         (B, J, 2) -> (B, J, 3).
     """
@@ -104,7 +106,8 @@ class FoldedSemGCN(nn.Module):
     joint_order: Tensor
     inverse_order: Tensor
 
-    def __init__(self, blocks: Iterable[nn.Module], output: SemGraphConv, joint_order: Tensor, edges: Tensor) -> None:
+    def __init__(self, blocks: Iterable[nn.Module], output: SemGraphConv, joint_order: Tensor, edges: Tensor,
+                 pairs: int) -> None:
         super().__init__()
 
         def fold_conv(gconv: SemGraphConv, norm: nn.BatchNorm1d | None = None) -> FoldedConv:
@@ -112,7 +115,7 @@ class FoldedSemGCN(nn.Module):
 
         def fold(block: nn.Module) -> nn.Module:
             if isinstance(block, GraphNonLocal):
-                return FoldedNonLocal(block)
+                return FoldedNonLocal(block, pairs)
             if isinstance(block, ResGraphConv):
                 return FoldedResidual(fold(block.gconv1), fold(block.gconv2))
             assert isinstance(block, GraphConv)

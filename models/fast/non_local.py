@@ -1,6 +1,7 @@
 """Non-local blocks over pairs of joints in training: gradients written out, fewer tensors of the batch's size.
 
-Poses are joint-major, and the joints of a pair are neighbours: 0 and 1, 2 and 3, ...
+Poses are joint-major. The pairs come first, their joints side by side (0 and 1, 2 and 3, ...). Joints that are a
+group of their own follow.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ from models.bias import bias_before
 from models.graph_non_local import GraphNonLocal
 
 
-def non_local(block: GraphNonLocal, x: Tensor) -> Tensor:
-    """`models.graph_non_local.GraphNonLocal.forward`, (J, B, C) -> (J, B, C)."""
+def non_local(block: GraphNonLocal, x: Tensor, pairs: int) -> Tensor:
+    """`models.graph_non_local.GraphNonLocal.forward` with this number of pairs, (J, B, C) -> (J, B, C)."""
     project, norm = getattr(block, 'nonlocal')['W']
-    gathered = _PooledAttention.apply(*attention_inputs(x, *attention_weights(block)))  # (B, J, C/2)
+    gathered = _PooledAttention.apply(*attention_inputs(x, *attention_weights(block)), pairs)  # (B, J, C/2)
     update = F.linear(gathered.flatten(0, 1), project.weight.squeeze(2), bias_before(norm, project.bias))
     return x + norm(update).unflatten(0, (x.shape[1], x.shape[0])).transpose(0, 1)
 
@@ -43,19 +44,22 @@ def attention_inputs(x: Tensor, weight: Tensor, bias: Tensor, query_weight: Tens
     return F.linear(x, weight, bias), x @ query_weight + query_bias, w_phi
 
 
-def pooled_attention(both: Tensor, query: Tensor, w_phi: Tensor) -> tuple[Tensor, ...]:
-    """sum_p ReLU(query_j + w_phi . phi_p) / P g_p, with g and phi max-pooled over each pair of joints.
+def pooled_attention(both: Tensor, query: Tensor, w_phi: Tensor, pairs: int) -> tuple[Tensor, ...]:
+    """sum_p ReLU(query_j + w_phi . phi_p) / P g_p, with g and phi max-pooled over each group of joints.
 
     Args:
         both: [g, phi] of every joint, (J, B, C).
         query: w_theta . theta of every joint, (J, B).
         w_phi: (C/2,).
+        pairs: how many groups are pairs.
     Returns:
-        the sum (B, J, C/2), and for the backward pass [g, phi] of pairs, of first and of second joints, (P, B, C), and
-        the attention (B, J, P).
+        the sum (B, J, C/2), and for the backward pass [g, phi] of groups (P, B, C), of first and of second joints
+        of pairs (pairs, B, C), and the attention (B, J, P).
     """
-    first, second = both.unflatten(0, (-1, 2)).unbind(1)                               # (P, B, [g, phi])
+    first, second = both[:2 * pairs].unflatten(0, (pairs, 2)).unbind(1)                # (pairs, B, [g, phi])
     pooled = torch.maximum(first, second)
+    if 2 * pairs < len(both):
+        pooled = torch.cat([pooled, both[2 * pairs:]])                                 # (P, B, [g, phi])
     g, phi = pooled.chunk(2, dim=2)
     key = phi @ w_phi                                                                  # (P, B)
     # Contiguous: a sum of broadcast transposed tensors would keep their strides, and bmm would go pose by pose.
@@ -71,8 +75,8 @@ class _PooledAttention(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, both, query, w_phi):
-        gathered, pooled, first, second, attention = pooled_attention(both, query, w_phi)
+    def forward(ctx, both, query, w_phi, pairs):
+        gathered, pooled, first, second, attention = pooled_attention(both, query, w_phi, pairs)
         ctx.save_for_backward(pooled, first >= second, attention, w_phi)
         return gathered
 
@@ -88,8 +92,11 @@ class _PooledAttention(torch.autograd.Function):
         grad_g, grad_phi = grad_pooled.chunk(2, dim=2)
         grad_g.copy_(torch.bmm(attention.transpose(1, 2), grad).transpose(0, 1))
         torch.mul(grad_key.unsqueeze(2), w_phi, out=grad_phi)
-        grad_both = pooled.new_empty(len(pooled), 2, *pooled.shape[1:])
-        torch.mul(grad_pooled, from_first, out=grad_both[:, 0])
-        torch.sub(grad_pooled, grad_both[:, 0], out=grad_both[:, 1])
+        pairs = len(from_first)
+        grad_both = pooled.new_empty(pairs + len(pooled), *pooled.shape[1:])
+        grad_first, grad_second = grad_both[:2 * pairs].unflatten(0, (pairs, 2)).unbind(1)
+        torch.mul(grad_pooled[:pairs], from_first, out=grad_first)
+        torch.sub(grad_pooled[:pairs], grad_first, out=grad_second)
+        grad_both[2 * pairs:] = grad_pooled[pairs:]
         grad_w_phi = grad_key.reshape(1, -1) @ phi.flatten(0, 1)
-        return grad_both.flatten(0, 1), grad_query, grad_w_phi.view(-1)
+        return grad_both, grad_query, grad_w_phi.view(-1), None

@@ -20,7 +20,8 @@ from models.sem_graph_conv import SemGraphConv
 class SemGCN(sem_gcn.SemGCN):
     """`models.sem_gcn.SemGCN`, faster: the same arguments, parameters and results.
 
-    Inside, poses are joint-major, (J, B, C), and the joints of a non-local pair are neighbours.
+    Inside, poses are joint-major, (J, B, C), and the joints of a non-local pair are neighbours. Groups of more than two
+    joints take the plain equations.
     """
 
     joint_order: Tensor
@@ -29,11 +30,12 @@ class SemGCN(sem_gcn.SemGCN):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        joint_order = torch.arange(len(self.gconv_output.identity))
-        groups = [block.groups for block in self.modules() if isinstance(block, GraphNonLocal)]
-        self.pools_pairs = all(pairs.shape[1] == 2 and pairs.numel() == len(joint_order) for pairs in groups)
-        if groups and self.pools_pairs:
-            joint_order = groups[0].flatten()
+        joints = len(self.gconv_output.identity)
+        groups = next((block.groups.tolist() for block in self.modules() if isinstance(block, GraphNonLocal)), [])
+        groups = sorted((list(dict.fromkeys(group)) for group in groups), key=len, reverse=True)  # pairs first
+        self.pairs = sum(len(group) == 2 for group in groups)
+        self.pools_pairs = all(len(group) <= 2 for group in groups)
+        joint_order = torch.tensor([joint for group in groups for joint in group] or list(range(joints)))
         self.register_buffer('joint_order', joint_order, persistent=False)
         self.register_buffer('inverse_order', joint_order.argsort(), persistent=False)
         self.register_buffer('edges', edge_positions(self.gconv_output, self.inverse_order), persistent=False)
@@ -63,7 +65,7 @@ class SemGCN(sem_gcn.SemGCN):
         x = keypoints.transpose(0, 1).index_select(0, self.joint_order)                # (J, B, 2)
         for attends, run in itertools.groupby(self.blocks(), lambda block: type(block) is GraphNonLocal):
             blocks = list(run)
-            x = non_local(blocks[0], x) if attends else conv_blocks(x, blocks, edge_weights)
+            x = non_local(blocks[0], x, self.pairs) if attends else conv_blocks(x, blocks, edge_weights)
         x = GraphProduct.apply(x.flatten(0, 1), output.W, next(edge_weights)).view(*x.shape[:2], 3) + output.bias
         return x.index_select(0, self.inverse_order).transpose(0, 1)                   # (B, J, 3)
 
@@ -72,4 +74,4 @@ class SemGCN(sem_gcn.SemGCN):
         """A network for inference, as `models.fast.folded` describes; this one itself where it cannot be folded."""
         if not self.pools_pairs or type(self.gconv_output) is not SemGraphConv:
             return self
-        return FoldedSemGCN(self.blocks(), self.gconv_output, self.joint_order, self.edges)
+        return FoldedSemGCN(self.blocks(), self.gconv_output, self.joint_order, self.edges, self.pairs)

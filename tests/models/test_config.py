@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from models.config import ModelConfig, default_config, infer_config
-from tests.helpers.networks import build
+from tests.helpers.networks import OTHER_SKELETONS, SKELETON, build
 
 
 @pytest.mark.parametrize('config, parameters', [
@@ -21,6 +21,7 @@ def test_parameter_counts_are_the_published_ones(config, parameters):
     ModelConfig('gcn', hid_dim=8, num_layers=3), ModelConfig('gcn', hid_dim=8, num_layers=1, non_local=True),
     ModelConfig('gcn', hid_dim=6, num_layers=2, conv='semch'), ModelConfig('gcn', hid_dim=4, num_layers=0),
     ModelConfig('linear', hid_dim=24, num_layers=3, dropout=0.5),
+    ModelConfig('gcn', hid_dim=4, num_layers=1, window=5), ModelConfig('linear', 8, 1, dropout=0.5, window=9),
 ])
 def test_config_can_be_read_off_the_tensors(config):
     assert infer_config(build(config).state_dict()) == config
@@ -28,9 +29,22 @@ def test_config_can_be_read_off_the_tensors(config):
 
 @pytest.mark.parametrize('wrong', [
     {'architecture': 'transformer'}, {'conv': 'gat'}, {'hid_dim': 0}, {'hid_dim': '128'}, {'dropout': 1.5},
-    {'hid_dim': 9, 'non_local': True}, {'num_layers': 10**9}, {'window': 4},
+    {'hid_dim': 9, 'non_local': True}, {'num_layers': 10**9}, {'window': 4}, {'window': -1}, {'window': 4},
     {'window': 0},
 ])
 def test_configs_that_make_no_network_are_refused(wrong):
     with pytest.raises(ValueError, match=str(next(iter(wrong)))):
         ModelConfig(**{'architecture': 'gcn', **wrong})
+
+
+@pytest.mark.parametrize('skeleton', OTHER_SKELETONS.values(), ids=OTHER_SKELETONS)
+@pytest.mark.parametrize('architecture', ['gcn', 'linear'])
+def test_config_of_another_skeleton_can_be_read_off_the_tensors(architecture, skeleton):
+    config = replace(default_config(architecture), hid_dim=8, num_layers=1, window=3)
+    assert infer_config(build(config, skeleton).state_dict()) == config
+
+
+def test_a_skeleton_whose_root_is_not_first_is_refused():
+    moved = replace(SKELETON, parents=(1, -1, *SKELETON.parents[2:]))
+    with pytest.raises(ValueError, match='joint 1'):
+        build(default_config('linear'), moved)

@@ -17,7 +17,7 @@ import models.fast.graph_conv
 from models.config import ModelConfig
 from models.fast.dropout import Dropout
 from tests.conftest import ROOT
-from tests.helpers.networks import SKELETON, build, build_plain, randomize
+from tests.helpers.networks import OTHER_SKELETONS, SKELETON, build, build_plain, randomize
 
 GRID = [
     *(ModelConfig('gcn', 6, num_layers, dropout, non_local, conv) for num_layers in (0, 1, 3) for dropout in (0.0, 0.4)
@@ -28,9 +28,20 @@ GRID = [
 ]
 
 
-def fast_and_plain_networks(config):
+CASES = [
+    *((config, SKELETON) for config in GRID),
+    *((ModelConfig('gcn', 6, 2, dropout, non_local=True), skeleton)
+      for skeleton in OTHER_SKELETONS.values() for dropout in (0.0, 0.4)),
+    (ModelConfig('gcn', 6, 1, non_local=True), replace(SKELETON, groups=tuple((joint,) for joint in range(16)))),
+]
+every_case = pytest.mark.parametrize('config, skeleton', CASES, ids=[
+    f'{config.describe()}, dropout {config.dropout}, {len(skeleton)} joints, {len(skeleton.groups)} groups'
+    for config, skeleton in CASES])
+
+
+def fast_and_plain_networks(config, skeleton):
     """Both networks in float64 with the same weights, and with running statistics that are not a new network's."""
-    fast, plain = randomize(build(config).double()), build_plain(config).double()
+    fast, plain = randomize(build(config, skeleton).double()), build_plain(config, skeleton).double()
     for name, value in fast.state_dict().items():
         if 'running' in name:
             value.uniform_(0.5, 2)
@@ -50,10 +61,12 @@ def taken(model, keypoints):
 
 
 @pytest.mark.parametrize('training', [True, False], ids=['train', 'eval'])
-@pytest.mark.parametrize('config', GRID, ids=str)
-def test_fast_networks_equal_plain_ones(config, training, rng, monkeypatch):
-    fast, plain = (network.train(training) for network in fast_and_plain_networks(config))
-    keypoints = torch.from_numpy(rng.normal(size=(5, 16, 2 * config.window)))
+@every_case
+def test_fast_networks_equal_plain_ones(config, skeleton, training, rng, monkeypatch):
+    fast, plain = (network.train(training) for network in fast_and_plain_networks(config, skeleton))
+    if config.architecture == 'gcn':
+        assert fast.is_faster(torch.zeros(1)) == (training and config.conv == 'sem')
+    keypoints = torch.from_numpy(rng.normal(size=(5, len(skeleton), 2 * config.window)))
     masks = record_masks(monkeypatch)
     found = taken(fast, keypoints)
     if masks:  # fast networks draw masks of their own, which the plain ones have to use too
@@ -81,13 +94,13 @@ def plain_layout(mask, fast):
     """A mask of the fast SemGCN, (J B, C) in its order of joints, as (B, J, C); one of the linear model as it is."""
     if not hasattr(fast, 'inverse_order'):
         return mask
-    return mask.view(16, -1, mask.shape[1])[fast.inverse_order].transpose(0, 1)
+    return mask.view(len(fast.inverse_order), -1, mask.shape[1])[fast.inverse_order].transpose(0, 1)
 
 
-@pytest.mark.parametrize('config', GRID, ids=str)
-def test_folded_networks_equal_plain_ones(config, rng):
-    fast, plain = (network.eval() for network in fast_and_plain_networks(config))
-    keypoints = torch.from_numpy(rng.normal(size=(7, 16, 2 * config.window)))
+@every_case
+def test_folded_networks_equal_plain_ones(config, skeleton, rng):
+    fast, plain = (network.eval() for network in fast_and_plain_networks(config, skeleton))
+    keypoints = torch.from_numpy(rng.normal(size=(7, len(skeleton), 2 * config.window)))
     before = {key: value.clone() for key, value in fast.state_dict().items()}
     folded = fast.folded()
     assert (folded is fast) == (config.conv == 'semch')

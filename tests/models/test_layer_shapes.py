@@ -9,7 +9,7 @@ from models.linear_model import LinearStage
 from models.sem_ch_graph_conv import SemCHGraphConv
 from models.sem_gcn import GraphConv, ResGraphConv
 from models.sem_graph_conv import SemGraphConv
-from tests.helpers.networks import ADJACENCY, SKELETON, build, build_plain
+from tests.helpers.networks import ADJACENCY, OTHER_SKELETONS, SKELETON, build, build_plain
 
 both_convolutions = pytest.mark.parametrize('conv', [SemGraphConv, SemCHGraphConv])
 both_batches = pytest.mark.parametrize('batch', [1, 5])
@@ -62,3 +62,13 @@ def test_network(config, make, training, batch):
     positions = model(torch.randn(batch, 16, 2 * config.window))
     assert positions.shape == (batch, 16, 3)
     assert positions.isfinite().all()
+
+
+@both_batches
+@pytest.mark.parametrize('make', [build, build_plain])
+@pytest.mark.parametrize('skeleton', OTHER_SKELETONS.values(), ids=OTHER_SKELETONS)
+@pytest.mark.parametrize('config', [ModelConfig('gcn', hid_dim=8, num_layers=1, non_local=True, window=3),
+                                    ModelConfig('linear', hid_dim=8, num_layers=1, window=3)], ids=ModelConfig.describe)
+def test_network_of_another_skeleton_and_a_window(config, skeleton, make, batch):
+    model = make(config, skeleton).eval()
+    assert model(torch.randn(batch, len(skeleton), 6)).shape == (batch, len(skeleton), 3)
