@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -28,14 +29,13 @@ class SemGCN(sem_gcn.SemGCN):
     inverse_order: Tensor
     edges: Tensor
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        joints = len(self.gconv_output.identity)
-        groups = next((block.groups.tolist() for block in self.modules() if isinstance(block, GraphNonLocal)), [])
-        groups = sorted((list(dict.fromkeys(group)) for group in groups), key=len, reverse=True)  # pairs first
-        self.pairs = sum(len(group) == 2 for group in groups)
-        self.pools_pairs = all(len(group) <= 2 for group in groups)
-        joint_order = torch.tensor([joint for group in groups for joint in group] or list(range(joints)))
+    def __init__(self, adjacency: Tensor, hid_dim: int = 128, num_layers: int = 4, conv: str = 'sem',
+                 groups: Sequence[Sequence[int]] | None = None, dropout: float = 0.0, window: int = 1) -> None:
+        super().__init__(adjacency, hid_dim, num_layers, conv, groups, dropout, window)
+        pairs_first = sorted(groups or [range(len(adjacency))], key=len, reverse=True)
+        self.pairs = sum(len(group) == 2 for group in pairs_first)
+        self.pools_pairs = groups is None or len(pairs_first[0]) <= 2
+        joint_order = torch.tensor([joint for group in pairs_first for joint in group])
         self.register_buffer('joint_order', joint_order, persistent=False)
         self.register_buffer('inverse_order', joint_order.argsort(), persistent=False)
         self.register_buffer('edges', edge_positions(self.gconv_output, self.inverse_order), persistent=False)
