@@ -81,7 +81,7 @@ class Eye:
         positions: (N, 3) each, everything to be shown, metres, z up; may contain NaN.
         azimuth: degrees.
     Attributes:
-        floor: half the side of the square of floor under the positions, metres.
+        floor: (2,) half the sides, along x and y, of the rectangle of floor under the positions, metres.
         lowest, highest: (2,) corners of the projected positions and floor.
     """
 
@@ -95,11 +95,11 @@ class Eye:
         if not found:
             positions = [np.array([[0, 0, 1.7]])]
             found = [(positions[0][0], positions[0][0])]
-        top, reach = max(float(high[2]) for _, high in found), max(float(np.abs(ends)[:, :2].max()) for ends in found)
-        self.floor = TILE * math.ceil(max(reach, 2 * TILE) / TILE)
+        top, reach = max(float(high[2]) for _, high in found), np.abs(found).max((0, 1))[:2]
+        self.floor = TILE * np.ceil(np.maximum(reach, 2 * TILE) / TILE)
         self.target = np.array([0, 0, top / 2])
-        self.distance = 3.5 * max(self.floor, top)
-        corners = self.floor * np.array([[-1, -1, 0], [-1, 1, 0], [1, 1, 0], [1, -1, 0]])
+        self.distance = 3.5 * max(float(self.floor.max()), top)
+        corners = np.append(self.floor, 0) * np.array([[-1, -1, 0], [-1, 1, 0], [1, 1, 0], [1, -1, 0]])
         shown = [ends for points in (*positions, corners) if (ends := limits(points, lambda seen: self(seen)[0]))]
         self.lowest, self.highest = np.min([low for low, _ in shown], 0), np.max([high for _, high in shown], 0)
 
@@ -126,8 +126,9 @@ class Stage:
         return seen * self.scale + self.offset, nearness
 
 
-def floor_lines(half: float) -> np.ndarray:
-    """(N, 2, 3) lines between the tiles of a square of floor around the origin, whose side is 2 `half`."""
-    steps = np.linspace(-half, half, round(2 * half / TILE) + 1)
-    lines = [[(step, -half, 0), (step, half, 0)] for step in steps]
-    return np.array(lines + [[(-half, step, 0), (half, step, 0)] for step in steps])
+def floor_lines(floor: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(N, 2, 3) lines between the tiles, and (4, 3) corners, of a floor as of `Eye`."""
+    x, y = floor
+    columns, rows = (np.linspace(-half, half, round(2 * half / TILE) + 1) for half in floor)
+    lines = [[(column, -y, 0), (column, y, 0)] for column in columns] + [[(-x, row, 0), (x, row, 0)] for row in rows]
+    return np.array(lines), np.array([(-x, -y, 0), (-x, y, 0), (x, y, 0), (x, -y, 0)])

@@ -147,8 +147,7 @@ class Scene:
         self.axes.add_patch(frame)
         still: list[Artist] = []
         if stage is not None:
-            lines = floor_lines(stage.eye.floor)
-            corners = np.concatenate([lines[0], lines[len(lines) // 2 - 1][::-1]])
+            lines, corners = floor_lines(stage.eye.floor)
             still = [Polygon(stage(corners)[0], color=SHADE),
                      LineCollection(list(stage(lines)[0]), colors=TILES, linewidths=max(self.side / 500, 0.6))]
         bones = Bones(self.axes, self.clip.skeleton, width, shadow=stage is not None)

@@ -63,7 +63,7 @@ def write(clip: Clip, path: str, size: float = 5, video: VideoFrames | None = No
 def _constants(clip: Clip, eye: Eye, window: tuple[float, ...]) -> dict[str, Any]:
     """The data of the page's script that do not change from frame to frame."""
     joints, people = len(clip.skeleton), len(clip.keypoints)
-    longest = max(2 * eye.floor, eye.target[2] * 2)  # this length is 1 in plotly
+    longest = max(*(2 * eye.floor), eye.target[2] * 2)  # this length is 1 in plotly
     across = 2 * max(-eye.lowest[0], eye.highest[0])  # the middle of the floor is the middle of the panel
     largest = float(max(across, eye.highest[1] - eye.lowest[1]) / longest)
     colors = visualization.bone_colors(clip.skeleton)
@@ -71,7 +71,8 @@ def _constants(clip: Clip, eye: Eye, window: tuple[float, ...]) -> dict[str, Any
              for (parent, child), color in zip(clip.skeleton.bones, colors, strict=True)]
     return {'fps': clip.fps, 'start': clip.start, 'caption': clip.caption, 'window': window, 'bones': bones,
             'colors': list(dict.fromkeys(colors)), 'names': clip.skeleton.names * people,
-            'views': [view.title for view in clip.views], 'floor': eye.floor, 'tile': TILE, 'top': eye.target[2] * 2,
+            'views': [view.title for view in clip.views], 'floor': eye.floor.tolist(), 'tile': TILE,
+            'top': eye.target[2] * 2,
             'look': {'azimuth': clip.azimuth, 'elevation': ELEVATION, 'distance': EYE_DISTANCE * largest},
             'center': float((eye.lowest + eye.highest)[1] / 2 / longest)}
 

@@ -68,10 +68,10 @@ class TestScene:
         for reach in (0.1, 3.0):
             people = np.random.default_rng(0).uniform(-reach, reach, (50, 3)) + (0, 0, reach)
             eye = perspective.Eye([people[:20], people[20:]], 70)
-            floor = eye.floor * np.array([(x, y, 0) for x in (-1, 1) for y in (-1, 1)])
+            floor = np.append(eye.floor, 0) * np.array([(x, y, 0) for x in (-1, 1) for y in (-1, 1)])
             seen = eye(np.concatenate([people, floor]))[0]
             np.testing.assert_allclose([eye.lowest, eye.highest], [seen.min(0), seen.max(0)])
-            assert eye.floor % perspective.TILE == 0 and eye.floor >= np.abs(people[:, :2]).max()
+            assert (eye.floor % perspective.TILE == 0).all() and (eye.floor >= np.abs(people[:, :2]).max(0)).all()
 
     def test_long_clips_are_looked_through_in_parts(self, monkeypatch):
         clip = make_clip()
