@@ -1,57 +1,31 @@
-"""What a flag's text may be: each takes it and gives its value, or tells argparse what is wrong with it."""
+"""Types of flags: each function converts the text of a flag, or raises argparse's error with what is wrong."""
 
 import argparse
 import math
 import re
+from collections.abc import Callable
+from typing import TypeVar
+
+Number = TypeVar('Number', int, float)
 
 
-def positive_int(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f'{text} is not at least 1')
-    return value
+def _number(kind: type[Number], accepts: Callable[[Number], bool], wanted: str) -> Callable[[str], Number]:
+    """A type of numbers that `accepts` holds for; `wanted` completes "... is not"."""
+    def number(text: str) -> Number:
+        value = kind(text)
+        if not accepts(value):
+            raise argparse.ArgumentTypeError(f'{text} is not {wanted}')
+        return value
+    return number
 
 
-def non_negative_int(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError(f'{text} is negative')
-    return value
-
-
-def positive_float(text: str) -> float:
-    value = float(text)
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f'{text} is not a positive number')
-    return value
-
-
-def non_negative_float(text: str) -> float:
-    value = float(text)
-    if not 0 <= value < math.inf:
-        raise argparse.ArgumentTypeError(f'{text} is not a number from 0')
-    return value
-
-
-def angle(text: str) -> float:
-    value = float(text)
-    if not 0 <= value <= 180:
-        raise argparse.ArgumentTypeError(f'{text} is not in [0, 180]')
-    return value
-
-
-def share(text: str) -> float:
-    value = float(text)
-    if not 0 < value <= 1:
-        raise argparse.ArgumentTypeError(f'{text} is not in (0, 1]')
-    return value
-
-
-def probability(text: str) -> float:
-    value = float(text)
-    if not 0 <= value < 1:
-        raise argparse.ArgumentTypeError(f'{text} is not in [0, 1)')
-    return value
+positive_int = _number(int, lambda value: value >= 1, 'at least 1')
+non_negative_int = _number(int, lambda value: value >= 0, 'at least 0')
+positive_float = _number(float, lambda value: 0 < value < math.inf, 'a positive number')
+non_negative_float = _number(float, lambda value: 0 <= value < math.inf, 'a number from 0')
+angle = _number(float, lambda value: 0 <= value <= 180, 'in [0, 180]')
+share = _number(float, lambda value: 0 < value <= 1, 'in (0, 1]')
+probability = _number(float, lambda value: 0 <= value < 1, 'in [0, 1)')
 
 
 def device_name(text: str) -> str:

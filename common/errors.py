@@ -1,24 +1,24 @@
-"""What a user can cause, told in one sentence: the exception for it, and the frame that every script runs in."""
+"""Errors and warnings that a user can cause, each one sentence, and the frame that every script runs in."""
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 
 class UserError(Exception):
-    """Something the user can mend. Its text is one sentence: what is wrong, in which file, what to do."""
+    """An error that the user can fix. Its text is one sentence: what is wrong, in which file, what to do."""
 
 
-def printable(text, limit=200) -> str:
-    """Text from a file as it may stand in a sentence: on one line, without control characters, not endless."""
-    text = str(text)
+def printable(content: object, limit: int = 200) -> str:
+    """Text from a file for use in a sentence: one line, no control characters, cut after `limit` characters."""
+    text = str(content)
     shown = ''.join(c if c.isprintable() else ' ' if c.isspace() else '?' for c in text[:limit])
     return shown if len(text) <= limit else f'{shown}...'
 
 
-def listing(names, limit=12) -> str:
-    """Names in one line for an error or a warning, the tail counted instead of printed."""
+def listing(names: Iterable[object], limit: int = 12) -> str:
+    """Names in one line for an error or a warning; those after the first `limit` are only counted."""
     names = list(names)
     shown = ', '.join(printable(name, 60) for name in names[:limit])
     return shown if len(names) <= limit else f'{shown} and {len(names) - limit} more'
@@ -52,10 +52,10 @@ def run_script(main: Callable[[], None]) -> None:
     script = os.path.basename(sys.argv[0])
     try:
         main()
-        sys.stdout.flush()  # here, where a full disk or a reader that has gone can still be told
+        sys.stdout.flush()  # here, where a full disk or a closed pipe can still be reported
     except UserError as error:
         _stop(f'{script}: {error}', 2)
-    except BrokenPipeError:  # the reader of our output has gone (`| head`): nothing is left to say
+    except BrokenPipeError:  # the reader of the output is gone (`| head`), so nothing can be printed
         _drop_output()
         sys.exit(1)
     except OSError as error:
@@ -70,12 +70,12 @@ def run_script(main: Callable[[], None]) -> None:
 def _stop(sentence: str, status: int) -> None:
     try:
         sys.stdout.flush()
-    except OSError:  # standard output is what failed, or has failed too
+    except OSError:  # standard output itself has failed
         _drop_output()
     print(printable(sentence, 2000), file=sys.stderr)
     sys.exit(status)
 
 
 def _drop_output() -> None:
-    """Let what is still to be written vanish; otherwise Python tries again at its end, and complains."""
+    """Discard unwritten output; otherwise Python tries again to write it at exit, and prints a traceback."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

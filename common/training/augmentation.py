@@ -1,6 +1,6 @@
-"""Training samples changed at random: mirrored, seen from cameras that do not exist, of other sizes, with noise.
+"""Training samples changed at random: mirrored, turned, of other sizes, with noise.
 
-Everything is drawn anew for each batch from PyTorch's generator of the device, whose state is in the checkpoint.
+The random numbers of each batch come from PyTorch's generator of the device, whose state is in the checkpoint.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from common.training.recipe import Recipe
 
 
 class Samples:
-    """The pairs of a batch: gathered, then changed as the recipe says.
+    """The training pairs of a batch, changed at random as the recipe says.
 
-    A mirrored pose is exact but for the camera's distortion and the place of its centre. A turned or scaled one keeps
-    the place of its hip and is projected anew by its camera; what its keypoints differed from the projection by, a
-    detector's error, is added again.
+    Mirroring ignores the camera's distortion and the offset of its centre. A turned or scaled pose keeps its hip in
+    place and is re-projected by its camera; a detector's error, the difference between its keypoints and the projection
+    of the pose, is kept.
 
     Args:
         poses: the training set, on the device.
@@ -34,22 +34,22 @@ class Samples:
     def __init__(self, poses: Poses, skeleton: Skeleton, recipe: Recipe) -> None:
         self.poses, self.recipe = poses, recipe
         self.mirror = Mirror(skeleton, poses.keypoints.device)
-        self.rig = Rig(poses.cameras, poses.keypoints.device) if recipe.rotate or recipe.scale else None
+        self.cameras = CameraBatch(poses.cameras, poses.keypoints.device) if recipe.rotate or recipe.scale else None
 
     def __call__(self, batch: Tensor) -> tuple[Tensor, Tensor]:
-        """Pairs of the poses with these numbers: (B,) -> keypoints (B, J, 2), positions (B, J, 3)."""
+        """The pairs of these poses: (B,) -> keypoints (B, J, 2), positions (B, J, 3)."""
         poses, recipe = self.poses, self.recipe
         keypoints, positions = poses.keypoints.index_select(0, batch), poses.positions.index_select(0, batch)
-        if self.rig is not None:
+        if self.cameras is not None:
             roots, views = poses.roots.index_select(0, batch), poses.views.index_select(0, batch)
             changed = positions
             if recipe.rotate:
                 angles = (torch.rand(len(batch), device=batch.device) * 2 - 1) * math.radians(recipe.rotate)
-                changed = self.rig.turned(changed, views, angles)
+                changed = self.cameras.turn(changed, views, angles)
             if recipe.scale:
                 sizes = 1 + (torch.rand(len(batch), 1, 1, device=batch.device) * 2 - 1) * recipe.scale
                 changed = changed * sizes
-            moved = self.rig.projected(torch.stack([positions, changed]) + roots[:, None], views)
+            moved = self.cameras.project(torch.stack([positions, changed]) + roots[:, None], views)
             keypoints, positions = keypoints + (moved[1] - moved[0]), changed
         if recipe.noise:
             keypoints = keypoints + torch.randn_like(keypoints) * recipe.noise
@@ -60,18 +60,18 @@ class Samples:
         return keypoints, positions
 
 
-class Rig:
-    """The cameras of a set as tensors, for a batch in which every pose has a camera of its own."""
+class CameraBatch:
+    """The cameras of a data set as tensors, for batches in which every pose has its own camera."""
 
     def __init__(self, cameras: list[Camera], device: torch.device) -> None:
-        # the world's vertical axis (z up) as each camera sees it
+        # the world's vertical axis (z up) in the axes of each camera
         upright = [quaternion.rotate(quaternion.inverse(camera.orientation), np.array([0.0, 0.0, 1.0]))
                    for camera in cameras]
         self.up = torch.tensor(np.array(upright), dtype=torch.float32, device=device)          # (V, 3)
         self.intrinsic = torch.tensor(np.array([camera.intrinsic for camera in cameras]), dtype=torch.float32,
                                       device=device)                                           # (V, 9)
 
-    def turned(self, positions: Tensor, views: Tensor, angles: Tensor) -> Tensor:
+    def turn(self, positions: Tensor, views: Tensor, angles: Tensor) -> Tensor:
         """Turn poses about the vertical through their hip, by Rodrigues' formula.
 
         Args:
@@ -84,6 +84,6 @@ class Rig:
         along = (positions * axis).sum(2, keepdim=True) * axis
         return along + (positions - along) * cosine + torch.linalg.cross(axis, positions) * sine
 
-    def projected(self, positions: Tensor, views: Tensor) -> Tensor:
+    def project(self, positions: Tensor, views: Tensor) -> Tensor:
         """`camera.project` for a batch: (..., B, J, 3) camera coordinates to (..., B, J, 2), `views` (B,)."""
         return project_by(self.intrinsic[views][:, None], positions)

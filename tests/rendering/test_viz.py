@@ -132,7 +132,7 @@ class TestScript:
         (['--viz_output', 'folder.gif'], 'is a folder'),
         (['--viz_output', 'gcn.pth.tar/a.gif'], 'cannot be written'),
         (['--viz_skip', 12], 'leaves nothing of the 12 frames'),
-        (['--viz_skip', -1], 'is negative'),
+        (['--viz_skip', -1], 'is not at least 0'),
         (['--viz_downsample', 0], 'not at least 1'),
         (['--viz_size', 0.2], 'must lie between 1 and 30'),
         (['--viz_size', 'nan'], 'not a positive number'),

@@ -1,4 +1,4 @@
-"""Changed samples: what must stay, stays; and what is projected anew agrees with the cameras' own projection."""
+"""Changed samples: invariants hold, and re-projected poses agree with the cameras' own projection."""
 
 import math
 
@@ -10,7 +10,7 @@ from common.datasets import h36m, loading
 from common.datasets.poses import pair
 from common.geometry.camera import camera_to_world, project, world_to_camera
 from common.geometry.mirror import Mirror
-from common.training.augmentation import Rig, Samples
+from common.training.augmentation import CameraBatch, Samples
 from common.training.recipe import Recipe
 
 SKELETON = h36m.skeleton()
@@ -59,7 +59,7 @@ def test_flip_mirrors_2d_and_3d_of_about_half_the_samples_together(poses):
 def test_turning_is_turning_in_the_world_seen_by_the_same_camera(poses):
     """Against the world: to world coordinates, about the vertical through the hip, back to the camera."""
     angles = torch.linspace(-3, 3, len(poses))
-    turned = Rig(poses.cameras, CPU).turned(poses.positions, poses.views, angles)
+    turned = CameraBatch(poses.cameras, CPU).turn(poses.positions, poses.views, angles)
     for index in range(0, len(poses), 7):
         camera, angle = poses.cameras[poses.views[index]], angles[index].item()
         world = camera_to_world((poses.positions + poses.roots[:, None])[index].double().numpy(), camera)
@@ -87,11 +87,11 @@ def test_the_error_of_a_detector_is_kept(poses):
     poses.keypoints = poses.keypoints + found
     torch.manual_seed(0)
     keypoints, positions = Samples(poses, SKELETON, Recipe(1, 1, rotate=90.0))(torch.arange(len(poses)))
-    seen = Rig(poses.cameras, CPU).projected(positions + poses.roots[:, None], poses.views)
+    seen = CameraBatch(poses.cameras, CPU).project(positions + poses.roots[:, None], poses.views)
     torch.testing.assert_close(keypoints - seen, found, rtol=0, atol=1e-5)
 
 
-def test_noise_is_as_strong_as_told_and_leaves_the_truth_alone(poses):
+def test_noise_has_its_standard_deviation_and_leaves_positions_alone(poses):
     torch.manual_seed(0)
     keypoints, positions = Samples(poses, SKELETON, Recipe(1, 1, noise=0.02))(torch.arange(len(poses)))
     assert torch.equal(positions, poses.positions)

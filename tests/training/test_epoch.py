@@ -71,8 +71,8 @@ def train(step, loader, counters=None, schedule=None):
 
 
 def test_the_epoch_loss_is_the_mean_over_poses_though_batches_differ():
-    counters, looks = train(step_of(Shifting(0.5), known_poses(5)), batches(5, 2), Counters(step=7), Schedule(lr=1e-30))
-    assert counters.step == 9 and looks == 2 and counters.seen == 5  # batches of 2 and 3
+    counters, reads = train(step_of(Shifting(0.5), known_poses(5)), batches(5, 2), Counters(step=7), Schedule(lr=1e-30))
+    assert counters.step == 9 and reads == 2 and counters.seen == 5  # batches of 2 and 3
     assert counters.loss == pytest.approx(0.25, rel=1e-5)
 
 
@@ -102,7 +102,7 @@ def test_a_gradient_that_is_not_finite_stops_the_run_though_the_loss_is(max_norm
 
 @pytest.mark.parametrize('count', [1, 30, 171])
 def test_errors_of_steps_that_were_read_late_name_the_right_step(monkeypatch, count):
-    """As on a GPU, where losses are looked at in bundles."""
+    """As on a GPU, where the losses of many steps are read at once."""
     counters = Counters(step=count)
     unread = [(2, torch.tensor([0.5, 1.0]))] * 3 + [(2, torch.tensor([float('nan'), 1.0]))]
     with pytest.raises(UserError, match=f'at step {count},'):
