@@ -22,6 +22,7 @@ from common.datasets.virtual.detector_noise import LAYOUTS
 from common.datasets.virtual.samples import VirtualSamples, Wild
 from common.errors import run_script
 from common.evaluation.metrics import align
+from common.geometry.mirror import Mirror
 from common.geometry.person import person_input
 from common.inference import for_inference
 from common.lifting.tracks.framing import DEFAULT_RANGE
@@ -116,6 +117,27 @@ def print_hidden(args: argparse.Namespace, data: Data) -> None:
         print_row(str(count), *others, *these)
 
 
+@torch.inference_mode()
+def print_ways(args: argparse.Namespace, data: Data) -> None:
+    """P-MPJPE of the same weights with windows, with one frame repeated, and averaged with the mirrored pose."""
+    network, window = load(args.checkpoint, data)
+    poses, mirror = data.test(), Mirror(data.skeleton, torch.device('cpu'))
+    chosen = torch.arange(0, len(poses), args.step)
+    torch.manual_seed(0)
+    keypoints, visible, target, _ = VirtualSamples(poses, data.skeleton, window, data.fps, unchanged()).draw(chosen)
+    person, middle = person_input(keypoints, visible), slice(window // 2, window // 2 + 1)
+    single = person_input(keypoints[:, middle].expand_as(keypoints), visible[:, middle].expand_as(visible))
+    kinds = poses.kinds[chosen].unique().tolist()
+    print(f'\nP-MPJPE in mm of {len(chosen):,} poses, all layouts\n')
+    print_row('input', *(poses.kind_names[kind] for kind in kinds))
+    print('|---' * (len(kinds) + 1) + '|')
+    for name, answer in ((f'window of {window}', network(person)), ('one frame, repeated', network(single)),
+                         (f'window of {window}, mean with the mirrored', (network(person)
+                                                                          + mirror(network(mirror(person)))) / 2)):
+        errors = joint_errors(answer, target).mean(1)
+        print_row(name, *(errors[poses.kinds[chosen] == kind].mean() for kind in kinds))
+
+
 def unchanged(layout: int | None = None) -> Wild:
     """Whole bodies as they are, with the cameras and the noise of the recipe."""
     return Wild(bones=0, turn=0, hide=0, repeat=0, flip=False, layout=layout)
@@ -126,6 +148,7 @@ def main() -> None:
     data = Data(DataOptions(dataset='free', data_dir=args.data_dir))
     print_kinds(args, data)
     print_hidden(args, data)
+    print_ways(args, data)
 
 
 if __name__ == '__main__':
