@@ -1,4 +1,4 @@
-"""Checkpoints: the published layout, with what is needed to rebuild the network and to go on to the bit."""
+"""Checkpoints: the published layout, and what rebuilding the network and resuming to the same bits need."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from common.datasets import h36m
 from common.errors import UserError, listing, printable
 from common.files import torch_file
 from common.files.atomic import atomic_write
@@ -23,32 +24,34 @@ BEST, LAST = 'ckpt_best.pth.tar', 'ckpt_last.pth.tar'
 
 
 def snapshot_name(epoch: int) -> str:
+    """The file name of an epoch's snapshot."""
     return f'ckpt_epoch_{epoch:04d}.pth.tar'
 
 
 @dataclass
 class Checkpoint:
-    """What a checkpoint file holds.
+    """The content of a checkpoint file.
 
-    The first six are the published keys, under these names. The others are this project's; the published code ignores
-    them, and published files lack them.
+    The first six attributes are the published keys, under these names. The others are this project's: the published
+    code ignores them, and published files lack them.
 
     Attributes:
-        epoch: epochs completed.
+        epoch: completed epochs.
         lr: learning rate of the last step.
         step: steps taken.
-        state_dict: of the network.
+        state_dict: weights of the network.
         optimizer: state dict of Adam; None where the file has none.
-        error: P1 of the test set after that epoch, mean over its poses, mm.
-        config: which network it is.
-        described: whether the file itself tells `config`; otherwise it was read off the tensors.
-        best_error: the lowest `error` of the run up to here.
+        error: P1 on the test set after that epoch, mean over its poses, mm.
+        config: the network.
+        described: whether the file holds `config`; otherwise it was read off the tensors.
+        best_error: the lowest `error` of the run so far.
         recipe: hyper-parameters and data that the run was started with.
-        random: states of the random generators; that of the order is from before it drew an epoch under way.
-        average: {'state_dict': moving average of the network's, 'updates': number of its updates}; empty without one.
+        random: states of the random generators; the order's is from before it drew the current epoch.
+        average: {'state_dict': moving average of the weights, 'updates': number of its updates}; empty without one.
         under_way: of the epoch after `epoch`: poses seen, poses it has, sum of their losses (m^2).
         keypoints_range: where in the image and how large the training poses were, see `poses.measure_range`.
         normalization: of the keypoints: 'image' (`camera.normalize_screen`) or 'person' (`person.person_input`).
+        skeleton: of the poses; None where the file lacks it: published files are of Human3.6M's 16 joints.
     """
 
     epoch: int
@@ -66,12 +69,15 @@ class Checkpoint:
     under_way: tuple[int, int, float] = (0, 0, 0.0)
     keypoints_range: dict[str, Any] = field(default_factory=dict)
     normalization: str = 'image'
+    skeleton: Skeleton | None = None
 
     def save(self, path: str) -> None:
-        """Write the file, in whole or not at all, in the container that PyTorch 1.1 reads."""
+        """Write the file, whole or not at all, in the container that PyTorch 1.1 reads."""
         content = {name: getattr(self, name) for name in _PUBLISHED_KEYS + _OWN_KEYS}
         content['config'] = self.config.as_dict()
-        buffer = io.BytesIO()  # torch would tell a full disk as an error of its own, not the system's
+        if self.skeleton:
+            content['skeleton'] = self.skeleton.as_dict()
+        buffer = io.BytesIO()  # written to a file, torch would report a full disk as an error of its own
         torch.save(content, buffer, _use_new_zipfile_serialization=False)
         with atomic_write(path) as file:
             file.write(buffer.getbuffer())
@@ -82,10 +88,12 @@ _OWN_KEYS = ('config', 'best_error', 'recipe', 'random', 'average', 'under_way',
 
 
 def load_checkpoint(path: str) -> Checkpoint:
-    """Read a checkpoint of this project or of the published code, without running anything in it.
+    """Return the checkpoint in a file, of this project or of the published code. Nothing in the file is run.
+
+    A state dict alone is a checkpoint too, and prefixes of wrapped networks (`module.` of DataParallel) are taken off.
 
     Raises:
-        UserError: the file is missing, is damaged, is no checkpoint, or is of a network that is not known.
+        UserError: the file is missing, damaged, no checkpoint, or of a network that is not known.
     """
     try:
         content = torch_file.read(path)
@@ -95,73 +103,74 @@ def load_checkpoint(path: str) -> Checkpoint:
         raise UserError(f'{path} cannot be read: {error.strerror or error}.') from error
     except pickle.UnpicklingError as error:
         raise UserError(f'{path} is not a readable checkpoint: {error}.') from error
-    state = content.get('state_dict') if isinstance(content, dict) else None
-    if not _is_state(state):
-        raise UserError(f'{path} is not a checkpoint: it has no state_dict of tensors.')
+    if _is_state(content):
+        content = {'state_dict': content}
+    if not isinstance(content, dict) or not _is_state(content.get('state_dict')):
+        keys = f' but {listing(content)}' if isinstance(content, dict) and content else ''
+        raise UserError(f'{path} is not a checkpoint: it has no state_dict of tensors{keys}. Save a network\'s '
+                        'state_dict() alone, or in a dict under that name.')
     try:
-        return _checked(content, state)
+        return _checked(content)
     except (ValueError, TypeError) as error:
         raise UserError(f'{path} is not a usable checkpoint: {printable(error, 500)}.') from error
 
 
-def _checked(content, state):
+def _checked(content: dict[str, Any]) -> Checkpoint:
     described = 'config' in content
+    state = _weights(content['state_dict'])
     config = _config(_of_type(content, 'config', dict)) if described else infer_config(state)
-    _check_weights(state)
     error = _number(content, 'error', math.inf)
+    average = _of_type(content, 'average', dict, {})
+    if average:
+        average = {'state_dict': _weights(average.get('state_dict')), 'updates': _counter(average, 'updates')}
+    normalization = _of_type(content, 'normalization', str, 'image')
+    if normalization not in NORMALIZATIONS:
+        raise ValueError(f'its normalization is {printable(normalization, 40)}')
+    skeleton = _of_type(content, 'skeleton', dict, {})
     return Checkpoint(
         epoch=_counter(content, 'epoch'), lr=_number(content, 'lr', 0.0), step=_counter(content, 'step'),
         state_dict=state, optimizer=_of_type(content, 'optimizer', dict | None, None), error=error, config=config,
         described=described, best_error=_number(content, 'best_error', error),
-        recipe=_of_type(content, 'recipe', dict, {}), random=_of_type(content, 'random', dict, {}),
-        average=_average(_of_type(content, 'average', dict, {})), under_way=_under_way(content),
-        keypoints_range=_of_type(content, 'keypoints_range', dict, {}), normalization=_normalization(content))
+        recipe=_of_type(content, 'recipe', dict, {}), random=_of_type(content, 'random', dict, {}), average=average,
+        under_way=_under_way(content), keypoints_range=_of_type(content, 'keypoints_range', dict, {}),
+        normalization=normalization, skeleton=Skeleton.from_dict(skeleton) if skeleton else None)
 
 
-def _normalization(content):
-    value = _of_type(content, 'normalization', str, 'image')
-    if value not in NORMALIZATIONS:
-        raise ValueError(f'its normalization is {printable(value, 40)!r}')
-    return value
+def _is_state(value: Any) -> bool:
+    return isinstance(value, dict) and bool(value) and all(
+        type(name) is str and isinstance(tensor, Tensor) for name, tensor in value.items())
 
 
-def _is_state(value):
-    return isinstance(value, dict) and all(type(name) is str and isinstance(tensor, Tensor)
-                                           for name, tensor in value.items())
-
-
-def _check_weights(state):
+def _weights(state: Any) -> dict[str, Tensor]:
+    """Check a state dict and return it without the prefixes of wrapped networks."""
+    if not _is_state(state):
+        raise ValueError('its moving average has no state_dict of tensors')
+    for prefix in ('module.', '_orig_mod.'):  # DataParallel, torch.compile
+        if all(name.startswith(prefix) for name in state):
+            state = {name.removeprefix(prefix): value for name, value in state.items()}
     # as float32, which they become: a finite float64 need not be a finite float32
     if not all(value.float().isfinite().all() for value in state.values() if value.is_floating_point()):
         raise ValueError('its weights are not all finite numbers')
     if any((value < 0).any() for name, value in state.items() if name.endswith('running_var')):
         raise ValueError('its batch norms have negative variances')
+    return state
 
 
-def _average(held):
-    if not held:
-        return {}
-    if not _is_state(held.get('state_dict')):
-        raise ValueError('its moving average has no state_dict of tensors')
-    _check_weights(held['state_dict'])
-    return {'state_dict': held['state_dict'], 'updates': _counter(held, 'updates')}
-
-
-def _under_way(content):
+def _under_way(content: dict[str, Any]) -> tuple[int, int, float]:
     held = _of_type(content, 'under_way', tuple, (0, 0, 0.0))
     if [type(value) for value in held] != [int, int, float] or not (0 <= held[0] <= held[1] and held[2] >= 0):
         raise ValueError(f'its under_way is {held}')
     return held
 
 
-def _config(held):
+def _config(held: dict[str, Any]) -> ModelConfig:
     known = {attribute.name for attribute in dataclasses.fields(ModelConfig)}
     if 'architecture' not in held or not held.keys() <= known:
         raise ValueError(f'its config has {listing(held) or "nothing"} where {listing(known)} are known')
     return ModelConfig(**held)
 
 
-def _of_type(content, key, kind, *default):
+def _of_type(content: dict[str, Any], key: str, kind: Any, *default: Any) -> Any:
     if key not in content and default:
         return default[0]
     value = content[key]
@@ -172,14 +181,14 @@ def _of_type(content, key, kind, *default):
     return value
 
 
-def _counter(content, key):
+def _counter(content: dict[str, Any], key: str) -> int:
     value = _of_type(content, key, int, 0)
     if not 0 <= value < 1 << 53:
         raise ValueError(f'its {key} is {value}')
     return value
 
 
-def _number(content, key, default):
+def _number(content: dict[str, Any], key: str, default: float) -> float:
     value = _of_type(content, key, int | float, default)
     if not 0 <= value < 1e300 and not (value == math.inf and key != 'lr'):  # infinite: no error has been measured yet
         raise ValueError(f'its {key} is {value}')
@@ -188,17 +197,23 @@ def _number(content, key, default):
 
 def restore_model(checkpoint: Checkpoint, path: str, skeleton: Skeleton, dropout: float | None = None,
                   averaged: bool = True) -> nn.Module:
-    """Build the network that a checkpoint describes and give it the checkpoint's weights.
+    """Return the network that a checkpoint describes, with the checkpoint's weights.
 
     Args:
-        dropout: for files that do not tell it (their tensors cannot).
-        averaged: take the moving average, where the file has one; a training goes on with the weights themselves.
+        skeleton: of the poses that the network gets.
+        dropout: for files that do not hold their config (tensors do not show it).
+        averaged: use the moving average where the file has one; a training continues with the weights themselves.
     Raises:
-        UserError: the weights do not fit the network or the skeleton.
+        UserError: the weights do not fit the network, or the file is of another skeleton.
     """
     config = checkpoint.config
     if dropout is not None and not checkpoint.described:
         config = dataclasses.replace(config, dropout=dropout)
+    trained_on = checkpoint.skeleton or h36m.skeleton()
+    checked = checkpoint.skeleton or len(skeleton) == len(trained_on)  # of a silent file's joints only the number shows
+    if checked and (trained_on.names, trained_on.parents) != (skeleton.names, skeleton.parents):
+        raise UserError(f'{path} was trained on the joints {listing(trained_on.names, 32)}, which are not the joints '
+                        f'here: {listing(skeleton.names, 32)}. --init takes the weights that fit.')
     with torch.device('meta'):  # nothing is allocated before the shapes are known to agree
         expected = build_model(config, skeleton).state_dict()
     found = checkpoint.average['state_dict'] if averaged and checkpoint.average else checkpoint.state_dict
@@ -219,12 +234,12 @@ def _describe(tensor: Tensor | None) -> str:
 
 
 def check_flags(checkpoint: Checkpoint, path: str, flags: dict[str, Any]) -> None:
-    """Refuse flags given on the command line that contradict the file.
+    """Refuse typed flags that contradict the file.
 
     Args:
-        flags: {name of a ModelConfig attribute: the value given}.
+        flags: {name of a ModelConfig attribute: the typed value}.
     Raises:
-        UserError: it names the flag and what the file holds.
+        UserError: a flag contradicts the file; the text names both.
     """
     held = checkpoint.config.as_dict()
     for name, value in flags.items():

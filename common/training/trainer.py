@@ -213,7 +213,7 @@ class Trainer:
             error=self.error, config=self.config, best_error=self.best_error, random=self._random_states(),
             average={'state_dict': average.model.state_dict(), 'updates': average.updates} if average else {},
             under_way=(counters.seen, self.batches.count, counters.loss_sum), keypoints_range=self.keypoints_range,
-            normalization=self.normalization,
+            normalization=self.normalization, skeleton=self.data.skeleton,
             recipe={**dataclasses.asdict(self.recipe), **self.data.options.kept()})
         names = [checkpoints.BEST] if is_best else []
         if counters.seen == 0 and counters.epoch % self.recipe.snapshot == 0:

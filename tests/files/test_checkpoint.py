@@ -113,6 +113,19 @@ def test_the_new_container_is_read_too(tmp_path):
     restore_optimizer(torch.optim.Adam(model.parameters()), found, path)  # there is none: nothing to do
 
 
+@pytest.mark.parametrize('prefix', ['', 'module.', '_orig_mod.', 'module._orig_mod.'])
+@pytest.mark.parametrize('bare', [False, True])
+def test_state_dicts_of_wrapped_networks_and_alone(tmp_path, prefix, bare):
+    path = str(tmp_path / 'a.pth')
+    model, _ = trained()
+    state = {prefix + name: value for name, value in model.state_dict().items()}
+    torch.save(state if bare else {'epoch': 1, 'state_dict': state}, path)
+    found = load_checkpoint(path)
+    assert (found.config, found.normalization, found.skeleton) == (SMALL, 'image', None)
+    poses = torch.randn(3, 16, 2)
+    assert torch.equal(restore_model(found, path, skeleton()).eval()(poses), model.eval()(poses))
+
+
 def test_a_failed_save_leaves_the_old_checkpoint(tmp_path, monkeypatch):
     path = str(tmp_path / 'ckpt_last.pth.tar')
     model, optimizer = trained()
