@@ -15,7 +15,7 @@ from common.datasets.h36m import skeleton
 from common.errors import UserError
 from common.files import torch_file
 from common.training.resume import restore_optimizer
-from models.config import ModelConfig, build_model, default_config
+from models.config import ModelConfig, default_config
 from tests.helpers.make_checkpoints import (
     SMALL,
     assert_equal_bits,
