@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from common.datasets import h36m
 from common.errors import UserError, listing, printable
 from common.files import torch_file
 from common.files.atomic import atomic_write
@@ -20,6 +19,8 @@ from common.geometry.skeleton import Skeleton
 from models.config import ModelConfig, build_model, infer_config
 
 NORMALIZATIONS = ('image', 'person')
+PUBLISHED_JOINTS = ('Hip', 'RHip', 'RKnee', 'RFoot', 'LHip', 'LKnee', 'LFoot', 'Spine', 'Thorax', 'Head',
+                    'LShoulder', 'LElbow', 'LWrist', 'RShoulder', 'RElbow', 'RWrist')
 BEST, LAST = 'ckpt_best.pth.tar', 'ckpt_last.pth.tar'
 
 
@@ -51,7 +52,7 @@ class Checkpoint:
         under_way: of the epoch after `epoch`: poses seen, poses it has, sum of their losses (m^2).
         keypoints_range: where in the image and how large the training poses were, see `poses.measure_range`.
         normalization: of the keypoints: 'image' (`camera.normalize_screen`) or 'person' (`person.person_input`).
-        skeleton: of the poses; None where the file lacks it: published files are of Human3.6M's 16 joints.
+        skeleton: of the poses; None where the file lacks it: published files are of PUBLISHED_JOINTS.
     """
 
     epoch: int
@@ -209,11 +210,7 @@ def restore_model(checkpoint: Checkpoint, path: str, skeleton: Skeleton, dropout
     config = checkpoint.config
     if dropout is not None and not checkpoint.described:
         config = dataclasses.replace(config, dropout=dropout)
-    trained_on = checkpoint.skeleton or h36m.skeleton()
-    checked = checkpoint.skeleton or len(skeleton) == len(trained_on)  # of a silent file's joints only the number shows
-    if checked and (trained_on.names, trained_on.parents) != (skeleton.names, skeleton.parents):
-        raise UserError(f'{path} was trained on the joints {listing(trained_on.names, 32)}, which are not the joints '
-                        f'here: {listing(skeleton.names, 32)}. --init takes the weights that fit.')
+    _check_skeleton(checkpoint, path, skeleton)
     with torch.device('meta'):  # nothing is allocated before the shapes are known to agree
         expected = build_model(config, skeleton).state_dict()
     found = checkpoint.average['state_dict'] if averaged and checkpoint.average else checkpoint.state_dict
@@ -225,6 +222,21 @@ def restore_model(checkpoint: Checkpoint, path: str, skeleton: Skeleton, dropout
     model = build_model(config, skeleton)
     model.load_state_dict(found)
     return model
+
+
+def _check_skeleton(checkpoint: Checkpoint, path: str, skeleton: Skeleton) -> None:
+    """Refuse other joints, which the shapes of weights need not show: every tree of J joints has as many edges."""
+    own = checkpoint.skeleton
+    names = own.names if own else PUBLISHED_JOINTS
+    if own:
+        same = (own.names, own.parents) == (skeleton.names, skeleton.parents)
+    else:
+        same = skeleton.names == names or len(skeleton) != len(names)  # then the shapes show it
+    if not same:
+        raise UserError(f'{path} was trained on the joints {listing(names, 32)}, which are not the joints here: '
+                        f'{listing(skeleton.names, 32)}. --init takes the weights that fit.')
+    if own and checkpoint.config.non_local and sorted(own.groups) != sorted(skeleton.groups):
+        raise UserError(f'{path} pools the joints in the groups {own.groups}, the skeleton here in {skeleton.groups}.')
 
 
 def _describe(tensor: Tensor | None) -> str:
