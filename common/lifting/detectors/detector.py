@@ -42,18 +42,22 @@ def _rtmlib() -> Detector:
 DETECTORS: dict[str, Callable[[], Detector]] = {'rtmlib': _rtmlib, 'mediapipe': _mediapipe}  # the default first
 
 
+def installed() -> list[str]:
+    """Names of the detectors whose package is installed."""
+    return [name for name in DETECTORS if importlib.util.find_spec(name)]
+
+
 def make_detector(name: str | None) -> Detector:
     """The detector of that name, or the first of `DETECTORS` that is installed.
 
     Raises:
         UserError: it is not installed, or none is.
     """
-    installed = [known for known in DETECTORS if importlib.util.find_spec(known)]
-    if name is None and not installed:
+    if name is None and not installed():
         raise UserError('finding people in a video needs a detector: pip install rtmlib onnxruntime, or see '
                         'requirements-video.txt; or give the file of another detector with --input (docs/predict.md '
                         'lists them).')
-    return DETECTORS[name or installed[0]]()
+    return DETECTORS[name or installed()[0]]()
 
 
 def detect(path: str, detector: Detector, video: VideoFrames) -> Detections:
