@@ -1,8 +1,8 @@
 """Video in, 3D out, on a real clip with a real detector: `python tests/video_check.py FOLDER [predict.py's flags]`.
 
 The clip is `Sports2D/Demo/demo.mp4` of the PyPI package sports2d (BSD-3), fetched into the folder given, not committed:
-somebody does jumping jacks on a box, somebody else walks past. It is no part of `make test`, because it needs MediaPipe,
-and with it numpy < 2. Flags like `--checkpoint` are passed on to predict.py.
+somebody does jumping jacks on a box, somebody else walks past. `make test` does not run it, because it needs MediaPipe
+and numpy < 2. Flags like `--checkpoint` are passed on to predict.py.
 """
 
 import subprocess
