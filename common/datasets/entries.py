@@ -20,7 +20,7 @@ from common.geometry.camera import Camera, normalize_screen
 from common.geometry.skeleton import Skeleton
 
 SPLITS = ('train_subjects', 'test_subjects')
-ENTRIES = ('fps', 'joints', 'parents', 'joints_left', 'joints_right', 'groups', 'cameras', 'image_size',
+ENTRIES = ('fps', 'joints', 'parents', 'joints_left', 'joints_right', 'groups', 'cameras', 'image_size', 'pck_joints',
            *SPLITS)
 LEVEL = np.sqrt((0.5, 0.5, 0, 0)) * (1, -1, 1, 1)  # a camera that looks along the world's y axis, which has z up
 CAMERA_KEYS = {'width', 'height', 'focal_length', 'center', 'radial_distortion', 'tangential_distortion', 'R', 't',
@@ -45,6 +45,9 @@ def describe(path: str, name: str, entries: dict[str, Any], subjects: list[str])
                 raise ValueError(f'{listing(own)} need joints and parents beside them')
             changes['file_skeleton'] = _skeleton(entries)
             changes['skeleton'] = _root_first(changes['file_skeleton'])
+        changes['pck_joints'] = _texts(entries.get('pck_joints', ()))
+        if unknown := set(changes['pck_joints']) - set(changes.get('skeleton', spec.skeleton).names):
+            raise ValueError(f'pck_joints names {listing(sorted(unknown))}, which are no joints of it')
         cameras, local = _cameras(entries, subjects)
         splits = {split: _texts(entries.get(split, ())) for split in SPLITS}
         if unknown := {subject for split in splits.values() for subject in split} - set(subjects):

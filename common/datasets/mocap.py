@@ -34,6 +34,7 @@ class DatasetSpec:
         train_subjects, test_subjects: the splits.
         action_order: kinds of action in the order of tables; others follow in the order of the file.
         left_out: (subject, action) of sequences that are not used.
+        pck_joints: names of the joints that count for PCK and AUC, which evaluations print where there are some.
         synthetic: made by this project, so that errors are printed beside a baseline's.
         fps: frames a second.
     """
@@ -47,6 +48,7 @@ class DatasetSpec:
     test_subjects: tuple[str, ...] = ()
     action_order: tuple[str, ...] = ()
     left_out: tuple[tuple[str, str], ...] = ()
+    pck_joints: tuple[str, ...] = ()
     synthetic: bool = False
     fps: float = 50
 
