@@ -43,7 +43,7 @@ def main() -> None:
 
     if checkpoint and args.evaluate:
         model = restore_model(checkpoint, path, data.skeleton).to(device)
-        evaluate_checkpoint(model, checkpoint, path, data, device, args.report, args.tta,
+        evaluate_checkpoint(model, checkpoint, path, data, device, args.report, args.tta, args.by, args.predictions,
                             args if args.virtual else None)
         return
 

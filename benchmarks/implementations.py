@@ -60,8 +60,8 @@ class Program:
 
     def evaluate(self, poses: Poses) -> tuple[float, float]:
         """Means of MPJPE and P-MPJPE over the poses, mm."""
-        evaluation = evaluate(self.model, poses.to(self.device))
-        return evaluation.pose_mpjpe, evaluation.pose_p_mpjpe
+        mean = evaluate(self.model, poses.to(self.device)).mean()
+        return mean['mpjpe_mm'], mean['p_mpjpe_mm']
 
     def _train(self, poses: Poses, batches: Iterable[Tensor]) -> float:
         if self.step is None or self.poses is not poses:  # one step for all batches, as it may be captured

@@ -21,6 +21,7 @@ from common.checkpoint import Checkpoint
 from common.datasets.loading import DataOptions
 from common.errors import UserError, warn
 from common.evaluation.metrics import LOSSES
+from common.evaluation.report import BY
 from common.training.optimizer import OPTIMIZERS
 from common.training.recipe import RECIPES, SCHEDULES, Recipe
 from common.training.trainer import Output
@@ -56,7 +57,12 @@ def trainer_parser(doc: str | None, epochs: int, snapshot: int) -> argparse.Argu
                        help='folder in which each run makes a folder of its own (default: checkpoint)')
     group.add_argument('--snapshot', type=positive_int, default=snapshot, metavar='N',
                        help=f'keep the checkpoint of every Nth epoch (default: {snapshot})')
-    group.add_argument('--report', metavar='FILE.json', help='write the errors of the evaluation as JSON')
+    group.add_argument('--report', metavar='FILE.json',
+                       help='write all metrics of the evaluation, by action, subject, camera and joint, as JSON')
+    group.add_argument('--by', nargs='+', choices=BY, default=[], metavar='PART',
+                       help=f'with --evaluate: print all metrics by {" or ".join(BY)} too')
+    group.add_argument('--predictions', metavar='FILE.npz',
+                       help='with --evaluate: write predicted and true poses, with subject, action, camera and frame')
     group.add_argument('--save_minutes', type=positive_float, default=10.0, metavar='F',
                        help='write ckpt_last.pth.tar this often, and after each epoch (default: 10)')
     group.add_argument('--tensorboard', action='store_true', help='write TensorBoard scalars to the run\'s folder')
@@ -156,6 +162,9 @@ def parse_args(parser: argparse.ArgumentParser, architecture: str) -> argparse.N
     if args.evaluate and args.resume:
         raise UserError('--evaluate and --resume do not go together: the first evaluates a checkpoint, the second '
                         'trains it further.')
+    for flag in ('by', 'predictions'):
+        if getattr(args, flag) and not args.evaluate:
+            raise UserError(f'--{flag} is for --evaluate: evaluate a checkpoint of the run with it.')
     return args
 
 

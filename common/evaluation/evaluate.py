@@ -83,16 +83,6 @@ class Evaluation:
         return {name: self.mean(joint=joint) for joint, name in enumerate(names)}
 
     @property
-    def pose_mpjpe(self) -> float:
-        """Mean Protocol 1 over the poses."""
-        return self.mean()['mpjpe_mm']
-
-    @property
-    def pose_p_mpjpe(self) -> float:
-        """Mean Protocol 2 over the poses."""
-        return self.mean()['p_mpjpe_mm']
-
-    @property
     def action_average(self) -> dict[str, float]:
         """{metric: the plain mean over the kinds of action}; of `PROTOCOLS` these are the published figures."""
         actions = self.by('action').values()

@@ -48,10 +48,6 @@ def print_pck(evaluation: Evaluation, skeleton: Skeleton) -> None:
     print(f'PCK and AUC count {len(names)} joints: {", ".join(names)}.')
 
 
-def errors_of(evaluation: Evaluation) -> dict[str, float]:
-    return evaluation.action_average
-
-
 def write_report(path: str, evaluation: Evaluation, skeleton: Skeleton, about: dict[str, Any]) -> None:
     """Write all means of an evaluation, unrounded, as JSON. The first process alone writes.
 

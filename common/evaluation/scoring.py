@@ -1,52 +1,97 @@
-"""Scoring a checkpoint on the test subjects, and telling what came out."""
+"""Evaluating a checkpoint on the test subjects, and reporting the results."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import torch
 from torch import nn
 
 from common import checkpoint as checkpoints
-from common import distributed
 from common.checkpoint import Checkpoint
-from common.datasets import h36m
-from common.datasets.loading import DataOptions
+from common.datasets.mocap import DatasetSpec
 from common.datasets.poses import Poses
 from common.datasets.splits import Data
 from common.datasets.virtual.samples import virtual_views
 from common.errors import UserError
-from common.evaluation.evaluate import Evaluation, evaluate
-from common.evaluation.report import print_table, write_report
+from common.evaluation.cost import cost
+from common.evaluation.evaluate import METRICS, PROTOCOLS, Evaluation, evaluate
+from common.evaluation.report import (
+    PCK_METRICS,
+    empty_predictions,
+    print_pck,
+    print_table,
+    print_tables_by,
+    write_predictions,
+    write_report,
+)
 from common.geometry.mirror import mirror_at_evaluation
 from common.progress import Progress
 from models.config import ModelConfig
 
 
 def evaluate_checkpoint(model: nn.Module, checkpoint: Checkpoint, path: str, data: Data, device: torch.device,
-                        report: str | None, tta: str = 'off', virtual: VirtualFlags | None = None) -> None:
-    """Score a checkpoint on the test subjects, action by action.
+                        report: str | None = None, tta: str = 'off', by: Sequence[str] = (),
+                        predictions: str | None = None, virtual: VirtualFlags | None = None) -> None:
+    """Evaluate a checkpoint on the test subjects.
 
     Args:
         model: the checkpoint's network, on the device.
         path: of the checkpoint.
         report: JSON file to write, or None.
         tta: 'flip' to average over each pose and its mirror image, else 'off'.
-        virtual: for virtual cameras in place of the dataset's own.
+        by: further tables, of `report.BY`.
+        predictions: file to write every pose to, or None.
+        virtual: for virtual cameras in place of the data set's own.
     Raises:
         UserError: the data cannot be used.
     """
     test = network_poses(data.test().to(device), data, checkpoint.config.window, checkpoint.normalization, virtual)
-    mean_pose = None if virtual else data.mean_pose()
-    print(f'{path}: {checkpoint.config.describe()}, {count_parameters(model):,} parameters, {checkpoint.epoch} epochs')
+    mean_pose, spec = None if virtual else data.mean_pose(), data.spec
+    print(f'{path}: {checkpoint.config.describe()}, {cost(model, test.keypoints)}, {checkpoint.epoch} epochs')
+    lifted = empty_predictions(test) if predictions else None
     started = time.monotonic()
     with Progress('evaluating', len(test)) as progress:
         evaluation = evaluate(model, test, None if mean_pose is None else mean_pose.to(device), progress,
-                              mirror_at_evaluation(tta, data.skeleton, device))
+                              mirror_at_evaluation(tta, data.skeleton, device), metrics_for(spec, report, by),
+                              pck_joints(spec), lifted)
     print(f'{len(test):,} poses of {", ".join(data.test_subjects)} in {time.monotonic() - started:.1f} s '
           f'on {device}')
-    tell(evaluation, report, path, checkpoint.config, data.options, {'epoch': checkpoint.epoch, 'tta': tta})
+    if predictions and lifted is not None:
+        write_predictions(predictions, lifted, test, data.skeleton)
+    print_and_write(evaluation, data, path, checkpoint.config, report, {'epoch': checkpoint.epoch, 'tta': tta}, by)
+
+
+def print_and_write(evaluation: Evaluation, data: Data, path: str, config: ModelConfig, report: str | None,
+                    about: dict[str, Any], by: Sequence[str] = ()) -> None:
+    """Print an evaluation's tables and, where a `report` is asked for, write it.
+
+    Args:
+        path, config: of the checkpoint.
+        about: further entries of the report.
+        by: further tables, of `report.BY`.
+    """
+    print_tables_by(by, evaluation, data.skeleton)
+    if data.spec.pck_joints:
+        print_pck(evaluation, data.skeleton)
+    print_table(evaluation, PCK_METRICS if data.spec.pck_joints else PROTOCOLS)
+    if report:
+        options = data.options
+        write_report(report, evaluation, data.skeleton, {
+            'checkpoint': path, 'network': config.as_dict(), 'dataset': options.dataset,
+            'keypoints': options.keypoints, 'downsample': options.downsample, **about})
+
+
+def metrics_for(spec: DatasetSpec, report: str | None, by: Sequence[str] = ()) -> Sequence[str]:
+    """The metrics that an evaluation has to compute for what is asked for."""
+    return METRICS if report or by or spec.pck_joints else PROTOCOLS
+
+
+def pck_joints(spec: DatasetSpec) -> list[int]:
+    """Indices of the joints that count for PCK on a data set; none where it does not say."""
+    return [spec.skeleton.names.index(name) for name in spec.pck_joints]
 
 
 class VirtualFlags(Protocol):
@@ -83,22 +128,3 @@ def load(path: str, architecture: str, flags: dict[str, Any]) -> Checkpoint:
         raise UserError(f'{path} holds a {checkpoint.config.describe()}: use {script}.')
     checkpoints.check_flags(checkpoint, path, flags)
     return checkpoint
-
-
-def count_parameters(model: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in model.parameters())
-
-
-def tell(evaluation: Evaluation, report: str | None, path: str, config: ModelConfig, options: DataOptions,
-         about: dict[str, Any]) -> None:
-    """Print an evaluation's table and, where a `report` is asked for, write it.
-
-    Args:
-        path: of the checkpoint.
-        about: what else the report is to hold.
-    """
-    print_table(evaluation)
-    if report and not distributed.rank():
-        write_report(report, evaluation, h36m.skeleton(), {
-            'checkpoint': path, 'network': config.as_dict(), 'dataset': options.dataset,
-            'keypoints': options.keypoints, 'downsample': options.downsample, **about})

@@ -23,9 +23,10 @@ from common.datasets.poses import Poses, measure_range
 from common.datasets.splits import Data
 from common.datasets.virtual.samples import VirtualSamples, Wild
 from common.errors import UserError, listing, warn
-from common.evaluation.evaluate import Evaluation, evaluate
-from common.evaluation.report import errors_of, print_table
-from common.evaluation.scoring import count_parameters, network_poses, tell
+from common.evaluation.cost import cost
+from common.evaluation.evaluate import PROTOCOLS, Evaluation, evaluate
+from common.evaluation.report import print_table
+from common.evaluation.scoring import metrics_for, network_poses, pck_joints, print_and_write
 from common.geometry.mirror import mirror_at_evaluation
 from common.progress import Progress
 from common.training.augmentation import Samples
@@ -129,7 +130,7 @@ class Trainer:
             folder = self.folder or (root if distributed.rank() else make_run_folder(root))
             self.last = os.path.join(folder, checkpoints.LAST)
         self.log = RunLog(folder, self.counters.epoch)
-        print(f'{self.config.describe()}, {count_parameters(self.step.model):,} parameters, on {self.device}: '
+        print(f'{self.config.describe()}, {cost(self.step.model, self.evaluation_poses.keypoints)}, on {self.device}: '
               f'{self.batches.count:,} poses to train, {len(self.evaluation_poses):,} to {self.purpose}; ' +
               (f'all {self.recipe.epochs} epochs are done, a larger --epochs goes on' if finished else
                f'files go to {folder}'), flush=True)
@@ -170,7 +171,8 @@ class Trainer:
                 if distributed.size() == 1:  # several processes evaluate their poses at their own pace
                     self._save_or_stop()
             self.evaluation = self._evaluate(self.network, self.evaluation_poses, report)
-        p1, p2, loss = self.evaluation.pose_mpjpe, self.evaluation.pose_p_mpjpe, counters.loss
+        mean, loss = self.evaluation.mean(), counters.loss
+        p1, p2 = mean['mpjpe_mm'], mean['p_mpjpe_mm']
         counters.next_epoch()
         is_best = p1 < self.best_error
         self.error, self.best_error = p1, min(p1, self.best_error)
@@ -185,9 +187,9 @@ class Trainer:
               f'{trained:.1f} s ({poses / trained:,.0f} poses/s){", best so far" if is_best else ""}', flush=True)
 
     def _evaluate(self, network: nn.Module, poses: Poses,
-                  report: Callable[[int], None] | None = None) -> Evaluation:
+                  report: Callable[[int], None] | None = None, metrics: Sequence[str] = PROTOCOLS) -> Evaluation:
         mirror = mirror_at_evaluation(self.recipe.tta, self.data.skeleton, self.device)
-        return evaluate(network, poses, self.mean_pose, report, mirror)
+        return evaluate(network, poses, self.mean_pose, report, mirror, metrics, pck_joints(self.data.spec))
 
     def _save_or_stop(self) -> None:
         """Between two steps: save when it is time to, and stop if a signal asks for it."""
@@ -235,18 +237,20 @@ class Trainer:
         curves = os.path.join(folder, 'log.png')
         if not distributed.rank() and self.log.rows and (self.evaluation or not os.path.exists(curves)):
             draw_curves(self.log.rows, curves)
-        options, last = self.data.options, self.evaluation
+        options, last, poses = self.data.options, self.evaluation, self.evaluation_poses
+        metrics = metrics_for(self.data.spec, self.output.report)
         about: dict[str, Any] = {'epoch': self.counters.epoch}
         if options.val_subjects:
-            test, path = self.as_input(self.data.test()), os.path.join(folder, checkpoints.BEST)
+            poses, path = self.as_input(self.data.test()), os.path.join(folder, checkpoints.BEST)
             if os.path.exists(path):  # a resumed run may not have found a better epoch than the run before it
                 best = checkpoints.load_checkpoint(path)
                 network = checkpoints.restore_model(best, path, self.data.skeleton).to(self.device)
                 print(f'Epoch {best.epoch}, chosen on {", ".join(options.val_subjects)}:')
-                chosen = self._evaluate(network, test)
+                chosen = self._evaluate(network, poses)
                 print_table(chosen)
-                about['chosen'] = {'epoch': best.epoch, 'on': list(options.val_subjects), **errors_of(chosen)}
+                about['chosen'] = {'epoch': best.epoch, 'on': list(options.val_subjects), **chosen.action_average}
             print(f'Epoch {self.counters.epoch}, the last:')
-            last = self._evaluate(self.network, test)
-        last = last or self._evaluate(self.network, self.evaluation_poses)
-        tell(last, self.output.report, self.last, self.config, options, about)
+            last = None
+        if last is None or set(metrics) - set(last.sums):
+            last = self._evaluate(self.network, poses, metrics=metrics)
+        print_and_write(last, self.data, self.last, self.config, self.output.report, about)
