@@ -1,5 +1,6 @@
 """Flags of the training scripts: what they change, what a resume takes from the file, and wrong ones."""
 
+import os
 import re
 import sys
 
@@ -40,6 +41,13 @@ def trained(workplace, script):
     train(script, *GCN, '-e', '1', '-c', 'gcn')
     train(script, *SMALL, '-e', '1', '-c', 'linear', main=main_linear.main)
     return {name: f'{run_folder(name)}/ckpt_last.pth.tar' for name in ('gcn', 'linear')}
+
+
+def test_evaluation_leaves_no_trace_and_needs_no_training_subjects(trained, workplace, script):
+    npz.write_npz('data/data_3d_test.npz', positions_3d=moving_people(subjects=('S9', 'S11')))
+    before = sorted(os.walk(workplace))
+    train(script, '-d', 'test', '--evaluate', trained['gcn'])
+    assert sorted(os.walk(workplace)) == before
 
 
 def test_wrong_inputs_get_one_sentence_and_status_2(trained, workplace, script):

@@ -13,9 +13,8 @@ import torch
 import main_gcn
 import main_linear
 from common.checkpoint import load_checkpoint
-from common.files import npz
 from common.training.log import COLUMNS
-from tests.conftest import ROOT, moving_people
+from tests.conftest import ROOT
 from tests.helpers.runs import GCN, SMALL, assert_same_run, run_folder, train
 
 
@@ -129,13 +128,6 @@ def test_demo_prints_the_mean_pose_beside_the_network(tmp_path, monkeypatch, scr
     report = json.loads((tmp_path / 'r.json').read_text())
     assert 100 < report['action_wise_average']['mean_pose_mpjpe_mm'] < 500
     assert 'mean_pose_mpjpe_mm' in report['per_action']['Walking']
-
-
-def test_evaluation_leaves_no_trace_and_needs_no_training_subjects(trained, workplace, script):
-    npz.write_npz('data/data_3d_test.npz', positions_3d=moving_people(subjects=('S9', 'S11')))
-    before = sorted(os.walk(workplace))
-    train(script, '-d', 'test', '--evaluate', trained['gcn'])
-    assert sorted(os.walk(workplace)) == before
 
 
 def test_scripts_run_as_programs(workplace):
