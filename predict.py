@@ -42,59 +42,80 @@ def angle(text: str) -> float:
     return value
 
 
-def get_args_parser() -> argparse.ArgumentParser:
+def get_args_parser(everything: bool = False) -> argparse.ArgumentParser:
+    """The parser; its help has the flags that most people need, or all of them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
-                                     allow_abbrev=False)
+                                     allow_abbrev=False, usage='predict.py [--input PATH] [--video FILE] [--output FILE] '
+                                                               '[--render FILE] [flags]')
     parser.add_argument('--checkpoint', metavar='FILE', help='the model (default: checkpoint/pretrained has it)')
-    _input_flags(parser.add_argument_group('what comes in'))
-    _treatment_flags(parser.add_argument_group('what is done with it'))
+    group = parser.add_argument_group('what comes in')
+    group.add_argument('--input', metavar='PATH', help='file or folder of a 2D detector; left out, people are found in '
+                                                       'the --video')
+    group.add_argument('--video', metavar='FILE', help='gives the size and the frame rate, and lies under --render')
+    group.add_argument('--size', type=image_size, metavar='WxH', help='of the image, where the file does not have it')
+    group.add_argument('--layout', choices=list(LAYOUTS), metavar='NAME',
+                       help=f'its joints (default: recognised): {", ".join(LAYOUTS)}')
+    group.add_argument('--person', default='all', metavar='best|all|ID', help='whom to lift (default: all)')
     group = parser.add_argument_group('what goes out (one of them at least; of several people, NAME_<track>.npz each)')
     group.add_argument('--output', metavar='OUT.npz', help='positions and all that belongs to them: .npz or .json')
     group.add_argument('--bvh', metavar='OUT.bvh', help='motion for animation programs')
     group.add_argument('--render', metavar='OUT.mp4', help='a picture of it: .gif, .mp4, .html or .png')
-    group.add_argument('--viz_size', type=positive_float, default=5, metavar='N',
-                       help='side of a panel of --render, in 100 pixels (default: 5)')
-    add_run_flags(parser)
-    return parser
-
-
-def _input_flags(group: Any) -> None:
-    group.add_argument('--input', metavar='PATH', help='file or folder of a 2D detector; left out, people are found in '
-                                                       'the --video')
-    group.add_argument('--format', choices=list(FORMATS), help='what wrote it (default: recognised)')
-    group.add_argument('--layout', choices=list(LAYOUTS), help='its joints (default: recognised)')
-    group.add_argument('--sequence', metavar='NAME', help='which, of a VideoPose3D file that holds several')
-    group.add_argument('--size', type=image_size, metavar='WxH', help='of the image, where the file does not have it')
-    group.add_argument('--video', metavar='FILE', help='gives the size and the frame rate, and lies under --render')
-    group.add_argument('--fps', type=positive_float, metavar='N', help="frames a second (default: the video's, or 30)")
-    group.add_argument('--detector', choices=list(DETECTORS),
-                       help='what finds people in a video without --input (default: the first that is installed)')
-    group.add_argument('--trained_on', choices=TRAINED_ON, help='what the model was trained on, ground truth or '
-                       'Stacked Hourglass detections, for checkpoints that do not record it (default: gt)')
-
-
-def _treatment_flags(group: Any) -> None:
-    group.add_argument('--person', default='all', metavar='best|all|ID', help='whom to lift (default: all)')
-    group.add_argument('--min_score', type=probability, default=0.1, metavar='S',
-                       help='joints of a lower score count as missing (default: 0.1)')
-    group.add_argument('--max_gap', type=non_negative_int, default=10, metavar='N',
-                       help='longest gap of a joint that is interpolated, frames (default: 10)')
-    group.add_argument('--no_fix_swaps', '--no_mend', dest='fix_swaps', action='store_false',
-                       help='leave left and right as they are, even where they seem swapped for a while')
-    group.add_argument('--center_crop', action='store_true',
-                       help='re-frame each person as the training cameras would')
     group.add_argument('--up', type=angle, nargs='?', const=usual_pitch(), metavar='DEGREES',
                        help='turn upright (x right, y forward, z up) for a camera that looks down by so much (default: '
                             f"{usual_pitch():.1f}, the mean of Human3.6M's)")
-    group.add_argument('--focal', type=positive_float, metavar='PIXELS',
-                       help='focal length of the camera (default: the diagonal of the image)')
     group.add_argument('--height', type=positive_float, metavar='METRES',
                        help='height of the people, which sets their scale (default: as lifted)')
     group.add_argument('--no_smooth', dest='smooth', action='store_false',
                        help='leave every frame as it is lifted: not smoothed, bone lengths not constant')
-    group.add_argument('--smooth', dest='smooth', action='store_true', help=argparse.SUPPRESS)  # the default
-    group.add_argument('--smooth_cutoff', type=positive_float, default=CUTOFF, metavar='HZ',
-                       help=f'frequency above which motion is smoothed away (default: {CUTOFF:g})')
+    parser.add_argument('--help_all', action=HelpAll, nargs=0, default=argparse.SUPPRESS, help='show all flags')
+    _add_more(parser, everything)
+    return parser
+
+
+class HelpAll(argparse.Action):
+    """Prints the help of all flags and stops."""
+
+    def __call__(self, *_: Any) -> None:
+        get_args_parser(everything=True).print_help()
+        raise SystemExit
+
+
+def _add_more(parser: argparse.ArgumentParser, shown: bool) -> None:
+    """The flags for special cases."""
+    group = parser.add_argument_group('more about what comes in') if shown else parser
+
+    def add(*flags: str, help: str, **how: Any) -> None:
+        group.add_argument(*flags, help=help if shown else argparse.SUPPRESS, **how)
+
+    add('--format', choices=list(FORMATS), metavar='NAME',
+        help=f'what wrote the file (default: recognised): {", ".join(FORMATS)}')
+    add('--sequence', metavar='NAME|all', help='which, of a file that holds several (VideoPose3D, PoseTrack)')
+    add('--photos', action=argparse.BooleanOptionalAction, default=None,
+        help='frames are single photographs: nobody is followed from one to the next (default: recognised)')
+    add('--axes', choices=('xy', 'yx'), help='order of the coordinates (default: recognised)')
+    add('--fps', type=positive_float, metavar='N', help="frames a second (default: the video's, the file's, or 30)")
+    add('--detector', choices=list(DETECTORS),
+        help='what finds people in a video without --input (default: the first that is installed)')
+    add('--trained_on', choices=TRAINED_ON, help='what the model was trained on, ground truth or Stacked Hourglass '
+        'detections, for checkpoints that do not record it (default: gt)')
+    group = parser.add_argument_group('more about what is done with it') if shown else parser
+    add('--min_score', type=probability, default=0.1, metavar='S',
+        help='joints of a lower score count as missing (default: 0.1)')
+    add('--max_gap', type=non_negative_int, default=10, metavar='N',
+        help='longest gap of a joint that is interpolated, frames (default: 10)')
+    add('--no_fix_swaps', '--no_mend', dest='fix_swaps', action='store_false',
+        help='leave left and right as they are, even where they seem swapped for a while')
+    add('--center_crop', action='store_const', const=True,
+        help='re-frame each person as the training cameras would (default: those who are far from it)')
+    add('--no_center_crop', dest='center_crop', action='store_const', const=False, help='re-frame nobody')
+    add('--focal', type=positive_float, metavar='PIXELS',
+        help='focal length of the camera (default: the diagonal of the image)')
+    add('--smooth_cutoff', type=positive_float, default=CUTOFF, metavar='HZ',
+        help=f'frequency above which motion is smoothed away (default: {CUTOFF:g})')
+    parser.add_argument('--smooth', dest='smooth', action='store_true', help=argparse.SUPPRESS)  # the default
+    add('--viz_size', type=positive_float, default=5, metavar='N',
+        help='side of a panel of --render, in 100 pixels (default: 5)')
+    add_run_flags(parser)
 
 
 def main() -> None:

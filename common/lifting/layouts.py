@@ -8,6 +8,8 @@ A new layout is one entry of `LAYOUTS`.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -17,6 +19,7 @@ from common.datasets import h36m
 from common.errors import UserError, listing
 
 JOINTS = 16
+_FACE_SEEN, _FACE_HIDDEN = 0.5, 0.2  # scores
 HIP, SPINE, THORAX, HEAD = 0, 7, 8, 9
 LEGS = ((1, 4), (2, 5), (3, 6))  # (right, left) hip, knee, foot
 ARMS = ((13, 10), (14, 11), (15, 12))  # (right, left) shoulder, elbow, wrist
@@ -33,6 +36,9 @@ class Layout:
         hip, spine, thorax, head: the joints whose mean it is: 1, 2 or 4.
         spine_sh, thorax_sh: the same for models trained on Stacked Hourglass detections, where it differs.
         raised_over: the joint over which the Head is raised by its height above it; None: the Head is a plain mean.
+        more: further joints in the files, which are not used.
+        by_hint: chosen only where it is named, or the file names its joints; never by the number of joints.
+        rare: chosen only where the poses are human in this layout, and in no other.
     """
 
     name: str
@@ -44,10 +50,13 @@ class Layout:
     spine_sh: Names | None = None
     thorax_sh: Names | None = None
     raised_over: str | None = None
+    more: int = 0
+    by_hint: bool = False
+    rare: bool = False
 
     @property
     def joints(self) -> int:
-        return len(self.joint_names)
+        return len(self.joint_names) + self.more
 
     @property
     def approximate(self) -> Names:
@@ -86,6 +95,10 @@ MEDIAPIPE_33 = ('nose', *_limb('left', *_EYE), *_limb('right', *_EYE),
 HALPE_26 = (*COCO_17, 'head', 'neck', 'hip', *_sides('left', 'right', *_FOOT))
 MPII_16 = (*_limb('right', *_LEG[::-1]), *_limb('left', *_LEG), 'hip', 'thorax', 'upper_neck', 'head',
            *_limb('right', *_ARM[::-1]), *_limb('left', *_ARM))
+BODY_25B = (*COCO_17, 'upper_neck', 'head', *_limb('left', *_FOOT), *_limb('right', *_FOOT))
+COCO_18 = ('nose', 'neck', *BODY_25[2:8], *_limb('right', *_LEG), *_limb('left', *_LEG), *BODY_25[15:19])
+MPI_15 = ('head', 'neck', *BODY_25[2:8], *_limb('right', *_LEG), *_limb('left', *_LEG), 'chest')
+POSETRACK_17 = ('nose', 'upper_neck', 'head', *COCO_17[3:])
 H36M_17 = (*SIXTEEN[:h36m.NECK_IN_17], 'neck_nose', *SIXTEEN[h36m.NECK_IN_17:])
 
 _HIPS, _SHOULDERS = ('left_hip', 'right_hip'), ('left_shoulder', 'right_shoulder')
@@ -100,6 +113,12 @@ LAYOUTS = {layout.name: layout for layout in (
     # Published SH models were trained with thorax and upper neck in the places of Spine and Thorax.
     Layout('mpii16', MPII_16, ('hip',), _HIPS[::-1] + _SHOULDERS[::-1], ('thorax',), ('head',), spine_sh=('thorax',),
            thorax_sh=('upper_neck',)),
+    Layout('body25b', BODY_25B, _HIPS, _SHOULDERS + _HIPS, _SHOULDERS, ('head',), rare=True),
+    Layout('coco18', COCO_18, _HIPS, _SHOULDERS + _HIPS, ('neck',), _EYES[::-1], raised_over='nose'),
+    Layout('mpi15', MPI_15, _HIPS, _SHOULDERS + _HIPS, ('neck',), ('head',)),
+    Layout('posetrack17', POSETRACK_17, _HIPS, _SHOULDERS + _HIPS, _SHOULDERS, ('head',), by_hint=True),
+    Layout('wholebody133', COCO_17, _HIPS, _SHOULDERS + _HIPS, _SHOULDERS, _EYES, raised_over='nose', more=116),
+    Layout('halpe136', HALPE_26, ('hip',), ('neck', 'hip'), ('neck',), ('head',), more=110),
     Layout('h36m17', H36M_17, *_OWN),
     Layout('h36m16', SIXTEEN, *_OWN),
 )}
@@ -116,31 +135,80 @@ def layout_named(name: str) -> Layout:
     return LAYOUTS[name]
 
 
-def choose_layout(joints: int, name: str | None = None, hint: str | None = None, where: str = 'the input') -> Layout:
-    """The layout of so many joints.
+def candidates(joints: int, name: str | None = None, hint: str | None = None,
+               where: str = 'the input') -> list[Layout]:
+    """The layouts of so many joints: one where it is clear, else several.
 
     Args:
         name: given by the user; it must fit the number.
         hint: implied by the file's format; taken where it fits the number.
     Raises:
-        UserError: no layout has so many joints, or several have and none is named.
+        UserError: no layout has so many joints.
     """
     if name is not None:
         layout = layout_named(name)
         if layout.joints != joints:
             raise UserError(f'{where} has {joints} joints, and the layout {name} has {layout.joints}; leave --layout '
                             f'out to have it recognised.')
-        return layout
+        return [layout]
     fitting = [layout for layout in LAYOUTS.values() if layout.joints == joints]
     if not fitting:
-        known = listing(f'{layout.name} ({layout.joints})' for layout in LAYOUTS.values())
+        known = listing((f'{layout.name} ({layout.joints})' for layout in LAYOUTS.values()), 20)
         raise UserError(f'{where} has {joints} joints, which is none of the known layouts: {known}.')
-    if hint in [layout.name for layout in fitting]:
-        return LAYOUTS[str(hint)]
+    return [layout for layout in fitting if layout.name == hint] or [one for one in fitting if not one.by_hint]
+
+
+def choose_layout(joints: int, name: str | None = None, hint: str | None = None, where: str = 'the input') -> Layout:
+    """The only layout of so many joints, as `candidates` finds it.
+
+    Raises:
+        UserError: no layout has so many joints, or several have and none is named.
+    """
+    fitting = candidates(joints, name, hint, where)
+    if len(fitting) > 1:
+        fitting = [layout for layout in fitting if not layout.rare]
     if len(fitting) > 1:
         raise UserError(f'{where} has {joints} joints, as {" and ".join(layout.name for layout in fitting)} have: say '
                         f'which it is with --layout.')
     return fitting[0]
+
+
+_SIDES = {'l': 'left', 'r': 'right', 'left': 'left', 'right': 'right'}
+_ALIASES = {'ank': 'ankle', 'kne': 'knee', 'sho': 'shoulder', 'elb': 'elbow', 'wri': 'wrist',
+            'midhip': 'hip', 'pelvis': 'hip', 'root': 'hip', 'headtop': 'head', 'tophead': 'head',
+            'headbottom': 'upper_neck', 'upperneck': 'upper_neck'}
+_PREFERRED = ('halpe26', 'mpii16', 'body25', 'body25b', 'coco18', 'coco17', 'mediapipe33', 'posetrack17', 'mpi15',
+              'h36m16')
+
+
+def _canonical(name: str) -> str:
+    """LShoulder, left shoulder, LEFT_SHOULDER, shoulder-left: left_shoulder."""
+    words = re.findall(r'[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+', re.sub(r'^([LR])(?=[A-Z][a-z])', r'\1 ', name))
+    words = [word.lower() for word in words]
+    side = next((_SIDES[word] for word in words if word in _SIDES), '')
+    rest = [word for word in words if word not in _SIDES and word not in ('joint', 'mid')]
+    part = _ALIASES.get(''.join(rest), '_'.join(rest))
+    return f'{side}_{part}' if side else part
+
+
+def by_name(names: Sequence[str]) -> tuple[Layout, np.ndarray]:
+    """The layout whose joints are among the names, and the place of each of its joints among them, -1 where missing.
+
+    Raises:
+        ValueError: no layout can be made of these joints.
+    """
+    known = [_canonical(name) for name in names]
+    if 'left_ankle' not in known:  # Human3.6M's feet are ankles
+        known = [re.sub('_foot$', '_ankle', name) for name in known]
+    layouts = [LAYOUTS[name] for name in _PREFERRED]
+    exact = [layout for layout in LAYOUTS.values() if set(layout.joint_names) == set(known)]
+    for layout in exact + layouts:
+        used = {layout.joint_names[joint] for joints in layout.sources() for joint in joints}
+        if used | ({layout.raised_over} if layout.raised_over else set()) <= set(known):
+            return layout, np.array([known.index(joint) if joint in known else -1 for joint in layout.joint_names])
+    missing = [name for name in COCO_17[5:] if name not in known]
+    raise ValueError(f'its joints {listing(names, 20)} are no body: ' + (
+        f'{listing(missing)} is missing' if missing else 'neither eyes and nose nor a head are among them'))
 
 
 @cache
@@ -176,6 +244,20 @@ def to_h36m(keypoints: np.ndarray, scores: np.ndarray, layout: Layout,
         made_scores[..., HEAD] = np.where(np.isnan(rise), made_scores[..., HEAD],
                                           np.minimum(made_scores[..., HEAD], scores[..., base]))
     return made, made_scores
+
+
+def facing(keypoints: np.ndarray, scores: np.ndarray, layout: Layout) -> np.ndarray:
+    """(...) 1 for people seen from the front, whose nose and eyes are seen; -1 from behind; 0 where it is not clear.
+
+    Args:
+        keypoints, scores: as for `to_h36m`.
+    """
+    if not {'nose', *_EYES} <= set(layout.joint_names):
+        return np.zeros(keypoints.shape[:-2])
+    face = [layout.joint_names.index(name) for name in ('nose', *_EYES)]
+    seen = np.where(np.isfinite(keypoints[..., face, 0]), scores[..., face], 0.0)
+    behind = (seen.max(-1) < _FACE_HIDDEN) & (scores.max(-1) >= _FACE_SEEN)
+    return np.where(seen.min(-1) >= _FACE_SEEN, 1.0, np.where(behind, -1.0, 0.0))
 
 
 def _complete_head(made: np.ndarray, made_scores: np.ndarray, parts: np.ndarray, part_scores: np.ndarray) -> None:

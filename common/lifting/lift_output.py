@@ -67,8 +67,13 @@ def axes_text(pitch: float | None) -> str:
 
 def path_of(path: str, track: Track, several: bool) -> str:
     """OUT.npz for a single person; OUT_<track>.npz for each of several."""
+    return with_end(path, f'_{track.name}') if several else path
+
+
+def with_end(path: str, end: str) -> str:
+    """The path with something before its suffix."""
     stem, suffix = os.path.splitext(path)
-    return f'{stem}_{track.name}{suffix}' if several else path
+    return f'{stem}{end}{suffix}'
 
 
 def write(path: str, entries: dict[str, Any]) -> None:

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
 from common.errors import UserError, listing, warn
 from common.files.atomic import check_suffix
+from common.geometry.camera import normalize_screen
 from common.lifting import lift_output
 from common.lifting.bvh import write_bvh
-from common.lifting.detections import read_detections
+from common.lifting.detections import read_detections, sequence_names
 from common.lifting.detectors.detector import detect, make_detector
 from common.lifting.formats.people import Detections
-from common.lifting.layouts import Layout, choose_layout
+from common.lifting.layouts import Layout
 from common.lifting.lift_output import Lifted
 from common.lifting.lifter import Lifter
 from common.lifting.motion.root import FIELD_OF_VIEW, Shot, default_focal
 from common.lifting.motion.smoothing import CUTOFF
 from common.lifting.motion.steady import steady
 from common.lifting.placing import camera_pitch, in_room, make_clip
+from common.lifting.plausibility import not_human, recognise
 from common.lifting.tracks import framing, tracking
 from common.lifting.tracks.swaps import fix_swaps
 from common.lifting.tracks.tracking import Track
@@ -54,7 +57,9 @@ class Options:
     min_score: float = 0.1
     max_gap: int = 10
     fix_swaps: bool = True
-    center_crop: bool = False
+    center_crop: bool | None = None
+    photos: bool | None = None
+    axes: str | None = None
     up: float | None = None
     focal: float | None = None
     height: float | None = None
@@ -64,41 +69,68 @@ class Options:
 
 
 def run(options: Options) -> None:
-    """Read, lift, tell and write.
+    """Read, lift, report and write, every sequence of the file if all are asked for.
 
     Raises:
         UserError: it cannot be done.
     """
     _check_output(options)
+    if options.sequence != 'all':
+        _run_sequence(options)
+        return
+    names = sequence_names(options.input, options.format) if options.input else []
+    for name in names if len(names) > 1 else ():
+        print(f'Sequence {name}')
+        end = '_' + re.sub(r'[^\w.-]+', '_', name)
+        output, bvh, render = (path and lift_output.with_end(path, end)
+                               for path in (options.output, options.bvh, options.render))
+        _run_sequence(replace(options, sequence=name, output=output, bvh=bvh, render=render))
+    if len(names) <= 1:
+        _run_sequence(replace(options, sequence=None))
+
+
+def _run_sequence(options: Options) -> None:
     lifter = Lifter(options.checkpoint, options.device, options.trained_on)
     video = VideoFrames(options.video) if options.video else None
     detections = _detections(options, video)
     size = _size(options, detections, video)
-    layout = choose_layout(detections.joints, options.layout, detections.layout, detections.path)
-    detections, note = detections.scaled(size)
-    _introduce(lifter, detections, layout, size, note)
+    counted = None
+    if video and options.input:
+        detections, counted = detections.counted_as(video.count)
+    detections, scaled = detections.scaled(size)
+    detections, layout, notes = recognise(detections, options.layout, options.axes)
+    _introduce(lifter, detections, layout, size, [note for note in (counted, scaled, *notes) if note])
     tracks = tracking.make_tracks(detections, layout, lifter.trained_on, options.min_score,
                                   max(_LOST, options.max_gap))
     if not tracks:
         raise UserError(f'{detections.path}: no joint has a score of --min_score {options.min_score:g} or more.')
     tracks = tracking.choose(tracks, options.person, detections.path)
-    framed = options.center_crop or lifter.normalization == 'person'  # place and size in the image do not matter
-    for sentence in framing.image_warnings(size, framed):
-        warn(sentence)
-    shot = Shot(size, options.focal or default_focal(size), options.fps or (frame_rate(video) if video else None))
-    people = [_lift(options, lifter, track, shot) for track in tracks]
-    if not shot.fps:
+    fps = options.fps or (frame_rate(video) if video else detections.fps)
+    shot = Shot(size, options.focal or default_focal(size), fps)
+    people = [_lift(options, lifter, track, _shot_of(track, shot), detections) for track in tracks]
+    if detections.photos:
+        _report_photos(detections, people)
+    elif not shot.fps:
         print(f'The frame rate is unknown: {shot.rate:g} frames a second are assumed; --fps gives another rate.')
     if not any(np.isfinite(lifted.positions).any() for lifted in people):
-        raise UserError(f'{detections.path}: no frame has all the joints that a pose needs; a lower --min_score or a '
-                        f'higher --max_gap lets more of them count.')
+        raise UserError(f'{detections.path}: no frame has all the joints that a pose needs. Missing: '
+                        f'{framing.missing_joints(tracks)} of the frames; a lower --min_score or a higher --max_gap '
+                        f'lets more of them count.')
     if not options.focal:
         print(f'The focal length is unknown: {shot.focal:.0f} pixels are assumed, a field of view of '
               f'{FIELD_OF_VIEW:.0f} degrees across the diagonal (--focal gives another). Distances are in proportion.')
     pitch = camera_pitch([lifted.positions for lifted in people]) if options.up is None else options.up
     _write(options, lifter, people, shot, pitch)
     if options.render:
+        if detections.photos:  # one after the other, whatever their numbers
+            people = [replace(lifted, track=replace(lifted.track, frames=np.array([place])))
+                      for place, lifted in enumerate(people)]
         _render(options, people, shot, pitch)
+
+
+def _shot_of(track: Track, shot: Shot) -> Shot:
+    """The shot of a photograph with a size of its own, or the shot of all."""
+    return replace(shot, size=track.size, focal=default_focal(track.size)) if track.size else shot
 
 
 def frame_rate(video: VideoFrames) -> float | None:
@@ -118,26 +150,32 @@ def _check_output(options: Options) -> None:
 
 def _detections(options: Options, video: VideoFrames | None) -> Detections:
     if options.input:
-        return read_detections(options.input, options.format, options.sequence)
+        return read_detections(options.input, options.format, options.sequence, options.photos)
     assert video is not None and options.video is not None
     return detect(options.video, make_detector(options.detector), video)
 
 
 def _size(options: Options, detections: Detections, video: VideoFrames | None) -> tuple[int, int]:
+    if detections.sizes and not options.size:
+        return max(detections.sizes.values())  # of each picture its own is used
     known = {'--size': options.size, detections.path: detections.size, options.video or '': video and video.size}
     given = {where: size for where, size in known.items() if size}
     if not given:
-        raise UserError(f'{detections.path} does not tell the size of the image: give --size WxH, or the --video.')
+        raise UserError(f'{detections.path} does not have the size of the image: give --size WxH, or the --video.')
     if len(set(given.values())) > 1:
-        told = ', '.join(f'{where}: {width}x{height}' for where, (width, height) in given.items())
-        warn(f'the size of the image is told differently ({told}); the first is taken.')
+        sizes = ', '.join(f'{where}: {width}x{height}' for where, (width, height) in given.items())
+        warn(f'the sizes of the image differ ({sizes}); the first is taken.')
     return next(iter(given.values()))
 
 
-def _introduce(lifter: Lifter, detections: Detections, layout: Layout, size: tuple[int, int], note: str | None) -> None:
+def _introduce(lifter: Lifter, detections: Detections, layout: Layout, size: tuple[int, int],
+               notes: list[str]) -> None:
     """Say what was recognised and what is assumed."""
-    print(f'{detections.path}: {detections.format}, layout {layout.name}, {len(detections.people):,} frames of '
-          f'{size[0]}x{size[1]}')
+    frames = 'photographs' if detections.photos else 'frames'
+    of = 'several sizes' if detections.sizes else f'{size[0]}x{size[1]}'
+    print(f'{detections.path}: {detections.format}, layout {layout.name}, {len(detections.people):,} {frames} of {of}')
+    if layout.more:
+        print(f'Of its {layout.joints} joints the first {layout.joints - layout.more} are used.')
     if layout.approximate:
         print(f'{layout.name} has no {", ".join(layout.approximate)} of its own: approximated from the joints around.')
     basis = {'gt': 'ground truth', 'sh': 'Stacked Hourglass detections'}[lifter.trained_on]
@@ -147,17 +185,24 @@ def _introduce(lifter: Lifter, detections: Detections, layout: Layout, size: tup
     if lifter.trained_on == 'sh' and layout.spine_sh is None and not layout.name.startswith('h36m'):
         warn(f'models trained on Stacked Hourglass detections want thorax and upper neck for Spine and Thorax, which '
              f'{layout.name} does not have: a model trained on ground truth fits it better.')
-    if note:
+    for note in notes:
         warn(note)
 
 
-def _lift(options: Options, lifter: Lifter, track: Track, shot: Shot) -> Lifted:
+def _lift(options: Options, lifter: Lifter, track: Track, shot: Shot, detections: Detections) -> Lifted:
     """Complete, lift and smooth a track."""
+    framing.mark_guessed(track, shot.size, detections.scored)
     tracking.fill_gaps(track, options.max_gap)
     if options.fix_swaps:
         fix_swaps(track)
-    positions, guessed = lifter.lift_track(track.keypoints, shot, options.center_crop)
+    anywhere = lifter.normalization == 'person'  # place and size in the image do not matter
+    far_off = [] if anywhere else framing.far_off(normalize_screen(track.keypoints, *shot.size), lifter.range)
+    framed = anywhere or (bool(far_off) if options.center_crop is None else options.center_crop)
+    seen = np.where(track.hidden[..., None], np.nan, track.keypoints) if lifter.guesses else track.keypoints
+    positions, guessed = lifter.lift_track(seen, shot, framed)
     lifted = steady(track, positions, guessed, shot, options.smooth_cutoff if options.smooth else None, options.height)
+    if detections.photos:
+        return lifted
     count, filled = np.isfinite(positions[:, 0, 0]).sum(), track.interpolated.any(1).sum()
     print(f'track {track.name}: frames {track.frames[0]} to {track.frames[-1]}, {count:,} of {len(track.frames):,} '
           f'lifted' + (f', joints interpolated in {filled:,}' if filled else '')
@@ -166,10 +211,19 @@ def _lift(options: Options, lifter: Lifter, track: Track, shot: Shot) -> Lifted:
     if legs or arms:
         warn(f'track {track.name}: left and right were swapped in {legs} frames of the legs and {arms} of the '
              f'arms, of {len(track.frames)}, and were exchanged; --no_fix_swaps leaves them.')
-    framed = options.center_crop or lifter.normalization == 'person'
-    for sentence in framing.track_warnings(track, shot.size, lifter.range, framed):
+    for sentence in [*framing.framing_warnings(far_off, shot.size, framed, options.center_crop),
+                     *framing.track_warnings(track, shot.size, np.isfinite(positions[:, 0, 0])),
+                     *not_human(track.keypoints, positions)]:
         warn(f'track {track.name}: {sentence}')
     return lifted
+
+
+def _report_photos(detections: Detections, people: list[Lifted]) -> None:
+    lifted = sum(bool(np.isfinite(person.positions).any()) for person in people)
+    print(f'{len(people):,} people of {len(detections.people):,} photographs, {lifted:,} lifted, each by itself')
+    if lifted < len(people):
+        warn(f'{len(people) - lifted} people lack joints and stay empty; of all, missing: '
+             f'{framing.missing_joints([person.track for person in people])}.')
 
 
 def _write(options: Options, lifter: Lifter, people: list[Lifted], shot: Shot, pitch: float) -> None:
@@ -179,7 +233,7 @@ def _write(options: Options, lifter: Lifter, people: list[Lifted], shot: Shot, p
     for lifted in people:
         if options.output:
             path = lift_output.path_of(options.output, lifted.track, several)
-            lift_output.write(path, lifted.entries(shot, lifter.path, asked))
+            lift_output.write(path, lifted.entries(_shot_of(lifted.track, shot), lifter.path, asked))
             written.append(path)
         if options.bvh and np.isfinite(lifted.positions).any():
             path = lift_output.path_of(options.bvh, lifted.track, several)

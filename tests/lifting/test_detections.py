@@ -9,8 +9,8 @@ import pytest
 from benchmarks.layouts import spread
 from common.errors import UserError
 from common.files import npz
-from common.lifting import detections
 from common.lifting.detections import read_detections
+from common.lifting.formats import loading
 from tests.helpers.make_detections import COCO_LIKE, as_persons, write
 
 
@@ -170,11 +170,11 @@ def test_json_that_grows_is_refused_before_it_has_grown(tmp_path, part, monkeypa
     taken = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
     assert len(content) == 100_001
-    monkeypatch.setattr(detections, 'MAX_MEMORY', taken)
+    monkeypatch.setattr(loading, 'MAX_MEMORY', taken)
     (tmp_path / 'x.json').write_text(text)
     with pytest.raises(UserError, match=r'x\.json is refused: it is made of too many lists and values'):
         read_detections(str(tmp_path / 'x.json'))
-    monkeypatch.setattr(detections, 'MAX_MEMORY', 15 * taken)
+    monkeypatch.setattr(loading, 'MAX_MEMORY', 15 * taken)
     with pytest.raises(UserError, match=r'format known|no person'):
         read_detections(str(tmp_path / 'x.json'))
 
@@ -206,7 +206,7 @@ def test_wrong_files_and_folders_get_one_sentence(tmp_path, walker):
     coco = write(tmp_path, 'coco', [spread(walker, 'coco17')])
     empty = tmp_path / 'empty'
     empty.mkdir()
-    cases = [(tmp_path / 'none.json', None, 'is missing'), (empty, None, 'has no .json files'),
+    cases = [(tmp_path / 'none.json', None, 'is missing'), (empty, None, 'has no .json or .txt files'),
              (coco, 'openpose', 'not a usable openpose file'), (coco, 'detectron2', 'not a readable .npz'),
              (tmp_path, None, 'give the file instead of the folder')]
     (tmp_path / 'x.npy').write_bytes(b'\x93NUMPY')

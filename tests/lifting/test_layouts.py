@@ -76,7 +76,7 @@ def test_the_number_of_joints_decides_the_layout_or_asks():
     assert choose_layout(25).name == 'body25' and choose_layout(33).name == 'mediapipe33'
     assert choose_layout(17, hint='coco17').name == 'coco17' and choose_layout(17, 'h36m17').name == 'h36m17'
     for joints, name, sentence in ((17, None, 'coco17 and h36m17 have: say which it is with --layout'),
-                                   (16, None, 'mpii16 and h36m16'), (18, None, 'none of the known layouts'),
+                                   (16, None, 'mpii16 and h36m16'), (19, None, 'none of the known layouts'),
                                    (17, 'body25', 'the layout body25 has 25'), (17, 'smpl', 'no layout smpl')):
         with pytest.raises(UserError, match=sentence):
             choose_layout(joints, name)

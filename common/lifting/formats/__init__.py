@@ -1,7 +1,8 @@
 """The files of 2D detectors. `FORMATS` is the only list of them; a new format is one module and one entry here."""
 
-from common.lifting.formats import arrays, coco, mmpose, openpose, ultralytics
+from common.lifting.formats import arrays, coco, mediapipe, mmpose, openpose, tables, ultralytics, vitpose
 from common.lifting.formats.format import Format
 
 FORMATS: dict[str, Format] = {format.name: format for format in (
-    *coco.FORMATS, *openpose.FORMATS, *mmpose.FORMATS, *ultralytics.FORMATS, *arrays.FORMATS)}
+    *coco.FORMATS, *openpose.FORMATS, *mmpose.FORMATS, *ultralytics.FORMATS, *vitpose.FORMATS, *mediapipe.FORMATS,
+    *tables.FORMATS, *arrays.FORMATS)}

@@ -8,11 +8,14 @@ from typing import Any
 import numpy as np
 
 from common.errors import listing
-from common.lifting.formats.format import ARRAYS, Format, Found, Seen
+from common.lifting.formats.format import ARRAYS, Format, Found, Seen, image_size
 from common.lifting.formats.people import person
+from common.lifting.layouts import LAYOUTS
 
 NAMES = ('keypoints_2d', 'keypoints', 'positions_2d')  # of the array in a plain .npz that holds several
-_MAX_SIDE = 100_000  # pixels
+_MEDIAPIPE = 33  # joints, with x, y, z, visibility, presence
+_FLAT = {layout.joints * width: layout.joints for layout in LAYOUTS.values()
+         for width in ((2, 3, 4, 5) if layout.joints == _MEDIAPIPE else (2, 3))}  # {numbers in a flat row: joints}
 
 
 def _is_videopose3d(content: Any) -> bool:
@@ -87,40 +90,72 @@ def _plain(content: dict[str, Any]) -> Found:
     array, scores, frames = (content.get(name) for name in (names[0], 'scores', 'frames'))
     if not isinstance(array, np.ndarray):
         raise ValueError(f'{names[0]} is a {type(array).__name__} instead of an array')
+    scores = scores if isinstance(scores, np.ndarray) else None
     joints = content.get('joint_names')
     own = isinstance(joints, np.ndarray) and joints.shape == (16,) and joints[7] == 'Spine'  # written by predict.py
     known = isinstance(frames, np.ndarray) and frames.dtype.kind in 'iu' and frames.ndim == 1 and frames.size and \
         frames.shape == array.shape[:1] and frames.min() >= 0 and (np.diff(frames) > 0).all()
-    people = _one_person(array, scores if isinstance(scores, np.ndarray) else None, frames if known else None)
-    return Found(people, 'h36m16' if own else None, joined=True)
+    if array.dtype.kind == 'O' or array.ndim == 4:
+        return Found(_several_people(array, scores, frames if known else None))
+    return Found(_one_person(array, scores, frames if known else None), 'h36m16' if own else None, joined=True)
 
 
 def _one_person(array: Any, scores: np.ndarray | None, frames: np.ndarray | None = None) -> Iterator[Seen]:
-    """Somebody's (T, J, 2 or 3), or (J, 2 or 3) of a single frame."""
+    """Somebody's (T, J, 2 to 5), (T, 2 to 5 times J) flat, or (J, 2 or 3) of a single frame."""
     if not isinstance(array, np.ndarray) or array.dtype.kind not in 'fiu':
         raise ValueError('the keypoints are not an array of numbers')
+    if array.ndim == 2 and array.shape[1] in _FLAT:
+        array = array.reshape(len(array), _FLAT[array.shape[1]], -1)
     if array.ndim == 2:
         array = array[None]
-    if array.ndim != 3 or array.shape[2] not in (2, 3) or not array.size:
+    widths = (2, 3, 4, 5) if array.ndim == 3 and array.shape[1] == _MEDIAPIPE else (2, 3)
+    if array.ndim != 3 or array.shape[2] not in widths or not array.size:
         raise ValueError(f'the keypoints are {array.shape} instead of (frames, joints, 2 or 3)')
+    yield from _frames_of(array[:, None], None if scores is None else scores[:, None], frames)
+
+
+def _several_people(array: np.ndarray, scores: np.ndarray | None, frames: np.ndarray | None) -> Iterator[Seen]:
+    """(T, N, J, 2 or 3) of N people a frame, or an array of T objects (N, J, 2 or 3)."""
+    if array.ndim == 4 and array.dtype.kind in 'fiu' and array.shape[3] in (2, 3) and array.size:
+        yield from _frames_of(array, scores, frames)
+        return
+    if array.ndim != 1:
+        raise ValueError(f'the keypoints are {array.dtype} {array.shape} instead of (frames, people, joints, 2 or 3)')
+    for index, found in enumerate(array):
+        found = np.asarray(found) if isinstance(found, list | np.ndarray) else np.empty(0, 'U1')
+        own = None if scores is None or index >= len(scores) else np.asarray(scores[index])[None]
+        frame = index if frames is None else int(frames[index])
+        yield frame, None
+        if found.size:
+            if found.ndim != 3 or found.dtype.kind not in 'fiu' or found.shape[2] not in (2, 3):
+                raise ValueError(f'the keypoints of frame {index} are {found.dtype} {found.shape} instead of '
+                                 f'(people, joints, 2 or 3)')
+            yield from _frames_of(found[None], own, np.array([frame]))
+
+
+def _frames_of(array: np.ndarray, scores: np.ndarray | None, frames: np.ndarray | None) -> Iterator[Seen]:
+    """(T, N, J, C); where a column has negative numbers it is a depth, and of four or five the fourth is the score."""
     array = array.astype(np.float64)
     if scores is not None:
-        if scores.shape != array.shape[:2] or scores.dtype.kind not in 'fiu':
+        if scores.shape != array.shape[:3] or scores.dtype.kind not in 'fiu':
             raise ValueError(f'the scores are {scores.dtype} {scores.shape} for keypoints {array.shape}')
         scores = scores.astype(np.float64)
-    for index, points in enumerate(array):
-        who = person(points, None if scores is None else scores[index], None, None, f'frame {index}')
-        yield index if frames is None else int(frames[index]), who if np.isfinite(who.keypoints).any() else None
+    elif array.shape[3] > 3:
+        scores = array[..., 3]
+    elif array.shape[3] == 3 and np.nanmin(array[..., 2], initial=0) >= 0:
+        scores = array[..., 2]
+    for index, people in enumerate(array):
+        frame = index if frames is None else int(frames[index])
+        yield frame, None
+        for place, points in enumerate(people):
+            who = person(points[:, :2], None if scores is None else scores[index, place], None, None, f'frame {index}')
+            if np.isfinite(who.keypoints).any():
+                yield frame, who
 
 
 def _size(meta: Any) -> tuple[int, int] | None:
     """Width and height in a dict {w, h}."""
-    if not isinstance(meta, dict):
-        return None
-    sides: list[Any] = [meta.get(side) for side in ('w', 'h')]
-    if not all(isinstance(side, int | np.integer) and 0 < side <= _MAX_SIDE for side in sides):
-        raise ValueError(f'its image size is {listing(sides)}')
-    return int(sides[0]), int(sides[1])
+    return image_size(meta.get('w'), meta.get('h')) if isinstance(meta, dict) else None
 
 
 FORMATS = (Format('videopose3d', _is_videopose3d, _videopose3d, ARRAYS),

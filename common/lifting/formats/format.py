@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
+from common.errors import listing
 from common.lifting.formats.people import Person, numbers, person
 
+_MAX_SIDE = 100_000  # pixels
 FrameName = int | str | None  # None: the whole file is one frame
 Seen = tuple[FrameName, Person | None]  # None: the frame was searched and has nobody
-ARRAYS, JSON = ('.npz', '.npy'), ('.json',)
+ARRAYS, JSON, TEXT = ('.npz', '.npy'), ('.json',), ('.csv', '.tsv', '.trc', '.txt')
 
 
 @dataclass(frozen=True)
@@ -19,15 +23,20 @@ class Found:
 
     Attributes:
         people: may be an iterator, which raises ValueError where the file is damaged.
-        layout: implied by the format, where it implies one.
-        size: width and height of the image, pixels.
-        joined: each frame has one person, always the same.
+        layout, size, joined, fps, normalised, counted_from: as in `Detections`.
+        sizes: {frame: (width, height)} in pixels, where the file has them of each image.
+        photos: whether the frames are single pictures; None: recognised by their names.
     """
 
     people: Iterable[Seen]
     layout: str | None = None
     size: tuple[int, int] | None = None
     joined: bool = False
+    fps: float | None = None
+    normalised: bool = False
+    counted_from: int = 0
+    sizes: Mapping[FrameName, tuple[int, int]] = field(default_factory=dict)
+    photos: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -37,7 +46,7 @@ class Format:
     Attributes:
         recognise: whether the content of a file is of this format; it may look at the first entry only.
         parse: content to `Found`, or to {sequence: Found} of a file that holds several; ValueError: not usable.
-        suffixes: of its files; content is JSON values, or {name: array} of `.npz` and `.npy`.
+        suffixes: of its files; content is JSON values, {name: array}, or rows of cells, each a text.
         frame_files: the detector writes a file for each frame.
     """
 
@@ -78,6 +87,16 @@ def kind(value: Any) -> str:
     """What a JSON value is, in words."""
     return {dict: 'an object', list: 'a list', str: 'a text', bool: 'true or false', int: 'a number', float: 'a number',
             type(None): 'null'}.get(type(value), type(value).__name__)
+
+
+def image_size(width: Any, height: Any) -> tuple[int, int] | None:
+    """Width and height in pixels; None where the file has none (they are null or 0)."""
+    if not width or not height:
+        return None
+    for side in (width, height):
+        if isinstance(side, bool) or not isinstance(side, int | np.integer) or not 0 < side <= _MAX_SIDE:
+            raise ValueError(f'its image size is {listing([width, height])}')
+    return int(width), int(height)
 
 
 def flat_person(values: Any, where: str, track: Any = None, score: Any = None) -> Person:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from common.errors import UserError
+from common.lifting.layouts import Layout
 
 MAX_FRAME = 10**9
 _FARTHEST = 1e6  # pixels; what lies farther is no joint
@@ -41,6 +42,12 @@ class Detections:
         layout: implied by the format, where it implies one.
         size: width and height of the image, where the file has them.
         joined: each frame has one person, always the same: there is nothing to match.
+        fps: frames a second, where the file has them.
+        photos: the frames are single pictures, not a video.
+        labels: {frame: name of its picture}, of photographs that have names.
+        sizes: {frame: size of its picture}, where they differ.
+        normalised: coordinates are fractions of the image.
+        counted_from: the number of a video's first frame.
     """
 
     path: str
@@ -49,10 +56,22 @@ class Detections:
     layout: str | None = None
     size: tuple[int, int] | None = None
     joined: bool = False
+    fps: float | None = None
+    photos: bool = False
+    labels: dict[int, str] = field(default_factory=dict)
+    sizes: dict[int, tuple[int, int]] = field(default_factory=dict)
+    normalised: bool = False
+    counted_from: int = 0
 
     @property
     def joints(self) -> int:
         return next(len(who.keypoints) for everybody in self.people.values() for who in everybody)
+
+    @property
+    def scored(self) -> bool:
+        """Whether the detector graded the joints it found."""
+        scores = np.concatenate([who.scores for everybody in self.people.values() for who in everybody])
+        return bool(((scores > 0) & (scores != 1)).any())
 
     def scaled(self, size: tuple[int, int]) -> tuple[Detections, str | None]:
         """The same in pixels, where the detector wrote fractions of the image; and a sentence about it.
@@ -62,18 +81,32 @@ class Detections:
         """
         points = np.concatenate([who.keypoints for everybody in self.people.values() for who in everybody])
         points = points[np.isfinite(points).all(-1)]
-        if not len(points) or np.abs(points).max() > 2:
-            return self, None
-        if points.min() >= -0.5:  # MediaPipe's may lie a little outside the image
-            scale, shift, what = np.array(size, float), 0.0, 'fractions of the image (0 to 1)'
-        elif self.format == 'openpose':
-            scale, shift, what = np.array(size, float) / 2, 1.0, 'from -1 to 1 across the image (--keypoint_scale 4)'
-        else:
+        scale, shift, what = 1.0, 0.0, 'fractions of the image (0 to 1)'
+        if self.normalised:
+            what = ''
+        elif not len(points) or np.percentile(np.abs(points), 50 if self.format == 'mediapipe' else 100) > 2:
+            return self, None  # MediaPipe's joints may lie far outside the image
+        elif points.min() < -0.5 and self.format == 'openpose':
+            scale, shift, what = 0.5, 1.0, 'from -1 to 1 across the image (--keypoint_scale 4)'
+        elif points.min() < -0.5 and self.format != 'mediapipe':
             raise UserError(f'{self.path} has coordinates from {points.min():.2f} to {points.max():.2f}: are they '
                             f'normalised? Give pixels, or fractions of the image from 0 to 1.')
-        people = {frame: [replace(who, keypoints=(who.keypoints + shift) * scale) for who in everybody]
-                  for frame, everybody in self.people.items()}
-        return replace(self, people=people), f'{self.path} has coordinates that are {what}; they are taken as such.'
+        people = {frame: [replace(who, keypoints=(who.keypoints + shift) * scale * self.sizes.get(frame, size))
+                          for who in everybody] for frame, everybody in self.people.items()}
+        note = f'{self.path} has coordinates that are {what}; they are taken as such.' if what else None
+        return replace(self, people=people, normalised=False), note
+
+    def counted_as(self, frames: int) -> tuple[Detections, str | None]:
+        """The same with the numbers of a video's frames, counted from 0; and a sentence about it.
+
+        Args:
+            frames: how many the video has.
+        """
+        first, last = min(self.people), max(self.people)
+        if first < 1 or not (self.counted_from or last == frames):
+            return self, None
+        people = {frame - 1: everybody for frame, everybody in self.people.items()}
+        return replace(self, people=people), f'{self.path} counts frames from 1: frame 1 is the first of the video.'
 
 
 def person(points: np.ndarray, scores: np.ndarray | None, track: Any, score: Any, where: str) -> Person:
@@ -93,6 +126,17 @@ def person(points: np.ndarray, scores: np.ndarray | None, track: Any, score: Any
     known = isinstance(score, int | float) and score == score and abs(score) < 1e6
     return Person(np.where(missing[:, None], np.nan, points[:, :2]), np.where(missing, 0.0, scores),
                   float(score) if known else float(np.where(missing, 0.0, scores).mean()), _track_name(track, where))
+
+
+def renamed(who: Person, named: tuple[Layout, np.ndarray]) -> Person:
+    """The person in the order of a layout.
+
+    Args:
+        named: as `by_name` returns it for the names of the person's joints.
+    """
+    index = named[1]
+    keypoints = np.where(index[:, None] < 0, np.nan, who.keypoints[index])
+    return Person(keypoints, np.where(index < 0, 0.0, who.scores[index]), who.score, who.track)
 
 
 def numbers(value: Any, where: str) -> np.ndarray:

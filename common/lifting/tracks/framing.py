@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from common.datasets import h36m
 from common.datasets.poses import RANGE_PERCENTILES, Range
-from common.geometry.camera import normalize_screen
-from common.lifting.layouts import HEAD, HIP
+from common.errors import listing
+from common.lifting.layouts import HEAD, HIP, JOINTS
 from common.lifting.tracks.tracking import Track
 
 # For checkpoints that do not record it, published ones trained on Human3.6M: what `main_gcn.py --dataset demo` records
@@ -20,6 +23,10 @@ _ELBOWS, _WRISTS, _SHOULDERS, _KNEES, _FEET, _HIPS = (11, 14), (12, 15), (10, 13
 _UNSURE = 0.3  # a score below which a detector mostly guesses
 _WIDE = 1.34  # width to height; Human3.6M's images are square
 _SOME = 0.05  # share of a clip's frames from which something is worth a warning
+_BORDER = 0.004  # of the image's longer side: joints so near its border are guessed
+_STRIP = 0.12  # of the person's height in the image: knees and feet so near its lower border are guessed
+_NAMES = [re.sub('^([LR])(?=[A-Z])', lambda side: {'L': 'left ', 'R': 'right '}[side[1]], name).lower()
+          for name in h36m.skeleton().names]
 
 
 def usable_range(recorded: dict[str, Any]) -> Range | None:
@@ -49,47 +56,99 @@ def center_crop(keypoints: np.ndarray, seen: Range) -> np.ndarray:
     return (keypoints - keypoints[:, :1]) * scale + np.array([seen['hip_x'][1], seen['hip_y'][1]])
 
 
-def image_warnings(size: tuple[int, int], cropped: bool) -> list[str]:
-    """Warnings about an image of this width and height."""
+def far_off(keypoints: np.ndarray, seen: Range) -> list[str]:
+    """Sentences with numbers about a person whose size or place in the image no training pose had; [] if all is usual.
+
+    Args:
+        keypoints: (T, 16, 2) normalised coordinates of one person; NaN where missing.
+    """
+    whole = keypoints[np.isfinite(keypoints).all((1, 2))]
+    if not len(whole):
+        return []
+    found = []
+    height = np.median(np.ptp(whole[..., 1], axis=1))
+    low, _, high = seen['height']
+    if not low <= height <= high:
+        found.append(f'the person is {height:.2f} high in an image that counts as 2 wide, and 98% of the training '
+                     f'poses were {low:.2f} to {high:.2f}')
+    for axis, name in enumerate(('hip_x', 'hip_y')):
+        low, _, high = seen[name]
+        place = np.median(whole[:, HIP, axis])
+        if not low <= place <= high:
+            found.append(f'the hip is at {"xy"[axis]} = {place:.2f}, and in 98% of the training poses it was between '
+                         f'{low:.2f} and {high:.2f} (0 is the middle of the image)')
+    return found
+
+
+def framing_warnings(unusual: list[str], size: tuple[int, int], framed: bool, asked: bool | None) -> list[str]:
+    """Warnings about a person's size and place in the image.
+
+    Args:
+        unusual: as `far_off` returns them.
+        size: width and height of the image.
+        framed: whether the person is re-framed, or the model needs no framing.
+        asked: whether that was asked for; None: it was decided by `unusual`.
+    """
     width, height = size
-    if cropped or width / height < _WIDE:
+    if asked or (framed and not unusual):
+        return []
+    if unusual:
+        what = 're-framed as --center_crop does; --no_center_crop leaves it.' if framed else \
+            'the pose will be poor; try --center_crop.'
+        return [f'{sentence}: {what}' for sentence in unusual]
+    if width / height < _WIDE:
         return []
     return [f'the image is {width / height:.2f} times as wide as high ({width}x{height}), and training images were '
             f'square: keypoints are divided by the width, so people come out small; --center_crop re-frames them.']
 
 
-def track_warnings(track: Track, size: tuple[int, int], seen: Range, cropped: bool) -> list[str]:
-    """Warnings about a person whose result will be poor, with numbers."""
-    found = _missing(track)
-    there = np.isfinite(track.keypoints).all(-1)
-    if there.any():
-        outside = there & ((track.keypoints < -1) | (track.keypoints > np.array(size) + 1)).any(-1)
+def mark_guessed(track: Track, size: tuple[int, int], scored: bool) -> None:
+    """Mark joints as hidden that a detector without scores can only have guessed: they lie on the image's border.
+
+    A person cut by the lower border has knees and feet folded into a strip above it.
+    """
+    if scored:
+        return
+    points, edge = track.keypoints, np.array(size) - 1
+    with np.errstate(invalid='ignore'):
+        height = np.ptp(points[..., 1], axis=1)[:, None]
+        near = np.abs(np.stack([points, edge - points])).min((0, -1)) <= _BORDER * max(size)
+        low = size[1] - points[..., 1] <= _STRIP * height
+        folded = low[:, list(_KNEES + _FEET)].all(1)
+    track.hidden |= near
+    track.hidden[:, _KNEES + _FEET] |= folded[:, None]
+
+
+def missing_joints(tracks: Sequence[Track]) -> str:
+    """The joints that are missing in at least one of 20 frames, each with its share, the most frequent first."""
+    absent = np.concatenate([~np.isfinite(track.keypoints).all(-1) for track in tracks]).mean(0)
+    names = [f'{_NAMES[joint]} ({100 * absent[joint]:.0f}%)' for joint in np.argsort(-absent, kind='stable')
+             if absent[joint] > _SOME]
+    return listing(names, JOINTS)
+
+
+def track_warnings(track: Track, size: tuple[int, int], lifted: np.ndarray) -> list[str]:
+    """Warnings about joints of a person that are missing, guessed or outside the image, with numbers.
+
+    Args:
+        lifted: (T,) whether each frame has a pose.
+    """
+    found = _missing(track, lifted)
+    known = np.isfinite(track.keypoints).all(-1)
+    if known.any():
+        outside = known & ((track.keypoints < -1) | (track.keypoints > np.array(size) + 1)).any(-1)
         if outside.any():
-            found.append(f'{100 * outside.sum() / there.sum():.1f}% of the joints lie outside the image '
+            found.append(f'{100 * outside.sum() / known.sum():.1f}% of the joints lie outside the image '
                          f'({size[0]}x{size[1]}), in {outside.any(1).sum()} frames: is that its size?')
-    if track.complete.any() and not cropped:
-        found += _placed(normalize_screen(track.keypoints[track.complete], *size), seen)
+    guessed = (track.hidden & known).mean(0)
+    if (guessed > _SOME).any():
+        names = [f'{_NAMES[joint]} ({100 * guessed[joint]:.0f}%)' for joint in np.flatnonzero(guessed > _SOME)]
+        found.append(f'joints are guessed at the image\'s border: {listing(names, JOINTS)} of {len(track.frames)} '
+                     f'frames; the file has no scores to show it, and the pose is not to be trusted there.')
     return found
 
 
-def _placed(keypoints: np.ndarray, seen: Range) -> list[str]:
-    found = []
-    height = np.median(np.ptp(keypoints[..., 1], axis=1))
-    low, _, high = seen['height']
-    if not low <= height <= high:
-        found.append(f'the person is {height:.2f} high in an image that counts as 2 wide, and 98% of the training '
-                     f'poses were {low:.2f} to {high:.2f}: the pose will be poor; try --center_crop.')
-    for axis, name in enumerate(('hip_x', 'hip_y')):
-        low, _, high = seen[name]
-        place = np.median(keypoints[:, HIP, axis])
-        if not low <= place <= high:
-            found.append(f'the hip is at {"xy"[axis]} = {place:.2f}, and in 98% of the training poses it was between '
-                         f'{low:.2f} and {high:.2f} (0 is the middle of the image): the pose will be turned or poor; '
-                         f'try --center_crop.')
-    return found
-
-
-def _missing(track: Track) -> list[str]:
+def _missing(track: Track, lifted: np.ndarray) -> list[str]:
     """Warnings about parts of the body that the detector has not found, or only guessed."""
     present = (track.scores > 0).any(1)
     if not present.any():
@@ -100,20 +159,22 @@ def _missing(track: Track) -> list[str]:
         return float(unsure[:, joints].all(1).mean())
 
     frames = int(present.sum())
-    if share(*_HIPS, *_KNEES, *_FEET, *_WRISTS, *_ELBOWS) > _SOME:
-        part = share(*_HIPS, *_KNEES, *_FEET, *_WRISTS, *_ELBOWS)
-        return [f'in {100 * part:.0f}% of {frames} frames only the face or the shoulders are detected (scores below '
+    limbs = share(*_HIPS, *_KNEES, *_FEET, *_WRISTS, *_ELBOWS)
+    if limbs > _SOME:
+        return [f'in {100 * limbs:.0f}% of {frames} frames only the face or the shoulders are detected (scores below '
                 f'{_UNSURE}): there is no pose to lift.']
     found = []
-    if share(*_KNEES, *_FEET) > _SOME:
-        found.append(f'in {100 * share(*_KNEES, *_FEET):.0f}% of {frames} frames only the upper body is detected '
-                     f'(knees and feet score below {_UNSURE}): the model needs the whole body, guessed legs bend the '
-                     f'rest.')
-    if share(HEAD) > _SOME:
+    legs = share(*_KNEES, *_FEET)
+    if legs > _SOME:
+        found.append(f'in {100 * legs:.0f}% of {frames} frames only the upper body is detected (knees and feet score '
+                     f'below {_UNSURE}): the model needs the whole body, guessed legs bend the rest.')
+    empty = 1 - lifted.mean()
+    if lifted.any() and (lifted & ~track.complete).mean() > _SOME:
+        found.append(f'joints are missing, and are guessed from the others: {missing_joints([track])} of the frames.')
+    if empty > _SOME:
+        found.append(f'{100 * empty:.0f}% of its {len(track.frames)} frames lack joints and stay empty: '
+                     f'{missing_joints([track])}; a lower --min_score or a higher --max_gap fills more.')
+    elif share(HEAD) > _SOME:
         found.append(f'in {100 * share(HEAD):.0f}% of {frames} frames the head is not detected or unsure (score below '
                      f'{_UNSURE}).')
-    empty = 1 - track.complete.mean()
-    if empty > _SOME:
-        found.append(f'{100 * empty:.0f}% of its {len(track.frames)} frames lack joints and stay empty; a lower '
-                     f'--min_score or a higher --max_gap fills more.')
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from common.lifting.layouts import ARMS, LEGS
+from common.lifting.layouts import ARMS, HIP, LEGS, THORAX
 from common.lifting.tracks.tracking import Track
 
 # All in heights of the person. A change between swapped and not must save this much of the joints' acceleration: the
@@ -13,6 +13,10 @@ CHANGE_COST = 0.3
 SWAPPED_COST = 0.002  # a frame: the detector is right more often than not
 TWIST_COST = 0.5  # a frame, times the width of hips or shoulders: of hips that face the other way than the shoulders
 SHORTEST = 5  # frames; fewer have no motion to decide by
+# Where people move unpredictably from frame to frame (low rates, turns) a swap cannot be seen. The least acceleration
+# that any choice of sides leaves, in the mean of the frames around, makes changes dearer; above the limit none is made.
+UNRULY_COST, UNRULY_LIMIT, AROUND = 2.5, 0.5, 7
+FACING_COST = 1.0  # a frame, times the width of hips or shoulders: of swapping sides that agree with the face
 
 
 def fix_swaps(track: Track) -> None:
@@ -20,15 +24,17 @@ def fix_swaps(track: Track) -> None:
 
     Of all ways to call the legs and the arms of each frame swapped or not, the one is taken in which the joints move
     most evenly (least sum of the lengths of their accelerations) and the trunk is not twisted by half a turn, by
-    dynamic programming over pairs of frames. What is swapped for more than half of the track is taken to be right:
-    the motion cannot show it.
+    dynamic programming over pairs of frames. Sides that agree with the face are kept, and where the motion is too large
+    to be followed nothing is changed. What is swapped for more than half of the track is taken to be right: the motion
+    cannot show it.
     """
     if len(track.frames) < SHORTEST or not track.complete.any():
         return
     points = track.keypoints / np.median(np.ptp(track.keypoints[track.complete][..., 1], axis=1))
     groups = [tuple(list(side) for side in zip(*pairs)) for pairs in (LEGS, ARMS)]
     bends = [_bends(points[:, right], points[:, left]) for right, left in groups]
-    states = _best_states(bends[0], bends[1], _twist(points))
+    changes = np.stack([_change_costs(bend) for bend in bends], axis=1)
+    states = _best_states(bends[0], bends[1], _twist(points), _against_face(points, track.facing), changes)
     for group, (right, left) in enumerate(groups):
         rows = np.flatnonzero(states[:, group] & np.isfinite(track.keypoints[:, right + left]).any((1, 2)))
         for values in (track.keypoints, track.scores, track.interpolated):
@@ -58,17 +64,38 @@ def _twist(points: np.ndarray) -> np.ndarray:
     return np.nan_to_num(np.stack([np.maximum(-along, 0), np.maximum(along, 0)], axis=1))
 
 
-def _best_states(legs: np.ndarray, arms: np.ndarray, twist: np.ndarray) -> np.ndarray:
+def _against_face(points: np.ndarray, facing: np.ndarray) -> np.ndarray:
+    """(T, 2) width of hips and of shoulders in frames in which left and right are where the face says, else 0."""
+    trunk = points[:, THORAX] - points[:, HIP]
+    trunk = trunk / np.maximum(np.linalg.norm(trunk, axis=-1, keepdims=True), 1e-6)
+    across = np.stack([points[:, pairs[0][1]] - points[:, pairs[0][0]] for pairs in (LEGS, ARMS)], axis=1)
+    # Seen from the front, left is at the right of the image: positive for (right, down) axes and an upright trunk.
+    width = across[..., 1] * trunk[:, None, 0] - across[..., 0] * trunk[:, None, 1]
+    return np.nan_to_num(np.maximum(width * facing[:, None], 0))
+
+
+def _change_costs(bends: np.ndarray) -> np.ndarray:
+    """(T - 1,) cost of a change between a frame and the next."""
+    least = bends.reshape(len(bends), -1).min(1)
+    padded = np.pad(least, AROUND, mode='edge')
+    around = np.lib.stride_tricks.sliding_window_view(padded, 2 * AROUND + 1).mean(-1)
+    around = np.append(around, around[-1])
+    return np.where(around > UNRULY_LIMIT, 1e6, CHANGE_COST + UNRULY_COST * around)
+
+
+def _best_states(legs: np.ndarray, arms: np.ndarray, twist: np.ndarray, against: np.ndarray,
+                 changes: np.ndarray) -> np.ndarray:
     """(T, 2) whether legs and arms of each frame are swapped, at the least cost in all (Viterbi)."""
-    pairs = [(a, b) for a in range(2) for b in range(2)]  # states: legs, arms
-    swapped = SWAPPED_COST * np.array([a + b for a, b in pairs])
-    change = CHANGE_COST * np.array([[(a != c) + (b != d) for c, d in pairs] for a, b in pairs])
-    own = swapped + TWIST_COST * twist[:, [a ^ b for a, b in pairs]]  # (T, 4)
-    best = own[0][:, None] + own[1] + change
+    pairs = np.array([(a, b) for a in range(2) for b in range(2)])  # states: legs, arms
+    own = SWAPPED_COST * pairs.sum(1) + TWIST_COST * twist[:, pairs[:, 0] ^ pairs[:, 1]]  # (T, 4)
+    own = own + FACING_COST * against @ pairs.T
+    changed = pairs[:, None] != pairs
+    change = np.moveaxis(changed @ changes.T, -1, 0)  # (T - 1, 4, 4)
+    best = own[0][:, None] + own[1] + change[0]
     back = np.empty((len(legs), 4, 4), np.int8)
     for time in range(len(legs)):
         bend = legs[time][:, None, :, None, :, None] + arms[time][None, :, None, :, None, :]
-        total = best[:, :, None] + bend.reshape(4, 4, 4) + change + own[time + 2]  # (before, middle, after)
+        total = best[:, :, None] + bend.reshape(4, 4, 4) + change[time + 1] + own[time + 2]  # (before, middle, after)
         back[time] = total.argmin(0)
         best = total.min(0)
     path = np.empty(len(twist), np.int8)
@@ -77,4 +104,4 @@ def _best_states(legs: np.ndarray, arms: np.ndarray, twist: np.ndarray) -> np.nd
     for time in range(len(legs) - 1, -1, -1):
         middle, after = int(back[time, middle, after]), middle
         path[time] = middle
-    return np.array(pairs, bool)[path]
+    return pairs.astype(bool)[path]

@@ -1,27 +1,24 @@
-"""From the people of each frame to the track of each person: who is who, gaps, swapped sides, smoothing.
-
-People without identifiers are matched from frame to frame greedily, the best pair first, by the overlap of their boxes
-and the distance of their joints. (The optimal assignment differs only where people cover each other, and there the
-costs themselves cannot be trusted.)
-"""
+"""From the people of each frame to the track of each person: who is who, gaps, swapped sides, smoothing."""
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
 
-from common.errors import UserError, listing, warn
+from common.errors import UserError, listing
 from common.lifting.formats.people import Detections
-from common.lifting.layouts import JOINTS, Layout, to_h36m
+from common.lifting.layouts import JOINTS, Layout, facing, to_h36m
+from common.lifting.tracks.matching import Detected, by_name, by_place, names_are_usable
 
 MAX_ROWS = 2_000_000  # of all tracks together; a row takes 400 bytes and more
 # Numbers of frames are claims: how many rows a few detections may make, and how many each further one.
 FREE_ROWS, ROWS_EACH = 10_000, 100
-MAX_COST = 1.2  # of a match: 1 - overlap + distance of the joints in sizes of the person; different people cost more
+SHORTEST = 5  # frames, below which a track beside much longer ones is a ghost
 
 
 @dataclass
@@ -36,6 +33,9 @@ class Track:
         interpolated: (T, 16) whether a joint was put between its places before and after.
         swapped: (T, 2) whether left and right of the legs, and of the arms, were exchanged.
         score: mean confidence of the detector in the person.
+        facing: (T,) 1 where the face is seen from the front, -1 from behind, 0 where it is not clear.
+        hidden: (T, 16) joints whose place the detector only guessed.
+        size: of the picture, where pictures differ.
     """
 
     name: str
@@ -45,6 +45,20 @@ class Track:
     interpolated: np.ndarray
     swapped: np.ndarray
     score: float = 1.0
+    facing: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    hidden: np.ndarray = field(default_factory=lambda: np.zeros((0, JOINTS), bool))
+    size: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.facing) != len(self.frames):
+            self.facing = np.zeros(len(self.frames))
+        if len(self.hidden) != len(self.frames):
+            self.hidden = np.zeros((len(self.frames), JOINTS), bool)
+
+    @property
+    def seen(self) -> int:
+        """Frames in which the detector found anything of the person."""
+        return int((self.scores > 0).any(1).sum())
 
     @property
     def step(self) -> int:
@@ -65,17 +79,6 @@ class Track:
         return float(self.complete.sum() * self.score * height)
 
 
-@dataclass(frozen=True)
-class _Seen:
-    """Everybody of all frames in a row."""
-
-    frame: np.ndarray  # (N,)
-    keypoints: np.ndarray  # (N, 16, 2)
-    scores: np.ndarray  # (N, 16)
-    score: np.ndarray  # (N,)
-    names: list[str | None]
-
-
 def make_tracks(detections: Detections, layout: Layout, trained_on: str = 'gt', min_score: float = 0.0,
                 max_lost: int = 15) -> list[Track]:
     """The track of each person, in the 16 joints.
@@ -89,20 +92,34 @@ def make_tracks(detections: Detections, layout: Layout, trained_on: str = 'gt', 
         UserError: a track spans far more frames than it has detections.
     """
     seen = _gather(detections, layout, trained_on, min_score)
-    if detections.joined:
-        groups = {'0': list(range(len(seen.frame)))}
-    elif any(name is not None for name in seen.names):
-        groups = _by_name(detections.path, seen)
-    else:
-        step = _step(list(detections.people))
-        groups = _by_place(seen, max_lost * step)
     frames = list(detections.people)
     step = _step(frames)
+    if detections.photos:
+        return _pictures(detections, seen)
+    if detections.joined:
+        groups = {'0': list(range(len(seen.frame)))}
+    elif names_are_usable(detections.path, seen):
+        groups = by_name(detections.path, seen)
+    else:
+        groups = by_place(seen, max_lost * step)
     whole = (frames[0], frames[-1]) if detections.joined else None
     spans = {name: whole or (int(seen.frame[rows].min()), int(seen.frame[rows].max()))
              for name, rows in groups.items() if rows}
     _check_spans(detections.path, spans, step, len(seen.frame))
     return [_track(name, seen, groups[name], step, *span) for name, span in spans.items()]
+
+
+def _pictures(detections: Detections, seen: Detected) -> list[Track]:
+    """Each person of each picture."""
+    tracks = []
+    for frame in np.unique(seen.frame).tolist():
+        rows = np.flatnonzero(seen.frame == frame)
+        label = re.sub(r'[^\w.-]', '_', detections.labels.get(frame, str(frame)))
+        for place, row in enumerate(rows.tolist()):
+            track = _track(label if len(rows) == 1 else f'{label}-{place}', seen, [row], 1, frame, frame)
+            track.size = detections.sizes.get(frame)
+            tracks.append(track)
+    return tracks
 
 
 def _check_spans(path: str, spans: dict[str, tuple[int, int]], step: int, detected: int) -> None:
@@ -113,7 +130,7 @@ def _check_spans(path: str, spans: dict[str, tuple[int, int]], step: int, detect
                         f'{spans[name][0]} to {spans[name][1]}: are these numbers of frames of one video?')
 
 
-def _gather(detections: Detections, layout: Layout, trained_on: str, min_score: float) -> _Seen:
+def _gather(detections: Detections, layout: Layout, trained_on: str, min_score: float) -> Detected:
     everybody = [(frame, who) for frame, people in detections.people.items() for who in people]
     keypoints = np.stack([who.keypoints for _, who in everybody])
     scores = np.stack([who.scores for _, who in everybody])
@@ -121,8 +138,11 @@ def _gather(detections: Detections, layout: Layout, trained_on: str, min_score: 
     made, made_scores = to_h36m(np.where(low[..., None], np.nan, keypoints), scores, layout, trained_on)
     made_scores = np.where(np.isnan(made[..., 0]), 0.0, made_scores)
     there = np.isfinite(made).any((1, 2))
-    return _Seen(np.array([frame for frame, _ in everybody], np.int64)[there], made[there], made_scores[there],
-                 np.array([who.score for _, who in everybody])[there],
+    faces = facing(keypoints, scores, layout)
+    if not detections.scored and np.isfinite(keypoints).all():
+        faces[:] = 0  # a file without scores and without missing joints shows no faces
+    return Detected(np.array([frame for frame, _ in everybody], np.int64)[there], made[there], made_scores[there],
+                 np.array([who.score for _, who in everybody])[there], faces[there],
                  [who.track for (_, who), some in zip(everybody, there) if some])
 
 
@@ -131,74 +151,16 @@ def _step(frames: Sequence[int]) -> int:
     return math.gcd(*(after - before for before, after in pairwise(frames))) or 1
 
 
-def _by_name(path: str, seen: _Seen) -> dict[str, list[int]]:
-    groups: dict[str, list[int]] = {}
-    nameless = doubles = 0
-    for row, name in enumerate(seen.names):
-        if name is None:
-            nameless += 1
-            continue
-        rows = groups.setdefault(name, [])
-        if rows and seen.frame[rows[-1]] == seen.frame[row]:
-            doubles += 1
-            if seen.score[rows[-1]] >= seen.score[row]:
-                continue
-            rows.pop()
-        rows.append(row)
-    if nameless:
-        warn(f'{path}: {nameless} of {len(seen.names)} detections have no identifier, while others have, and are left '
-             f'out.')
-    if doubles:
-        warn(f'{path}: {doubles} times an identifier stands twice in a frame; the more confident detection is taken.')
-    return groups
-
-
-def _by_place(seen: _Seen, max_lost: int) -> dict[str, list[int]]:
-    tracks: list[list[int]] = []
-    boxes = np.concatenate([np.nanmin(seen.keypoints, 1), np.nanmax(seen.keypoints, 1)], axis=1)
-    numbers, starts = np.unique(seen.frame, return_index=True)
-    active: list[int] = []
-    for number, start, end in zip(numbers, starts, [*starts[1:], len(seen.frame)]):
-        active = [track for track in active if number - seen.frame[tracks[track][-1]] <= max_lost]
-        last = [tracks[track][-1] for track in active]
-        free, taken = set(range(start, end)), set()
-        cost = _cost(seen.keypoints[last], boxes[last], seen.keypoints[start:end], boxes[start:end])
-        for flat in np.argsort(cost, axis=None, kind='stable'):
-            old, new = divmod(int(flat), int(end - start))
-            if not cost[old, new] <= MAX_COST:
-                break
-            if old not in taken and start + new in free:
-                tracks[active[old]].append(start + new)
-                taken.add(old)
-                free.remove(start + new)
-        for row in sorted(free):
-            active.append(len(tracks))
-            tracks.append([row])
-    return {str(index): rows for index, rows in enumerate(tracks)}
-
-
-def _cost(old: np.ndarray, old_boxes: np.ndarray, new: np.ndarray, new_boxes: np.ndarray) -> np.ndarray:
-    """(M, N) of matching M people to N: 1 - intersection over union, and the mean distance of the joints in sizes."""
-    a, b = old_boxes[:, None], new_boxes[None]
-    overlap = np.clip(np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2]), 0, None).prod(-1)
-    area_a, area_b = (np.clip(box[..., 2:] - box[..., :2], 1, None).prod(-1) for box in (a, b))
-    union = area_a + area_b - overlap
-    distance = np.linalg.norm(old[:, None] - new[None], axis=-1)  # (M, N, 16)
-    common = np.isfinite(distance)
-    mean = np.where(common, distance, 0).sum(-1) / np.maximum(common.sum(-1), 1)
-    between = np.linalg.norm((a[..., :2] + a[..., 2:] - b[..., :2] - b[..., 2:]) / 2, axis=-1)
-    mean = np.where(common.any(-1), mean, between)
-    return 1 - overlap / union + mean / np.sqrt(np.maximum(area_a, area_b))
-
-
-def _track(name: str, seen: _Seen, rows: list[int], step: int, first: int, last: int) -> Track:
+def _track(name: str, seen: Detected, rows: list[int], step: int, first: int, last: int) -> Track:
     rows = sorted(rows, key=lambda row: seen.frame[row])
     length = (last - first) // step + 1
     places = (seen.frame[rows] - first) // step
     keypoints, scores = np.full((length, JOINTS, 2), np.nan), np.zeros((length, JOINTS))
     keypoints[places], scores[places] = seen.keypoints[rows], seen.scores[rows]
+    faces = np.zeros(length)
+    faces[places] = seen.facing[rows]
     return Track(name, first + step * np.arange(length, dtype=np.int64), keypoints, scores,
-                 np.zeros((length, JOINTS), bool), np.zeros((length, 2), bool), float(seen.score[rows].mean()))
+                 np.zeros((length, JOINTS), bool), np.zeros((length, 2), bool), float(seen.score[rows].mean()), faces)
 
 
 def fill_gaps(track: Track, max_gap: int) -> None:
@@ -226,7 +188,20 @@ def choose(tracks: list[Track], person: str, path: str) -> list[Track]:
     """
     if person == 'best':
         return [max(tracks, key=lambda track: track.weight)]
-    chosen = tracks if person == 'all' else [track for track in tracks if track.name == person]
+    if person == 'all':
+        return _without_ghosts(tracks, path)
+    chosen = [track for track in tracks if track.name == person]
     if not chosen:
         raise UserError(f'--person {person}: {path} has the people {listing([track.name for track in tracks], 20)}.')
+    return chosen
+
+
+def _without_ghosts(tracks: list[Track], path: str) -> list[Track]:
+    """The tracks without very short ones: for a moment a detector sees people in chairs and shadows."""
+    enough = min(SHORTEST, max(track.seen for track in tracks) / 4)
+    chosen = [track for track in tracks if track.seen >= enough]
+    ghosts = sum(track.seen for track in tracks) - sum(track.seen for track in chosen)
+    if ghosts:
+        print(f'{path}: {ghosts} detections of {len(tracks) - len(chosen)} people, each in fewer than {SHORTEST} '
+              f'frames, are too short to lift; --person ID lifts one.')
     return chosen

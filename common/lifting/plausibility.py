@@ -1,0 +1,184 @@
+"""Whether poses are human, judged from the 2D and from the 3D, and which reading of a file is.
+
+What shows is the same in both: bones as long as no human's, sides that differ, a head below the hip, feet above it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from common.datasets import h36m
+from common.lifting.formats.people import Detections
+from common.lifting.layouts import HEAD, HIP, LAYOUTS, THORAX, Layout, candidates, choose_layout, facing, to_h36m
+
+# Bones of an adult in metres, by the names of their far joints without the side; in 2D only their proportions count.
+_LENGTHS = {'Hip': 0.13, 'Knee': 0.44, 'Foot': 0.43, 'Spine': 0.24, 'Thorax': 0.25, 'Head': 0.22, 'Shoulder': 0.16,
+            'Elbow': 0.28, 'Wrist': 0.25}
+_TRUNK, _THIGH = (0.30, 0.75), (0.27, 0.62)  # metres, between which a human's are
+_UNEQUAL = 1.5  # ratio of the left to the right side's bones, of their medians in 3D
+_MOST = 0.6  # share of frames
+_ALL = 0.95
+_ODD = 0.8  # mean deviation (of the logarithm) from human proportions; of 150 clips of real motion at most 0.7
+_WINS = 0.75  # a reading wins that is so much more human than any other
+_SAMPLE = 5000  # people, at most, by whom a file is judged
+_ORDER_UNKNOWN = ('array',)  # formats that do not state the order of x and y
+ENOUGH = 5  # poses; fewer show no proportions
+_STEEP = 0.5  # cosine between a trunk and the vertical, below which it lies
+
+
+def judge_2d(keypoints: np.ndarray) -> list[str]:
+    """What is not human about poses in the image, in sentences with numbers; [] where nothing is.
+
+    Args:
+        keypoints: (T, 16, 2) pixels, y down; NaN where missing.
+    """
+    if np.isfinite(keypoints[..., 0]).all(1).sum() < ENOUGH:
+        return []
+    found = _upside_down(keypoints)
+    deviation = _deviation(keypoints)
+    if deviation > _ODD:
+        found.insert(0, f'bones that differ from human proportions by a factor of {np.exp(deviation):.1f} in the mean')
+    return found
+
+
+def judge_3d(positions: np.ndarray) -> list[str]:
+    """What is not human about lifted poses, in sentences with numbers; [] where nothing is.
+
+    Args:
+        positions: (T, 16, 3) metres, y down (camera axes); NaN where there is no pose.
+    """
+    poses = positions[np.isfinite(positions).all((1, 2))].astype(np.float64)
+    if not len(poses):
+        return []
+    found = []
+    bones = {name: float(np.median(length)) for name, length in _bones(poses).items()}
+    trunk = float(np.median(np.linalg.norm(poses[:, THORAX] - poses[:, HIP], axis=-1)))
+    thigh = (bones['RKnee'] + bones['LKnee']) / 2
+    for what, length, (low, high) in (('a trunk', trunk, _TRUNK), ('thighs', thigh, _THIGH)):
+        if not low <= length <= high:
+            found.append(f'{what} of {length:.2f} m, where humans have {low:.2f} to {high:.2f}')
+    for part, joint in (('thigh', 'Knee'), ('shin', 'Foot'), ('upper arm', 'Elbow'), ('forearm', 'Wrist')):
+        left, right = bones[f'L{joint}'], bones[f'R{joint}']
+        if max(left, right) > _UNEQUAL * min(left, right):
+            found.append(f'a left {part} of {left:.2f} m and a right one of {right:.2f}')
+    return found + _upside_down(poses)
+
+
+def recognise(detections: Detections, name: str | None = None,
+              axes: str | None = None) -> tuple[Detections, Layout, list[str]]:
+    """The detections with coordinates in the order x, y, their layout, and sentences about what was decided.
+
+    Of several layouts with that many joints the one is taken whose reading is clearly the most human.
+
+    Args:
+        name: of the layout, where the user gives it.
+        axes: 'xy' or 'yx', the order of the coordinates; None: recognised in files that do not state it.
+    Raises:
+        UserError: no layout has so many joints, or several have and none of them is clearly the right one.
+    """
+    everybody = [who for people in detections.people.values() for who in people][:_SAMPLE]
+    keypoints = np.stack([who.keypoints for who in everybody])
+    scores = np.stack([who.scores for who in everybody])
+    notes = []
+    fitting = candidates(detections.joints, name, detections.layout, detections.path)
+    layout = fitting[0]
+    if len(fitting) > 1:
+        names = ' and '.join(one.name for one in fitting)
+        readings = {one.name: to_h36m(keypoints, scores, one)[0] for one in fitting}
+        best, clear = most_human(readings)
+        usual = [one for one in fitting if not one.rare]
+        if clear and (len(everybody) >= ENOUGH or len(usual) == 1):
+            layout = LAYOUTS[best]
+            if [layout] != usual:
+                notes.append(f'of {names}, which have {detections.joints} joints, the poses are human as {best}.')
+        else:
+            layout = choose_layout(detections.joints, name, detections.layout, detections.path)
+    poses = to_h36m(keypoints, scores, layout)[0]
+    if axes == 'yx' or (axes is None and detections.format in _ORDER_UNKNOWN
+                        and lies_as_y_x(poses, facing(keypoints, scores, layout))):
+        people = {frame: [replace(who, keypoints=who.keypoints[:, ::-1]) for who in found]
+                  for frame, found in detections.people.items()}
+        detections = replace(detections, people=people)
+        if axes is None:
+            notes.append(f'{detections.path} read as x, y is not human: {"; ".join(judge_2d(poses))}, mirrored and '
+                         f'with the head to the left. Read as y, x it stands, and is taken so; --axes xy keeps the '
+                         f'order.')
+    return detections, layout, notes
+
+
+def not_human(keypoints: np.ndarray, positions: np.ndarray) -> list[str]:
+    """Warnings about a person whose 2D or, if that is well, whose 3D is not human."""
+    return [f'the result is not human: {sentence}; is the layout right, and the order of the coordinates?'
+            for sentence in judge_2d(keypoints) or judge_3d(positions)]
+
+
+def most_human(readings: Mapping[str, np.ndarray]) -> tuple[str, bool]:
+    """The reading of the same detections that is the most human, and whether it is so clearly.
+
+    A right reading has short bones that have human proportions; a wrong one joins distant joints.
+
+    Args:
+        readings: {name: (T, 16, 2) pixels}, such as those of several layouts.
+    """
+    scores = {}
+    for name, keypoints in readings.items():
+        total = np.nansum(np.stack(list(_bones(keypoints).values())), axis=0)
+        scores[name] = _deviation(keypoints) * float(np.median(total)) if len(total) else np.inf
+    best, second = sorted(scores, key=scores.__getitem__)[:2]
+    return best, bool(scores[best] < _WINS * scores[second] and _deviation(readings[best]) <= _ODD)
+
+
+def lies_as_y_x(keypoints: np.ndarray, facing: np.ndarray) -> bool:
+    """Whether somebody lies in all frames with the head to the left, mirrored: as coordinates do that are y, x.
+
+    Args:
+        keypoints: (T, 16, 2) pixels.
+        facing: (T,) as `layouts.facing` returns it; a face that is seen makes out a mirrored body.
+    """
+    trunk = keypoints[:, THORAX] - keypoints[:, HIP]
+    known = np.isfinite(trunk).all(-1) & (facing > 0)
+    across = keypoints[:, 10] - keypoints[:, 13]  # left shoulder from the right one
+    mirrored = across[..., 1] * trunk[..., 0] - across[..., 0] * trunk[..., 1] < 0
+    lying = trunk[..., 0] < -np.abs(trunk[..., 1]) / _STEEP * (1 - _STEEP ** 2) ** 0.5
+    return bool(known.sum() >= ENOUGH and (lying & mirrored)[known].mean() > _ALL)
+
+
+def _bones(points: np.ndarray) -> dict[str, np.ndarray]:
+    """{name of its far joint: (T,) length} of each bone."""
+    skeleton = h36m.skeleton()
+    return {skeleton.names[child]: np.linalg.norm(points[:, child] - points[:, parent], axis=-1)
+            for parent, child in skeleton.bones}
+
+
+def _deviation(points: np.ndarray) -> float:
+    """Mean deviation of the logarithms of the bones' lengths, which are their longest in the clip, from an adult's."""
+    ratios = []
+    for name, lengths in _bones(points).items():
+        lengths = lengths[np.isfinite(lengths)]
+        if len(lengths):
+            expected = _LENGTHS.get(name) or _LENGTHS[name[1:]]
+            ratios.append(np.log(max(float(np.percentile(lengths, 90)), 1e-9) / expected))
+    if not ratios:
+        return np.inf
+    return float(np.abs(np.clip(np.array(ratios) - np.median(ratios), -2, 2)).mean())
+
+
+def _upside_down(points: np.ndarray) -> list[str]:
+    """Sentences about the head and the feet of poses (T, 16, 2 or 3) with y down."""
+    found = []
+    with np.errstate(invalid='ignore'):
+        known = np.isfinite(points[..., 0]).all(1)
+        head = float((points[known, HEAD, 1] > points[known, HIP, 1]).mean()) if known.any() else 0.0
+        feet = float((points[known][:, [3, 6], 1].max(1) < points[known, HIP, 1]).mean()) if known.any() else 0.0
+        trunk = points[known, HIP] - points[known, THORAX]
+        lying = float((trunk[:, 1] < _STEEP * np.linalg.norm(trunk, axis=-1)).mean()) if known.any() else 0.0
+    if head > _MOST:
+        found.append(f'the head is below the hip in {100 * head:.0f}% of {known.sum()} frames')
+    if feet > _MOST:
+        found.append(f'both feet are above the hip in {100 * feet:.0f}% of {known.sum()} frames')
+    if lying > _ALL and not found and known.sum() >= ENOUGH:
+        found.append(f'the trunk lies, over 60 degrees from upright, in {100 * lying:.0f}% of {known.sum()} frames')
+    return found

@@ -1,0 +1,107 @@
+"""Who is who from frame to frame.
+
+People without identifiers are matched greedily, the best pair first, by the overlap of their boxes and the distance of
+their joints. (The optimal assignment differs only where people cover each other, and there the costs themselves cannot
+be trusted.)
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+
+from common.errors import warn
+
+MAX_COST = 1.2  # of a match: 1 - overlap + distance of the joints in sizes of the person; different people cost more
+
+
+@dataclass(frozen=True)
+class Detected:
+    """Everybody of all frames in a row."""
+
+    frame: np.ndarray  # (N,)
+    keypoints: np.ndarray  # (N, 16, 2)
+    scores: np.ndarray  # (N, 16)
+    score: np.ndarray  # (N,)
+    facing: np.ndarray  # (N,)
+    names: list[str | None]
+
+
+def names_are_usable(path: str, seen: Detected) -> bool:
+    """Whether identifiers name people: some trackers, or none, give everybody of a frame the same."""
+    if all(name is None for name in seen.names):
+        return False
+    people, repeated = Counter(seen.frame.tolist()), set()
+    for (frame, name), count in Counter(zip(seen.frame.tolist(), seen.names)).items():
+        if name is not None and count > 1:
+            repeated.add(frame)
+    several = sum(count > 1 for count in people.values())
+    if 2 * len(repeated) <= several or not repeated:
+        return True
+    warn(f'{path}: people of the same frame share an identifier in {len(repeated)} of {several} frames: identifiers '
+         f'are ignored, and people matched by their place.')
+    return False
+
+
+def by_name(path: str, seen: Detected) -> dict[str, list[int]]:
+    """{identifier: rows of its detections}; of two in the same frame the more confident one."""
+    groups: dict[str, list[int]] = {}
+    nameless = doubles = 0
+    for row, name in enumerate(seen.names):
+        if name is None:
+            nameless += 1
+            continue
+        rows = groups.setdefault(name, [])
+        if rows and seen.frame[rows[-1]] == seen.frame[row]:
+            doubles += 1
+            if seen.score[rows[-1]] >= seen.score[row]:
+                continue
+            rows.pop()
+        rows.append(row)
+    if nameless:
+        warn(f'{path}: {nameless} of {len(seen.names)} detections have no identifier, while others have, and are left '
+             f'out.')
+    if doubles:
+        warn(f'{path}: {doubles} times an identifier stands twice in a frame; the more confident detection is taken.')
+    return groups
+
+
+def by_place(seen: Detected, max_lost: int) -> dict[str, list[int]]:
+    """{number of a person: rows of its detections}, matched from frame to frame."""
+    tracks: list[list[int]] = []
+    boxes = np.concatenate([np.nanmin(seen.keypoints, 1), np.nanmax(seen.keypoints, 1)], axis=1)
+    numbers, starts = np.unique(seen.frame, return_index=True)
+    active: list[int] = []
+    for number, start, end in zip(numbers, starts, [*starts[1:], len(seen.frame)]):
+        active = [track for track in active if number - seen.frame[tracks[track][-1]] <= max_lost]
+        last = [tracks[track][-1] for track in active]
+        free, taken = set(range(start, end)), set()
+        cost = _cost(seen.keypoints[last], boxes[last], seen.keypoints[start:end], boxes[start:end])
+        for flat in np.argsort(cost, axis=None, kind='stable'):
+            old, new = divmod(int(flat), int(end - start))
+            if not cost[old, new] <= MAX_COST:
+                break
+            if old not in taken and start + new in free:
+                tracks[active[old]].append(start + new)
+                taken.add(old)
+                free.remove(start + new)
+        for row in sorted(free):
+            active.append(len(tracks))
+            tracks.append([row])
+    return {str(index): rows for index, rows in enumerate(tracks)}
+
+
+def _cost(old: np.ndarray, old_boxes: np.ndarray, new: np.ndarray, new_boxes: np.ndarray) -> np.ndarray:
+    """(M, N) of matching M people to N: 1 - intersection over union, and the mean distance of the joints in sizes."""
+    a, b = old_boxes[:, None], new_boxes[None]
+    overlap = np.clip(np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2]), 0, None).prod(-1)
+    area_a, area_b = (np.clip(box[..., 2:] - box[..., :2], 1, None).prod(-1) for box in (a, b))
+    union = area_a + area_b - overlap
+    distance = np.linalg.norm(old[:, None] - new[None], axis=-1)  # (M, N, 16)
+    common = np.isfinite(distance)
+    mean = np.where(common, distance, 0).sum(-1) / np.maximum(common.sum(-1), 1)
+    between = np.linalg.norm((a[..., :2] + a[..., 2:] - b[..., :2] - b[..., 2:]) / 2, axis=-1)
+    mean = np.where(common.any(-1), mean, between)
+    return 1 - overlap / union + mean / np.sqrt(np.maximum(area_a, area_b))
