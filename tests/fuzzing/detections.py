@@ -12,7 +12,7 @@ from common.lifting import prediction
 from tests.fuzzing.npz import checkpoint
 from tests.fuzzing.target import Target
 from tests.helpers.make_damage import damage_entries, damage_json, npz_of, pickled_entries
-from tests.helpers.make_detections import COCO_LIKE, demo_walking, write
+from tests.helpers.make_detections import COCO_LIKE, MORE, demo_walking, write
 
 FRAMES = 'clip_{:012d}_keypoints.json'  # of OpenPose
 
@@ -25,6 +25,13 @@ def targets() -> list[Target]:
         Target('json, openpose', FRAMES.format(1), lambda: [seed('openpose')], lambda path: lift(os.path.dirname(path)),
                damage=damage_json, beside=lambda: {FRAMES.format(0): seed('openpose')}),
         Target('npz, detections', 'x.npz', arrays, lift, npz_of, damage_entries),
+        *(Target(f'json, {format}', 'x.json', lambda format=format: [seed(format)], lift, damage=damage_json)
+          for format in ('coco_dataset', 'alphapose_merged', 'alphapose_open', 'mediapipe', 'mediapipe_frames',
+                         'tensorflow_js', 'vitpose', 'halpe136')),
+        *(Target(f'table, {format}', f'x.{suffix}', lambda format=format: [seed(format)], lift)
+          for format, suffix in (('deeplabcut', 'csv'), ('mediapipe_csv', 'csv'), ('landmarks_csv', 'csv'),
+                                 ('trc', 'trc'), ('ultralytics_txt', 'txt'))),
+        Target('npy, several people', 'x.npy', lambda: [seed('people_npy'), seed('mediapipe_rows')], lift),
     ]
 
 
@@ -35,7 +42,7 @@ def person() -> np.ndarray:
 
 def seed(format: str) -> bytes:
     """Two people in the frames of a file, of OpenPose in one."""
-    joints = spread(person(), 'body25' if format == 'openpose' else 'coco17')
+    joints = spread(person(), MORE.get(format, 'body25' if format == 'openpose' else 'coco17'))
     with tempfile.TemporaryDirectory() as folder:
         path = write(Path(folder), format, [joints, joints + (200.0, 0.0)])
         return (next(path.iterdir()) if path.is_dir() else path).read_bytes()
@@ -63,7 +70,7 @@ def model() -> str:
 
 
 def lift(path: str) -> None:
-    """Read, follow, mend and lift everybody, as `predict.py --smooth` does, and write it."""
+    """Read, follow, correct and lift everybody, as `predict.py --smooth` does, and write it."""
     folder = os.path.join(os.path.dirname(model()), 'out')
     prediction.run(prediction.Options(model(), path, os.path.join(folder, 'x.json'), os.path.join(folder, 'x.bvh'),
                                       size=(1000, 1000), smooth=True, center_crop=True))

@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 
+from common.datasets import h36m
 from common.errors import UserError
-from common.geometry.camera import image_coordinates
+from common.geometry.camera import image_coordinates, project, world_to_camera
 from common.lifting.formats.people import Detections, Person
 from common.lifting.layouts import ARMS, LAYOUTS, LEGS
+from common.lifting.tracks.framing import mark_guessed, track_warnings
 from common.lifting.tracks.swaps import fix_swaps
 from common.lifting.tracks.tracking import Track, choose, fill_gaps, make_tracks
 from tests.helpers.make_detections import demo_walking
@@ -120,6 +122,63 @@ def test_the_best_person_is_there_longer(walking):
     assert choose(tracks, 'all', 'x') == tracks
     with pytest.raises(UserError, match='--person 9: x has the people 0, 7'):
         choose(tracks, '9', 'x')
+
+
+def test_ghosts_are_dropped_with_one_line(walking, capsys):
+    tracks = make_tracks(detections({frame: [walking[0], *([walking[0] + 500 + 9 * frame] if frame % 16 == 0 else [])]
+                                     for frame in range(40)}), H36M, max_lost=3)
+    assert len(tracks) == 4 and choose(tracks, 'all', 'x') == tracks[:1]
+    out = capsys.readouterr().out
+    assert out.startswith('x: 3 detections of 3 people, each in fewer than 5 frames') and out.count('\n') == 1
+    assert choose(tracks, '2', 'x') == [tracks[2]] and choose(tracks[1:], 'all', 'x') == tracks[1:]
+
+
+def test_identifiers_that_everybody_shares_are_ignored(walking, capsys):
+    found = detections({frame: [(walking[frame], 0.9, '0'), (walking[frame] + 400, 0.9, '0')] for frame in range(9)})
+    tracks = make_tracks(found, H36M)
+    assert [len(track.frames) for track in tracks] == [9, 9]
+    assert 'share an identifier in 9 of 9 frames' in capsys.readouterr().err
+
+
+def test_joints_guessed_at_the_border_are_hidden(walking):
+    cut = walking - walking[:, :1] + (500, 600)
+    cut[:, [2, 3, 5, 6], 1] = 995 - np.arange(4.0)  # legs folded into the lower edge
+    for scored, hidden in ((False, True), (True, False)):
+        track = track_of(cut)
+        mark_guessed(track, (1000, 1000), scored)
+        assert track.hidden[:, [2, 3, 5, 6]].all() == hidden and not track.hidden[:, [0, 7, 8, 9]].any()
+    mark_guessed(track, (1000, 1000), False)
+    (sentence,) = (line for line in track_warnings(track, (1000, 1000)) if 'guessed' in line)
+    assert 'right knee (100%), right foot (100%), left knee (100%), left foot (100%)' in sentence
+
+
+@pytest.mark.parametrize('every', [1, 3, 5, 10, 15])
+def test_nothing_is_exchanged_on_dancers_at_low_rates(shared, every):
+    entries = np.load(shared('mocap/free_mocap.npz'))
+    names, clip, positions = (entries[name] for name in ('names', 'clip', 'positions'))
+    dancers = [index for index, name in enumerate(names) if name.startswith(('cmu_060', 'cmu_061'))][::4]
+    cameras = h36m.cameras()['S9']
+    for index in dancers:
+        poses = positions[clip == index][::every]
+        poses = poses - poses[:1, :1] * (1, 1, 0)
+        for camera in cameras[:2]:
+            seen = project(world_to_camera(poses.astype(np.float32), camera), camera)
+            track = track_of(image_coordinates(seen.astype(float), 1000, 1000))
+            fix_swaps(track)
+            assert not track.swapped.any(), (names[index], camera.name)
+
+
+def test_sides_that_agree_with_the_face_are_kept(walking):
+    views = [(0.9, 60.0), (0.9, 40.0), (0.9, 5.0), (0.0, -30.0), (0.0, -60.0), (0.0, -30.0), (0.9, 20.0), (0.9, 45.0)]
+    keypoints = np.tile(walking[:1], (8, 1, 1))
+    for frame, (_, width) in enumerate(views):
+        for right, left in LEGS + ARMS:  # somebody who turns: the sides narrow, cross and widen
+            middle = keypoints[frame, [right, left], 0].mean()
+            keypoints[frame, [right, left], 0] = middle - width, middle + width
+    track = track_of(keypoints)
+    track.facing = np.array([1.0 if score > 0.5 else -1.0 for score, _ in views])
+    fix_swaps(track)
+    assert not track.swapped.any()
 
 
 @pytest.mark.parametrize('group', [0, 1])

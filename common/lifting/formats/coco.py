@@ -105,8 +105,7 @@ def _video(images: list[dict], people: dict[Any, list[Person]], layout: str) -> 
     sizes: dict[FrameName, tuple[int, int]] = {}
     use_names = all(isinstance(image.get('file_name'), str) for image in images)
     for image in images:
-        number = image.get('frame_id') if isinstance(image.get('vid_id', image.get('video_id')), int | str) else None
-        frame: FrameName = number if isinstance(number, int) else image['file_name'] if use_names else image['id']
+        frame: FrameName = image['file_name'] if use_names else image['id']  # PoseTrack's identifiers are very large
         found += [(frame, None), *((frame, who) for who in people.get(image['id'], ()))]
         size = image_size(image.get('width'), image.get('height'))
         if size:

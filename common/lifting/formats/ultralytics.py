@@ -46,7 +46,7 @@ def _parse(content: Any) -> Found:
 
 
 def _are_labels(rows: Any) -> bool:
-    numbers_only = bool(rows) and all(re.fullmatch(r'-?\d[\d.]*(e-?\d+)?', cell) for cell in rows[0])
+    numbers_only = bool(rows) and all(re.fullmatch(r'-?[\d.]+(e-?\d+)?', cell) for cell in rows[0])
     return numbers_only and len(rows[0]) >= _BEFORE
 
 

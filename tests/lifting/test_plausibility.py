@@ -1,0 +1,88 @@
+"""Which reading of a file is human, in 2D and in 3D, and by a face whether coordinates are y, x."""
+
+import re
+
+import numpy as np
+import pytest
+
+from benchmarks.layouts import spread
+from common.errors import UserError
+from common.lifting.formats.people import Detections, Person
+from common.lifting.layouts import LAYOUTS, to_h36m
+from common.lifting.plausibility import judge_2d, judge_3d, recognise
+from tests.helpers.make_detections import demo_person, demo_walking
+
+
+def detections(joints, layout=None, format='array', score=0.9):
+    people = {frame: [Person(points, np.full(len(points), score))] for frame, points in enumerate(joints)}
+    return Detections('x.npy', format, people, layout, joined=True)
+
+
+@pytest.fixture(scope='module')
+def walking():
+    return demo_walking(2)
+
+
+@pytest.mark.parametrize('name', ['h36m16', 'mpii16', 'coco17', 'h36m17', 'body25', 'body25b'])
+@pytest.mark.parametrize('every', [1, 6])
+def test_of_layouts_with_as_many_joints_the_human_one_is_taken(walking, name, every):
+    joints = with_feet(spread(walking, name), walking, name)[::every]
+    _, layout, notes = recognise(detections(joints))
+    assert layout.name == name and (name in ''.join(notes) or name == 'body25')
+
+
+def with_feet(joints, poses, name):
+    """Toes and heels stand at the feet instead of in the middle of the body."""
+    for place, joint in enumerate(LAYOUTS[name].joint_names):
+        if joint.endswith(('toe', 'heel')):
+            joints[:, place] = poses[:, 6 if joint.startswith('left') else 3] + (8.0, 10.0)
+    return joints
+
+
+def test_what_few_poses_do_not_show_is_asked(walking):
+    few = spread(walking, 'coco17')[:3]
+    with pytest.raises(UserError, match='coco17 and h36m17 have: say which it is with --layout'):
+        recognise(detections(few))
+    assert recognise(detections(few, 'coco17'))[1].name == 'coco17'
+    assert recognise(detections(np.full((9, 25, 2), 500.0)))[1].name == 'body25'  # the usual one
+
+
+# Somebody who faces the camera: nose, eyes, ears, and left and right shoulders to ankles.
+STANDING = [(500, 316), (508, 308), (492, 308), (518, 312), (482, 312), (544, 368), (456, 368), (560, 436), (440, 436),
+            (568, 500), (432, 500), (524, 500), (476, 500), (526, 596), (474, 596), (528, 692), (472, 692)]
+
+
+def test_coordinates_in_the_order_y_x_are_found_where_a_face_shows_them():
+    facing = np.array(STANDING) + np.arange(8.0)[:, None, None]
+    found, _, notes = recognise(detections(facing[..., ::-1]), 'coco17')
+    np.testing.assert_array_equal(found.people[4][0].keypoints, facing[4])
+    assert 'not human' in notes[0] and '100% of' in notes[0] and '--axes xy' in notes[0]
+    kept, _, notes = recognise(detections(facing[..., ::-1]), 'coco17', 'xy')
+    assert kept.people[4][0].keypoints[0, 0] == facing[4, 0, 1] and not notes
+    asked, _, _ = recognise(detections(facing[..., ::-1]), 'coco17', 'yx')
+    np.testing.assert_array_equal(asked.people[4][0].keypoints, facing[4])
+    lying = (facing - 500) @ np.array([[0, -1], [1, 0]]) + 500  # really lies: turned, not mirrored
+    assert not recognise(detections(lying), 'coco17')[2] and not recognise(detections(facing), 'coco17')[2]
+
+
+def test_what_is_not_human_is_said_with_numbers(walking):
+    assert judge_2d(walking) == [] and judge_2d(walking[:2]) == []
+    wrong, _ = to_h36m(spread(walking, 'coco17'), np.ones((len(walking), 17)), LAYOUTS['h36m17'])
+    assert judge_2d(wrong)
+    without = walking.copy()
+    without[:, 9:] = without[:, 8:9]  # head and arms folded into a point
+    assert 'human proportions by a factor of' in judge_2d(without)[0]
+    assert judge_2d(walking * (1, -1))[:2] == [f'the head is below the hip in 100% of {len(walking)} frames',
+                                               f'both feet are above the hip in 100% of {len(walking)} frames']
+    assert 'the trunk lies, over 60 degrees from upright, in 100%' in judge_2d(walking[..., ::-1])[0]
+
+
+def test_what_is_not_human_in_3d_is_said_with_numbers():
+    poses = demo_person()['Walking'][..., [0, 2, 1]] * (1, -1, 1)
+    poses = poses - poses[:, :1]
+    assert judge_3d(poses) == [] and judge_3d(np.full((3, 16, 3), np.nan)) == []
+    assert re.match(r'a trunk of \d\.\d\d m, where humans have 0.30 to 0.75', judge_3d(3 * poses)[0])
+    uneven = poses.copy()
+    uneven[:, 5:7] += 0.6 * (uneven[:, 5:6] - uneven[:, 4:5])  # a longer left thigh
+    assert any('a left thigh of' in sentence for sentence in judge_3d(uneven))
+    assert any('head is below the hip in 100%' in sentence for sentence in judge_3d(poses * (1, -1, 1)))
