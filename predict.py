@@ -44,9 +44,9 @@ def angle(text: str) -> float:
 
 def get_args_parser(everything: bool = False) -> argparse.ArgumentParser:
     """The parser; its help has the flags that most people need, or all of them."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
-                                     allow_abbrev=False, usage='predict.py [--input PATH] [--video FILE] [--output FILE] '
-                                                               '[--render FILE] [flags]')
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False,
+        usage='predict.py [--input PATH] [--video FILE] [--output FILE] [--render FILE] [flags]')
     parser.add_argument('--checkpoint', metavar='FILE', help='the model (default: checkpoint/pretrained has it)')
     group = parser.add_argument_group('what comes in')
     group.add_argument('--input', metavar='PATH', help='file or folder of a 2D detector; left out, people are found in '

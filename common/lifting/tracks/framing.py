@@ -174,7 +174,7 @@ def _missing(track: Track, lifted: np.ndarray) -> list[str]:
     if empty > _SOME:
         found.append(f'{100 * empty:.0f}% of its {len(track.frames)} frames lack joints and stay empty: '
                      f'{missing_joints([track])}; a lower --min_score or a higher --max_gap fills more.')
-    elif share(HEAD) > _SOME:
-        found.append(f'in {100 * share(HEAD):.0f}% of {frames} frames the head is not detected or unsure (score below '
-                     f'{_UNSURE}).')
+    headless = float((track.scores[present, HEAD] == 0).mean())
+    if empty <= _SOME and headless > _SOME:
+        found.append(f'in {100 * headless:.0f}% of {frames} frames the head is not detected.')
     return found
