@@ -188,7 +188,7 @@ def _trc(person: np.ndarray, score: np.ndarray) -> str:
     names = [''.join(word.capitalize() for word in name.replace('left_', 'L_').replace('right_', 'R_').split('_'))
              for name in LAYOUTS['halpe26'].joint_names]
     values = np.concatenate([person, np.zeros((*score.shape, 1))], axis=-1)
-    head = [['PathFileType', '4', '(X/Y/Z)', 'clip_px_person00.trc'],
+    head: list[list[Any]] = [['PathFileType', '4', '(X/Y/Z)', 'clip_px_person00.trc'],
             ['DataRate', 'CameraRate', 'NumFrames', 'NumMarkers', 'Units', 'OrigDataRate', 'OrigDataStartFrame',
              'OrigNumFrames'], [30, 30, len(person), 26, 'm', 30, 0, len(person)],
             ['Frame#', 'Time', *(part for name in names for part in (name, '', ''))],

@@ -213,7 +213,7 @@ def _lift(options: Options, lifter: Lifter, track: Track, shot: Shot, detections
              f'arms, of {len(track.frames)}, and were exchanged; --no_fix_swaps leaves them.')
     for sentence in [*framing.framing_warnings(far_off, shot.size, framed, options.center_crop),
                      *framing.track_warnings(track, shot.size, np.isfinite(positions[:, 0, 0])),
-                     *not_human(track.keypoints, np.where(guessed.any(1)[:, None, None], np.nan, positions))]:
+                     *not_human(track.keypoints, positions[~guessed.any(1)])]:
         warn(f'track {track.name}: {sentence}')
     return lifted
 
