@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 import torch
@@ -17,7 +18,7 @@ from common.datasets.splits import Data
 from common.datasets.virtual.samples import virtual_views
 from common.errors import UserError
 from common.evaluation.cost import cost
-from common.evaluation.evaluate import METRICS, PROTOCOLS, Evaluation, evaluate
+from common.evaluation.evaluate import METRICS, PROTOCOLS, VELOCITY, Evaluation, evaluate
 from common.evaluation.report import (
     PCK_METRICS,
     empty_predictions,
@@ -51,12 +52,12 @@ def evaluate_checkpoint(model: nn.Module, checkpoint: Checkpoint, path: str, dat
     test = network_poses(data.test().to(device), data, checkpoint.config.window, checkpoint.normalization, virtual)
     mean_pose, spec = None if virtual else data.mean_pose(), data.spec
     print(f'{path}: {checkpoint.config.describe()}, {cost(model, test.keypoints)}, {checkpoint.epoch} epochs')
+    metrics = metrics_for(spec, report, by, virtual is not None)
     lifted = empty_predictions(test) if predictions else None
     started = time.monotonic()
     with Progress('evaluating', len(test)) as progress:
         evaluation = evaluate(model, test, None if mean_pose is None else mean_pose.to(device), progress,
-                              mirror_at_evaluation(tta, data.skeleton, device), metrics_for(spec, report, by),
-                              pck_joints(spec), lifted)
+                              mirror_at_evaluation(tta, data.skeleton, device), metrics, pck_joints(spec), lifted)
     print(f'{len(test):,} poses of {", ".join(data.test_subjects)} in {time.monotonic() - started:.1f} s '
           f'on {device}')
     if predictions and lifted is not None:
@@ -84,9 +85,14 @@ def print_and_write(evaluation: Evaluation, data: Data, path: str, config: Model
             'keypoints': options.keypoints, 'downsample': options.downsample, **about})
 
 
-def metrics_for(spec: DatasetSpec, report: str | None, by: Sequence[str] = ()) -> Sequence[str]:
-    """The metrics that an evaluation has to compute for what is asked for."""
-    return METRICS if report or by or spec.pck_joints else PROTOCOLS
+def metrics_for(spec: DatasetSpec, report: str | None, by: Sequence[str] = (), virtual: bool = False) -> list[str]:
+    """The metrics that an evaluation has to compute for what is asked for.
+
+    Args:
+        virtual: each pose has a camera of its own, so that there is no motion from pose to pose to compare.
+    """
+    metrics = METRICS if report or by or spec.pck_joints else PROTOCOLS
+    return [metric for metric in metrics if not (virtual and metric == VELOCITY)]
 
 
 def pck_joints(spec: DatasetSpec) -> list[int]:
@@ -116,7 +122,8 @@ def network_poses(poses: Poses, data: Data, window: int, normalization: str, vir
     if virtual and normalization != 'person':
         raise UserError('--virtual is for networks that were trained with it; leave the flag out to evaluate this one.')
     if virtual:
-        return virtual_views(poses, data.skeleton, window, data.fps, virtual.pitch, virtual.detector_noise)
+        seen = virtual_views(poses, data.skeleton, window, data.fps, virtual.pitch, virtual.detector_noise)
+        return replace(seen, sequences=[sequence._replace(camera='virtual') for sequence in poses.sequences])
     return poses.as_person(window, data.fps) if normalization == 'person' else poses
 
 

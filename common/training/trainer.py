@@ -238,7 +238,7 @@ class Trainer:
         if not distributed.rank() and self.log.rows and (self.evaluation or not os.path.exists(curves)):
             draw_curves(self.log.rows, curves)
         options, last, poses = self.data.options, self.evaluation, self.evaluation_poses
-        metrics = metrics_for(self.data.spec, self.output.report)
+        metrics = metrics_for(self.data.spec, self.output.report, virtual=self.recipe.virtual)
         about: dict[str, Any] = {'epoch': self.counters.epoch}
         if options.val_subjects:
             poses, path = self.as_input(self.data.test()), os.path.join(folder, checkpoints.BEST)
