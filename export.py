@@ -52,15 +52,18 @@ def main() -> None:
     torch.set_num_threads(1)  # as the file below, for a fair comparison of speed
     lifter = Lifter(args.checkpoint, 'cpu', args.trained_on)
     write(args.output, lifter)
-    poses = lifelike_poses()
+    poses, source = lifelike_poses(), 'poses of the demo subject S9'
+    if poses.shape[1] != len(lifter.skeleton):
+        poses = np.random.default_rng(1).uniform(-0.4, 0.4, (512, len(lifter.skeleton), 2)).astype(np.float32)
+        source = 'uniform random ones'
     if lifter.normalization == 'person':  # each frame a window of its own
         poses = person_input(torch.from_numpy(poses)[:, None].expand(-1, lifter.window, -1, -1)).numpy()
     result = check(load(args.output), lifter, poses)
     kind = f'ONNX opset {OPSET}' if args.format == 'onnx' else 'PyTorch program'
     print(f'{printable(args.output)}: {lifter.description}, {kind}, any batch size, '
           f'{os.path.getsize(args.output) / 1e6:.1f} MB')
-    print(f'largest difference from PyTorch: {result.difference:.1e} m, over {len(poses):,} poses of the demo '
-          f'subject S9 and 512 random ones')
+    print(f'largest difference from PyTorch: {result.difference:.1e} m, over {len(poses):,} {source} '
+          f'and 512 normal random ones')
     for size, (theirs, ours) in result.speed.items():
         print(f'batch of {size:>3}, one CPU thread: {theirs:>9,.0f} poses/s in {runtime}, {ours:>9,.0f} in PyTorch')
     if not result.difference <= TOLERANCE:

@@ -17,7 +17,6 @@ import torch
 from torch import Tensor, nn
 
 from common.checkpoint import load_checkpoint, restore_model
-from common.datasets import h36m
 from common.errors import UserError, printable
 from common.files.atomic import atomic_write
 from common.geometry.person import HIDDEN, STEP_SECONDS
@@ -46,10 +45,11 @@ class HipRelative(nn.Module):
 
 def metadata(lifter: Lifter) -> dict[str, str]:
     """Joints, input, output and origin of the file, for its users."""
-    skeleton = h36m.skeleton()
+    skeleton = lifter.skeleton
+    shape = f'(batch, {len(skeleton)}, {2 * lifter.window})'
     return {'joints': ','.join(skeleton.names), 'parents': json.dumps(list(skeleton.parents)),
-            'input': f'keypoints (batch, 16, {2 * lifter.window}), float32: {INPUTS[lifter.normalization]}; y down',
-            'output': f'positions (batch, 16, 3), float32: metres from the hip, {AXES}',
+            'input': f'keypoints {shape}, float32: {INPUTS[lifter.normalization]}; y down',
+            'output': f'positions (batch, {len(skeleton)}, 3), float32: metres from the hip, {AXES}',
             'network': lifter.description, 'trained_on': f'{lifter.trained_on} ({lifter.told})',
             'checkpoint': printable(os.path.basename(lifter.path))}
 
@@ -59,7 +59,7 @@ def program(lifter: Lifter) -> torch.export.ExportedProgram:
     module = HipRelative(lifter.model).eval()
     batch = {0: torch.export.Dim.DYNAMIC}
     with torch.no_grad():
-        example = torch.zeros(2, 16, 2 * lifter.window)
+        example = torch.zeros(2, len(lifter.skeleton), 2 * lifter.window)
         return torch.export.export(module, (example,), dynamic_shapes=(batch,), strict=False)
 
 
@@ -136,12 +136,12 @@ def check(call: Callable[[np.ndarray], np.ndarray], lifter: Lifter, poses: np.nd
     """Compare a written file with the network as it was trained (not folded), on poses and noise, in several batches.
 
     Args:
-        poses: (N, 16, 2 W) float32 normalised keypoints of real or lifelike poses.
+        poses: (N, J, 2 W) float32 normalised keypoints of real or lifelike poses.
     """
     # Random joints spread over the size of a person. For wider ones networks predict poses of 100 m, and float32 itself
     # is less exact than the tolerance.
     noise = np.random.default_rng(0).normal(0, 0.1, (512, *poses.shape[1:])).astype(np.float32)
-    network = restore_model(load_checkpoint(lifter.path), lifter.path, h36m.skeleton()).eval()
+    network = restore_model(load_checkpoint(lifter.path), lifter.path, lifter.skeleton).eval()
     worst = 0.0
     for inputs in (poses, noise, noise[:1], noise[:7]):
         with torch.inference_mode():

@@ -20,18 +20,18 @@ import torch
 
 from common.checkpoint import load_checkpoint, restore_model
 from common.datasets import h36m
-from common.errors import UserError
+from common.errors import UserError, listing
 from common.geometry.camera import normalize_screen
 from common.geometry.person import person_input, window_frames, window_stride
 from common.inference import for_inference, predict
-from common.lifting.layouts import JOINTS, TRAINED_ON, Layout, choose_layout, layout_named, to_h36m
+from common.lifting.layouts import TRAINED_ON, Layout, choose_layout, layout_named, to_h36m
 from common.lifting.motion.root import USUAL_FPS, Shot, default_focal, facing_ray, rays
 from common.lifting.motion.smoothing import OneEuro, runs
 from common.lifting.tracks import framing
 
 PRETRAINED = os.path.join('checkpoint', 'pretrained', 'semgcn_wild.pth.tar')
 DEFAULT_CHECKPOINT = os.path.join(os.path.dirname(__file__), '..', '..', PRETRAINED)
-FEWEST_SEEN = 8  # joints; with fewer there is no pose to guess the others from
+FEWEST_SEEN = 0.5  # of the joints; with fewer there is no pose to guess the others from
 _CHUNK = 1 << 14  # poses lifted at a time, so that copies of them do not grow with the clip
 AXES = 'x right, y down, z forward (camera axes)'
 AXES_UP = 'x right, y forward, z up (camera axes, leveled)'
@@ -45,6 +45,8 @@ class Lifter:
         device: of PyTorch; the CPU is the fastest for a pose at a time.
         trained_on: 'gt' or 'sh', for checkpoints that do not record it; 'gt' if left out.
     Attributes:
+        skeleton: of the poses that it lifts to; the 16 joints for most checkpoints. Others take keypoints of their own
+            joints.
         normalization: of the checkpoint: 'image', or 'person', which needs no framing and can guess hidden joints.
         trained_on: the 2D it was trained on: Spine and Thorax of MPII-like keypoints depend on it.
         told: how that is known: 'recorded', 'given' or 'assumed'.
@@ -58,10 +60,11 @@ class Lifter:
                  trained_on: str | None = None) -> None:
         self.path, self.device = checkpoint or os.path.normpath(DEFAULT_CHECKPOINT), torch.device(device)
         loaded = load_checkpoint(self.path)
+        self.skeleton = loaded.skeleton or h36m.skeleton()
         self.description, self.normalization, self.window = (loaded.config.describe(), loaded.normalization,
                                                              loaded.config.window)
         # Folded once; predict leaves a folded network as it is.
-        self.model = for_inference(restore_model(loaded, self.path, h36m.skeleton())).to(self.device)
+        self.model = for_inference(restore_model(loaded, self.path, self.skeleton)).to(self.device)
         recorded = loaded.recipe.get('keypoints')
         known = None if not isinstance(recorded, str) else 'sh' if recorded.startswith('sh') else 'gt'
         if trained_on not in (None, *TRAINED_ON):
@@ -89,23 +92,29 @@ class Lifter:
             fps: frames a second.
             focal: focal length, pixels; `default_focal` if left out.
         Returns:
-            (16, 3) or (T, 16, 3) float32, metres from the hip; x right, y down, z forward. NaN where not lifted: where
-            a joint is missing, or too many for a network that guesses hidden joints.
+            (16, 3) or (T, 16, 3) float32 (J of another skeleton), metres from the hip; x right, y down, z forward. NaN
+            where not lifted: where a joint is missing, or too many for a network that guesses hidden joints.
         Raises:
             UserError: nothing decides the layout.
             ValueError: the shape is another, or the size is not two positive numbers.
         """
         points = self.joints(keypoints, size, layout)
         shot = Shot(size, focal or default_focal(size), fps)
-        return self.lift_track(points.reshape(-1, JOINTS, 2), shot, center_crop)[0].reshape(*points.shape[:-1], 3)
+        positions, _ = self.lift_track(points.reshape(-1, *points.shape[-2:]), shot, center_crop)
+        return positions.reshape(*points.shape[:-1], 3)
 
     def joints(self, keypoints: np.ndarray, size: tuple[int, int], layout: str | Layout | None) -> np.ndarray:
-        """The 16 joints, in pixels, of keypoints as for a call."""
+        """The joints of the skeleton, in pixels, of keypoints as for a call."""
         points = np.asarray(keypoints, np.float64)
         if points.ndim not in (2, 3) or points.shape[-1] not in (2, 3):
             raise ValueError(f'keypoints must be (J, 2 or 3) or (T, J, 2 or 3), not {points.shape}')
         if not (size[0] > 0 and size[1] > 0):
             raise ValueError(f'size must be the width and height of the image, not {size}')
+        if self.skeleton.names != h36m.skeleton().names:
+            if points.shape[-2] != len(self.skeleton):
+                raise UserError(f'the keypoints have {points.shape[-2]} joints, and {self.path} lifts its own '
+                                f'{len(self.skeleton)}: {listing(self.skeleton.names)}.')
+            return points[..., :2]
         if isinstance(layout, str):
             layout = layout_named(layout)
         layout = choose_layout(points.shape[-2], layout.name if layout else None)
@@ -158,8 +167,8 @@ class Lifter:
     def _lift_person(self, poses: np.ndarray, keypoints: np.ndarray, shot: Shot,
                      last_only: bool) -> tuple[np.ndarray, np.ndarray]:
         seen = np.isfinite(keypoints).all(-1)
-        usable = seen.sum(1) >= (FEWEST_SEEN if self.guesses else JOINTS)
-        positions = np.full((len(poses), JOINTS, 3), np.nan, np.float32)
+        usable = seen.sum(1) >= seen.shape[1] * (FEWEST_SEEN if self.guesses else 1)
+        positions = np.full((*seen.shape, 3), np.nan, np.float32)
         points = torch.from_numpy(poses.astype(np.float32))
         for first, end in runs(usable):
             for start in range(end - 1 if last_only else first, end, _CHUNK):
@@ -173,8 +182,8 @@ class Lifter:
         return positions, ~seen & np.isfinite(positions[:, :1, 0])
 
     def lift(self, poses: np.ndarray) -> np.ndarray:
-        """Lift (N, 16, 2) poses of normalised image coordinates to (N, 16, 3) metres; NaN where a joint is missing."""
-        positions = np.full((len(poses), JOINTS, 3), np.nan, np.float32)
+        """Lift inputs (N, J, 2 W) of the network to (N, J, 3) metres from the root; NaN where a joint is missing."""
+        positions = np.full((*poses.shape[:2], 3), np.nan, np.float32)
         for start in range(0, len(poses), _CHUNK):
             part, lifted = poses[start:start + _CHUNK], positions[start:start + _CHUNK]
             whole = np.isfinite(part).all((1, 2))

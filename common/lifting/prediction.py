@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from common.datasets import h36m
 from common.errors import UserError, listing, warn
 from common.files.atomic import check_suffix
 from common.geometry.camera import normalize_screen
@@ -91,6 +92,9 @@ def run(options: Options) -> None:
 
 def _run_sequence(options: Options) -> None:
     lifter = Lifter(options.checkpoint, options.device, options.trained_on)
+    if lifter.skeleton.names != h36m.skeleton().names:
+        raise UserError(f'{lifter.path} lifts a skeleton of its own ({listing(lifter.skeleton.names)}), which no '
+                        f'detector has: lift its keypoints from Python (docs/predict.md).')
     video = VideoFrames(options.video) if options.video else None
     detections = _detections(options, video)
     size = _size(options, detections, video)

@@ -9,11 +9,15 @@ import pytest
 import torch
 
 import export
+import predict
 from common import checkpoint
 from common.datasets import h36m
+from common.errors import UserError
+from common.geometry.camera import normalize_screen
 from common.lifting import export_graph
 from common.lifting.lifter import Lifter
 from models.config import ModelConfig, build_model
+from tests.helpers.networks import OTHER_SKELETONS
 
 
 @pytest.fixture
@@ -22,15 +26,16 @@ def saved(tmp_path, monkeypatch):
     monkeypatch.setattr(export, 'lifelike_poses', lambda: np.full((3, 16, 2), 0.1, np.float32))
     monkeypatch.setattr(export_graph, '_speed', lambda call, inputs: 1000.0)
 
-    def save(**kinds):
+    def save(skeleton=None, **kinds):
         config = ModelConfig(**{'architecture': 'gcn', 'hid_dim': 8, 'num_layers': 1, **kinds})
-        model = build_model(config, h36m.skeleton())
+        model = build_model(config, skeleton or h36m.skeleton())
         for norm in model.modules():
             if isinstance(norm, torch.nn.BatchNorm1d):  # as after training
                 torch.nn.init.uniform_(norm.running_var, 0.5, 2)
                 torch.nn.init.uniform_(norm.running_mean, -0.5, 0.5)
                 torch.nn.init.uniform_(norm.weight, 0.5, 1.5)
-        checkpoint.Checkpoint(1, 1e-3, 1, model.state_dict(), None, 50.0, config).save('m.pth.tar')
+        checkpoint.Checkpoint(1, 1e-3, 1, model.state_dict(), None, 50.0, config,
+                              skeleton=skeleton).save('m.pth.tar')
         return 'm.pth.tar'
     return save
 
@@ -60,6 +65,23 @@ def test_onnx_answers_as_the_network(saved, script, kinds):
     for count in (1, 2, 5):
         keypoints = np.random.default_rng(count).normal(0, 0.3, (count, 16, 2)).astype(np.float32)
         np.testing.assert_allclose(call(keypoints), lifter.lift(keypoints), atol=1e-5)
+
+
+@pytest.mark.parametrize('name', ['Human3.6M 17', 'hand of 21'])
+def test_other_skeletons(saved, script, name):
+    skeleton = OTHER_SKELETONS[name]
+    path = saved(skeleton)
+    status, out, err = script(export.main, '--checkpoint', path, '--output', 'm.pt2', '--format', 'pt2')
+    assert status == 0 and 'uniform random ones' in out, err
+    call, lifter = export_graph.load_pt2('m.pt2'), Lifter(path)
+    keypoints = np.random.default_rng(0).uniform(100, 900, (4, len(skeleton), 2))
+    inputs = normalize_screen(keypoints, 1000, 1000).astype(np.float32)
+    np.testing.assert_allclose(call(inputs), lifter(keypoints, (1000, 1000)), atol=1e-5)
+    with pytest.raises(UserError, match=f'have 16 joints, and m.pth.tar lifts its own {len(skeleton)}'):
+        lifter(keypoints[:, :16], (1000, 1000))
+    np.save('k.npy', keypoints)
+    status, _, err = script(predict.main, '--checkpoint', path, '--input', 'k.npy', '--output', 'o.npz')
+    assert status == 2 and 'lifts a skeleton of its own' in err
 
 
 def test_pt2_answers_as_the_network(saved, script):
