@@ -5,6 +5,7 @@
     python main_gcn.py --keypoints sh_ft_h36m --non_local -e 100
     python main_gcn.py --evaluate checkpoint/pretrained/ckpt_semgcn.pth.tar
     python main_gcn.py --resume checkpoint/2026-11-22T101500/ckpt_last.pth.tar
+    python main_gcn.py --init checkpoint/pretrained/ckpt_semgcn.pth.tar --dataset cmu
 """
 
 from argparse import ArgumentParser
@@ -15,8 +16,10 @@ from common import distributed, trainer_arguments
 from common.arguments import add_network_flags, network_flags, resolve_device
 from common.checkpoint import restore_model
 from common.datasets.splits import Data
-from common.errors import run_script
+from common.errors import listing, run_script, warn
 from common.evaluation.scoring import evaluate_checkpoint, load
+from common.malloc import keep_freed_memory
+from common.training.initialise import initialise_from
 from common.training.resume import resume
 from common.training.trainer import Trainer
 from data.prepare_data_demo import make_if_missing
@@ -31,12 +34,15 @@ def get_args_parser() -> ArgumentParser:
 
 def main() -> None:
     args = trainer_arguments.parse_args(get_args_parser(), 'gcn')
+    keep_freed_memory()
     device = distributed.start(resolve_device(args.device))
 
-    path = args.evaluate or args.resume
-    checkpoint = load(path, 'gcn', network_flags(args.typed)) if path else None
+    path = args.evaluate or args.resume or args.init
+    checkpoint = load(path, 'gcn', {} if args.init else network_flags(args.typed)) if path else None
     if checkpoint and args.resume:
         trainer_arguments.take_flags_from(checkpoint, path, args)
+    if checkpoint and args.init:
+        trainer_arguments.take_network_from(checkpoint, path, args)
 
     make_if_missing(args.dataset, args.data_dir)
     data = Data(trainer_arguments.data_options(args))
@@ -48,16 +54,18 @@ def main() -> None:
         return
 
     torch.manual_seed(args.seed)
-    if checkpoint:
+    if checkpoint and args.resume:
         config = checkpoint.config
         model = restore_model(checkpoint, path, data.skeleton, averaged=False)
     else:
         config = trainer_arguments.model_config('gcn', args)
         model = build_model(config, data.skeleton)
+        if args.init and (missed := initialise_from(model, path, data.skeleton)):
+            warn(f'{path} lacks some weights, which start at random: {listing(missed)}.')
 
     recipe, output = trainer_arguments.recipe(args), trainer_arguments.output(args)
     trainer = Trainer(model, config, recipe, data, device, output)
-    if checkpoint:
+    if checkpoint and args.resume:
         resume(trainer, checkpoint, path)
     trainer.run()
 

@@ -5,6 +5,7 @@
     python main_linear.py --keypoints sh_ft_h36m
     python main_linear.py --evaluate checkpoint/pretrained/ckpt_linear.pth.tar
     python main_linear.py --resume checkpoint/2026-11-22T101500/ckpt_last.pth.tar
+    python main_linear.py --init checkpoint/pretrained/ckpt_linear.pth.tar --dataset cmu
 """
 
 from argparse import ArgumentParser
@@ -15,8 +16,10 @@ from common import distributed, trainer_arguments
 from common.arguments import network_flags, resolve_device
 from common.checkpoint import restore_model
 from common.datasets.splits import Data
-from common.errors import UserError, run_script
+from common.errors import UserError, listing, run_script, warn
 from common.evaluation.scoring import evaluate_checkpoint, load
+from common.malloc import keep_freed_memory
+from common.training.initialise import initialise_from
 from common.training.resume import resume
 from common.training.trainer import Trainer
 from data.prepare_data_demo import make_if_missing
@@ -29,12 +32,15 @@ def get_args_parser() -> ArgumentParser:
 
 def main() -> None:
     args = trainer_arguments.parse_args(get_args_parser(), 'linear')
+    keep_freed_memory()
     device = distributed.start(resolve_device(args.device))
 
-    path = args.evaluate or args.resume
-    checkpoint = load(path, 'linear', network_flags(args.typed)) if path else None
+    path = args.evaluate or args.resume or args.init
+    checkpoint = load(path, 'linear', {} if args.init else network_flags(args.typed)) if path else None
     if checkpoint and args.resume:
         trainer_arguments.take_flags_from(checkpoint, path, args)
+    if checkpoint and args.init:
+        trainer_arguments.take_network_from(checkpoint, path, args)
 
     make_if_missing(args.dataset, args.data_dir)
     data = Data(trainer_arguments.data_options(args))
@@ -46,18 +52,20 @@ def main() -> None:
         return
 
     torch.manual_seed(args.seed)
-    if checkpoint:
+    if checkpoint and args.resume:
         config = checkpoint.config
         model = restore_model(checkpoint, path, data.skeleton, averaged=False)
     else:
         config = trainer_arguments.model_config('linear', args)
         model = build_model(config, data.skeleton)
+        if args.init and (missed := initialise_from(model, path, data.skeleton)):
+            warn(f'{path} lacks some weights, which start at random: {listing(missed)}.')
 
     if args.batch_size == 1:
         raise UserError('-b 1 cannot train the linear model: its batch norms need two poses a step or more.')
     recipe, output = trainer_arguments.recipe(args), trainer_arguments.output(args)
     trainer = Trainer(model, config, recipe, data, device, output)
-    if checkpoint:
+    if checkpoint and args.resume:
         resume(trainer, checkpoint, path)
     trainer.run()
 

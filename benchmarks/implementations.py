@@ -14,6 +14,7 @@ from common.datasets import h36m
 from common.datasets.batches import PoseBatches
 from common.datasets.poses import Poses
 from common.evaluation.evaluate import evaluate
+from common.malloc import keep_freed_memory
 from common.training.augmentation import Samples
 from common.training.cuda_graph import make_step
 from common.training.epoch import Counters, train_epoch
@@ -43,6 +44,7 @@ class Program:
     """This program: its training step, its batches, its evaluation."""
 
     def __init__(self, config: ModelConfig, device: torch.device) -> None:
+        keep_freed_memory()  # as the training scripts do
         torch.manual_seed(0)
         self.device = device
         self.model = build_model(config, h36m.skeleton()).to(device)

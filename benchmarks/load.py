@@ -29,6 +29,7 @@ from common.datasets import h36m
 from common.datasets.poses import Poses
 from common.evaluation import evaluate as evaluation
 from common.lifting.lifter import Lifter
+from common.malloc import keep_freed_memory
 from common.rendering import animation
 from common.rendering.clip import Clip, View
 from models.config import ModelConfig, build_model
@@ -46,6 +47,7 @@ def keypoints(count: int) -> torch.Tensor:
 
 
 def evaluate(count: int) -> Work:
+    keep_freed_memory()  # as the training scripts do
     positions, zeros = torch.empty(count, 16, 3).uniform_(-1, 1), torch.zeros(count, dtype=torch.long)
     poses = Poses(keypoints(count), positions, torch.zeros(count, 3), torch.arange(count).remainder_(15), zeros,
                   kind_names=list(h36m.ACTIONS), cameras=[])

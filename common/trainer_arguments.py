@@ -53,6 +53,9 @@ def trainer_parser(doc: str | None, epochs: int, snapshot: int) -> argparse.Argu
     group.add_argument('--evaluate', metavar='FILE', help='evaluate this checkpoint instead of training')
     group.add_argument('-r', '--resume', metavar='FILE',
                        help='continue the run of this checkpoint; flags left out come from the file')
+    group.add_argument('--init', metavar='FILE',
+                       help='start a new run from the weights of this checkpoint, averaged where it has an average; '
+                            'network flags left out come from the file')
     group.add_argument('-c', '--checkpoint', default='checkpoint', metavar='DIR',
                        help='folder in which each run makes a folder of its own (default: checkpoint)')
     group.add_argument('--snapshot', type=positive_int, default=snapshot, metavar='N',
@@ -155,13 +158,13 @@ def parse_args(parser: argparse.ArgumentParser, architecture: str) -> argparse.N
     """
     args = parser.parse_args()
     defaults = RECIPES[args.recipe][architecture]
-    if args.evaluate or args.resume:  # the file says which network it holds
+    if args.evaluate or args.resume or args.init:  # the file says which network it holds
         defaults = {name: value for name, value in defaults.items() if name not in network_flags(defaults)}
     args.typed = {**defaults, **typed_flags(parser)}
     vars(args).update(args.typed)
-    if args.evaluate and args.resume:
-        raise UserError('--evaluate and --resume do not go together: the first evaluates a checkpoint, the second '
-                        'trains it further.')
+    if len([path for path in (args.evaluate, args.resume, args.init) if path]) > 1:
+        raise UserError('--evaluate, --resume and --init do not go together: they evaluate a checkpoint, continue its '
+                        'run, or start a new run from its weights.')
     for flag in ('by', 'predictions'):
         if getattr(args, flag) and not args.evaluate:
             raise UserError(f'--{flag} is for --evaluate: evaluate a checkpoint of the run with it.')
@@ -185,6 +188,16 @@ def take_flags_from(checkpoint: Checkpoint, path: str, args: argparse.Namespace)
             warn(f'--{name} {args.typed[name]} takes the place of {value or "none"}, with which {path} was trained.')
     if not checkpoint.described and 'dropout' in args.typed:  # tensors alone cannot say it
         checkpoint.config = dataclasses.replace(checkpoint.config, dropout=args.dropout)
+
+
+def take_network_from(checkpoint: Checkpoint, path: str, args: argparse.Namespace) -> None:
+    """Give network flags that were not typed the values of a checkpoint, whose weights start a new run."""
+    for name, value in network_flags(checkpoint.config.as_dict()).items():
+        if name not in args.typed:
+            setattr(args, name, value)
+    if (checkpoint.normalization == 'person') != args.virtual:
+        warn(f'{path} was trained {"without" if args.virtual else "with"} --virtual, unlike this run, so its weights '
+             f'expect another kind of input.')
 
 
 def model_config(architecture: str, args: argparse.Namespace) -> ModelConfig:
@@ -223,11 +236,12 @@ def recipe(args: argparse.Namespace) -> Recipe:
 
 
 def output(args: argparse.Namespace) -> Output:
-    return Output(args.checkpoint, args.report, args.tensorboard, args.save_minutes, command_without_resume(sys.argv))
+    return Output(args.checkpoint, args.report, args.tensorboard, args.save_minutes, command_to_resume(sys.argv))
 
 
-def command_without_resume(argv: Sequence[str]) -> list[str]:
+def command_to_resume(argv: Sequence[str]) -> list[str]:
     """The command line that continues this run when `--resume FILE` is added to it."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument('-r', '--resume')
+    parser.add_argument('--init')
     return ['python', argv[0], *parser.parse_known_args(argv[1:])[1]]

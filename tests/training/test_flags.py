@@ -148,3 +148,32 @@ def test_batches_of_one_pose(workplace, script, main, status):
 def test_a_cuda_graph_without_cuda_is_a_warning(workplace, script):
     status, _, err = script(main_gcn.main, *GCN, '-e', '1', '--cuda_graph')
     assert status == 0 and '--cuda_graph needs a single CUDA device' in err
+
+
+@pytest.mark.parametrize('main, network', [
+    (main_gcn.main, ['-z', '8', '-l', '1', '--ema', '0.5']), (main_linear.main, []),
+])
+def test_init_starts_a_new_run_from_the_weights_of_another(workplace, script, main, network):
+    train(script, *SMALL, *network, '-e', '2', '-c', 'first', main=main)
+    path = f'{run_folder("first")}/ckpt_last.pth.tar'
+    first = load_checkpoint(path)
+    status, out, err = script(main, *SMALL, '--init', path, '-e', '1', '--lr', '1e-12', '--bn_momentum', '1e-12')
+    assert status == 0 and 'start at random' not in err and 'epoch 1/1' in out
+    second = load_checkpoint(f'{run_folder()}/ckpt_last.pth.tar')
+    assert second.config == first.config and (second.epoch, second.step) == (1, 9)
+    weights = first.average['state_dict'] if first.average else first.state_dict
+    for name, value in second.state_dict.items():
+        if value.is_floating_point():
+            torch.testing.assert_close(value, weights[name], rtol=1e-5, atol=1e-6)
+
+
+def test_init_names_what_does_not_fit(workplace, script):
+    train(script, *GCN, '-e', '1', '-c', 'first')
+    path = f'{run_folder("first")}/ckpt_last.pth.tar'
+    status, _, err = script(main_gcn.main, *SMALL, '--init', path, '-l', '2', '-e', '1')
+    assert status == 0 and 'start at random: gconv_layers.1.' in err
+    for other in (['--resume', path], ['--evaluate', path]):
+        status, _, err = script(main_gcn.main, *SMALL, '--init', path, *other)
+        assert status == 2 and 'do not go together' in err
+    status, _, err = script(main_linear.main, *SMALL, '--init', path)
+    assert status == 2 and 'use main_gcn.py' in err
