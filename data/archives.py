@@ -1,9 +1,10 @@
-"""Files from strangers read with care: archives in place and within limits, HDF5, and what crashes or grows."""
+"""Reading archives in place, unpacked archives and HDF5, within limits of size."""
 
 import gzip
 import io
 import itertools
 import math
+import os
 import re
 import stat
 import tarfile
@@ -18,25 +19,28 @@ from tqdm import tqdm
 
 from common.errors import UserError, listing, printable
 
-# The longest sequence of Human3.6M takes 5 MB as float64, so whatever claims more than this is damage or a bomb.
+# The longest sequence of Human3.6M takes 5 MB as float64: a member that claims more than this is damaged or malicious.
 MAX_BYTES = 64 << 20
 # The archives unpack to some 500 MB, and have some thousand members.
 MAX_UNPACKED, MAX_MEMBERS = 2 << 30, 20_000
 
+Choose = Callable[[str], Any]
+Member = tuple[str, Any, bytes]
+
 
 @contextmanager
-def damage_told(where: str) -> Iterator[None]:
-    """Turn whatever a reading library raises on damaged content into one sentence about `where`.
+def damage_as_sentence(where: str) -> Iterator[None]:
+    """Raise whatever a reading library raises on damaged content as one sentence about `where`.
 
-    Every exception, because zipfile, tarfile, h5py, cdflib and SciPy raise some twenty kinds between them; so no more
-    than the reading itself belongs under it.
+    That is every exception, because zipfile, tarfile, h5py, cdflib and SciPy raise some twenty kinds between them. So
+    nothing but the reading itself belongs under it.
     """
     try:
         yield
     except UserError:
         raise
     except FileNotFoundError:
-        raise UserError(f'{where} is not there.') from None
+        raise UserError(f'{where} is missing.') from None
     except (PermissionError, IsADirectoryError) as error:
         raise UserError(f'{where} cannot be read: {error.strerror}.') from error
     except Exception as error:
@@ -49,17 +53,20 @@ def progress(items: Iterable = (), total: int | None = None) -> tqdm:
     return tqdm(items, total=total, unit=' files', disable=None)
 
 
-def zip_members(path: str, choose: Callable[[str], Any]) -> Iterator[tuple[str, Any, bytes]]:
-    """Read members of a zip archive in place, one at a time.
+def zip_members(path: str, choose: Choose) -> Iterator[Member]:
+    """Read members of a zip archive in place, one at a time, or the files of a folder into which it was unpacked.
 
     Args:
-        choose: says of a member's name what it is, or None where it is not wanted.
+        choose: returns what a member is by its name, or None where it is not wanted.
     Yields:
-        (archive and member for messages, what `choose` said, the member's content)
+        (archive and member for messages, what `choose` returned, the member's content)
     Raises:
         UserError: the archive or a member is damaged, or a member is unsafe or too large.
     """
-    with damage_told(path):
+    if os.path.isdir(path):
+        yield from folder_members(path, choose)
+        return
+    with damage_as_sentence(path):
         archive = zipfile.ZipFile(path)
     with archive:
         chosen = []
@@ -72,7 +79,7 @@ def zip_members(path: str, choose: Callable[[str], Any]) -> Iterator[tuple[str, 
         for info, what in progress(chosen):
             where = _member(path, info.filename)
             refuse_large(where, info.file_size)
-            with damage_told(where):
+            with damage_as_sentence(where):
                 if info.flag_bits & 1:
                     raise ValueError('it is encrypted')
                 with archive.open(info) as file:
@@ -80,15 +87,34 @@ def zip_members(path: str, choose: Callable[[str], Any]) -> Iterator[tuple[str, 
             yield where, what, content
 
 
-def tar_members(path: str, choose: Callable[[str], Any], expected: int) -> Iterator[tuple[str, Any, bytes]]:
+def folder_members(folder: str, choose: Choose) -> Iterator[Member]:
+    """Read the files below a folder, as `zip_members` reads the members of an archive."""
+    chosen = []
+    for below, _, names in os.walk(folder):
+        for name in names:
+            path = os.path.join(below, name)
+            if what := choose(os.path.abspath(path).replace(os.sep, '/')):
+                chosen.append((path, what))
+    for path, what in progress(sorted(chosen)):
+        with damage_as_sentence(path):
+            refuse_large(path, os.path.getsize(path))
+            with open(path, 'rb') as file:
+                content = file.read()
+        yield path, what, content
+
+
+def tar_members(path: str, choose: Choose, expected: int) -> Iterator[Member]:
     """As `zip_members`, for a `.tar.gz`, which is streamed through once. `expected` members scale the progress bar."""
-    with damage_told(path):
+    if os.path.isdir(path):
+        yield from folder_members(path, choose)
+        return
+    with damage_as_sentence(path):
         file = _BoundedGzip(path)
     with file, progress(total=expected) as bar:
-        with damage_told(path):
+        with damage_as_sentence(path):
             archive = tarfile.TarFile(fileobj=file)
         for count in itertools.count(1):
-            with damage_told(path):
+            with damage_as_sentence(path):
                 info = archive.next()
             if info is None:
                 break
@@ -98,11 +124,11 @@ def tar_members(path: str, choose: Callable[[str], Any], expected: int) -> Itera
                 continue
             where = _member(path, info.name)
             refuse_large(where, info.size)
-            with damage_told(where), archive.extractfile(info) as member:  # type: ignore[union-attr]
+            with damage_as_sentence(where), archive.extractfile(info) as member:  # type: ignore[union-attr]
                 content = member.read()
             bar.update()
             yield where, what, content
-        with damage_told(path):
+        with damage_as_sentence(path):
             while file.read(1 << 20):  # the checksum is at the very end
                 pass
 
@@ -113,25 +139,25 @@ class _BoundedGzip(gzip.GzipFile):
     tarfile allocates what a long-name header claims, and goes through terabytes to skip a member.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: str) -> None:
         super().__init__(path, 'rb')
 
-    def read(self, size=-1):
-        if not 0 <= size <= MAX_BYTES:
-            raise ValueError(f'a header in it claims {size:,} bytes')
-        _refuse_too_much(self.name, 0, self.tell())
+    def read(self, size: int | None = -1) -> bytes:
+        if size is None or not 0 <= size <= MAX_BYTES:
+            raise ValueError(f'a header in it claims {size or 0:,} bytes')
+        _refuse_too_much(str(self.name), 0, self.tell())
         return super().read(size)
 
-    def seek(self, offset, whence=io.SEEK_SET):
-        _refuse_too_much(self.name, 0, offset)
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        _refuse_too_much(str(self.name), 0, offset)
         return super().seek(offset, whence)
 
 
-def _member(path, name):
+def _member(path: str, name: str) -> str:
     return f'{path}: member {name!r}'
 
 
-def _refuse_unsafe(path, name, is_plain):
+def _refuse_unsafe(path: str, name: str, is_plain: bool) -> None:
     parts = re.split(r'[/\\]', name)
     if name.startswith(('/', '\\')) or re.match(r'[A-Za-z]:', name) or '..' in parts:
         raise UserError(f'{_member(path, name)} points outside the archive, so the archive is refused; '
@@ -141,26 +167,26 @@ def _refuse_unsafe(path, name, is_plain):
                         'fetch it from a source you trust.')
 
 
-def _refuse_too_much(path, members, size):
+def _refuse_too_much(path: str, members: int, size: int) -> None:
     for count, limit, what in ((members, MAX_MEMBERS, 'members'), (size, MAX_UNPACKED, 'bytes unpacked')):
         if count > limit:
             raise UserError(f'{path} is refused: it has more than {limit:,} {what}, which no archive of Human3.6M has.')
 
 
 def refuse_large(where: str, size: int) -> None:
-    """Refuse what claims more bytes than any sequence has, before it is read."""
+    """Refuse a file or member that claims more bytes than any sequence has, before it is read."""
     if not 0 <= size <= MAX_BYTES:
         raise UserError(f'{where} is refused: it claims {size:,} bytes, more than the {MAX_BYTES:,} '
                         'that any sequence of Human3.6M needs.')
 
 
 def read_h5(content: bytes, name: str, where: str) -> np.ndarray:
-    """Read one dataset of an HDF5 file that is already in memory.
+    """Return one dataset of an HDF5 file that is in memory.
 
-    Datasets that HDF5 would fetch from other files (links, external storage, virtual datasets) are refused, and a
-    size is believed only up to the limit.
+    Datasets that HDF5 would fetch from other files (links, external storage, virtual datasets) are refused, and so are
+    sizes above the limit.
     """
-    with damage_told(where), h5py.File(io.BytesIO(content), 'r') as file:
+    with damage_as_sentence(where), h5py.File(io.BytesIO(content), 'r') as file:
         link = file.get(name, getlink=True)
         dataset = file.get(name) if isinstance(link, h5py.HardLink) else None
         if link is None:
@@ -175,7 +201,7 @@ def read_h5(content: bytes, name: str, where: str) -> np.ndarray:
 
 
 def limit_memory(more: int) -> None:
-    """Let this process grow by so many bytes and no further, where the system can do that: then comes a MemoryError."""
+    """Limit the growth of this process to that many bytes, where the system can: beyond it MemoryError is raised."""
     with suppress(ImportError, OSError, ValueError):
         import resource
 

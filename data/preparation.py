@@ -1,4 +1,4 @@
-"""What the preparing scripts share: names of sequences, checks of arrays, and the table of what a file holds."""
+"""Shared by the preparation scripts: names of sequences, checks of arrays, and the table of a file's content."""
 
 import glob
 import importlib
@@ -12,7 +12,7 @@ import numpy as np
 from common.datasets.h36m import ACTIONS, CORRUPTED, TEST_SUBJECTS, TRAIN_SUBJECTS
 from common.errors import UserError
 from common.files.npz import read_npz, write_npz
-from data.archives import damage_told
+from data.archives import damage_as_sentence
 
 DATA_FOLDER = os.path.dirname(os.path.abspath(__file__))
 SUBJECTS = TRAIN_SUBJECTS + TEST_SUBJECTS
@@ -26,19 +26,19 @@ _OTHER_NAMES = {'TakingPhoto': 'Photo', 'WalkingDog': 'WalkDog'}
 
 
 def keep_existing(path: str, force: bool) -> None:
-    """Refuse to go on towards an output that is already there, unless forced."""
+    """Refuse to replace an existing output, unless forced."""
     if os.path.exists(path) and not force:
-        raise UserError(f'{path} is already there; give --force to replace it, or --output for another folder.')
+        raise UserError(f'{path} exists already; give --force to replace it, or --output for another folder.')
 
 
 def save(path: str, **entries: Any) -> None:
-    """Write an `.npz` in whole or not at all, telling of the wait: compressing Human3.6M takes a while."""
+    """Write an `.npz`, whole or not at all, and print that it takes a while: Human3.6M is compressed."""
     print(f'Writing {path} ...', file=sys.stderr, flush=True)
     write_npz(path, **entries)
 
 
 def optional(package: str, module: str, purpose: str) -> Any:
-    """Import a library that only some sources need."""
+    """Return an imported library that only some sources need."""
     try:
         return importlib.import_module(module)
     except ImportError as error:
@@ -46,7 +46,7 @@ def optional(package: str, module: str, purpose: str) -> Any:
 
 
 def sequence(subject: str, text: str) -> tuple[str, str] | None:
-    """Subject and action as they are kept, None where they are not Human3.6M's: `TakingPhoto 1` -> `Photo 1`."""
+    """Subject and action as in the prepared file (`TakingPhoto 1` -> `Photo 1`), None if they are not Human3.6M's."""
     match = re.fullmatch(r'([A-Za-z]+)( \d+)?', text)
     if not match or subject not in SUBJECTS:
         return None
@@ -55,19 +55,19 @@ def sequence(subject: str, text: str) -> tuple[str, str] | None:
 
 
 def checked(array: np.ndarray, shape: tuple[int | None, ...], where: str) -> np.ndarray:
-    """An array that has the shape (None stands for any length but 0) and only finite numbers, or an error."""
+    """Return the array if it has the shape (None stands for any length but 0) and only finite numbers."""
     fits = array.ndim == len(shape) and array.size > 0 and all(b in (None, a) for a, b in zip(array.shape, shape))
     if array.dtype.kind not in 'fiu' or not fits:
         wanted = ', '.join('frames' if length is None else str(length) for length in shape)
         raise UserError(f'{where} holds {array.dtype} of shape {array.shape}, but numbers of ({wanted}) belong there; '
-                        'this is not the file that it should be.')
+                        'this is another file.')
     if not (np.abs(array) < ABSURD).all():  # NaN is not less either
         raise UserError(f'{where} holds values that are not finite or absurdly large; fetch it again, or take it out.')
     return array
 
 
 def add_sequence(sequences: dict[str, dict[str, Any]], subject: str, action: str, value: Any, where: str) -> None:
-    """Put a sequence where it belongs; the same one twice is an error. The corrupted video is left out."""
+    """Add a sequence, unless it is the corrupted video; the same sequence twice is an error."""
     if (subject, action) == CORRUPTED:
         return
     if action in sequences.setdefault(subject, {}):
@@ -76,7 +76,7 @@ def add_sequence(sequences: dict[str, dict[str, Any]], subject: str, action: str
 
 
 def in_order(sequences: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Subjects in the order of the splits, sequences by name, whatever the order of the source."""
+    """The same sequences, subjects in the order of the splits and actions by name."""
     return {subject: dict(sorted(sequences[subject].items())) for subject in SUBJECTS if sequences.get(subject)}
 
 
@@ -92,12 +92,12 @@ def check_files(folder: str) -> None:
 
 
 def print_h36m_table(path: str) -> None:
-    """Print what a file has beside what Human3.6M has, then a warning for every difference."""
+    """Print the counts of a file beside Human3.6M's, then a warning for every difference."""
     counts = _poses(path)
     print(f'{path}\n{"":10}{"sequences":>10}{"should be":>12}{"poses over 4 cameras":>24}{"should be":>12}')
     for subject in SUBJECTS:
-        poses = counts.get(subject, {})
-        print(f'{subject:10}{len(poses):10}{_expected_takes(subject):12}{sum(poses.values()):24,}')
+        takes = counts.get(subject, {})
+        print(f'{subject:10}{len(takes):10}{_expected_takes(subject):12}{sum(takes.values()):24,}')
     warnings = [warning for subject in SUBJECTS for warning in _missing(subject, counts.get(subject, {}))]
     warnings += [f'{subject} is none of Human3.6M\'s subjects' for subject in counts if subject not in SUBJECTS]
     detected = re.search(r'data_2d_h36m_(?!gt\.)', path) is not None
@@ -116,7 +116,7 @@ def _expected_takes(subject: str) -> int:
     return len(ACTIONS) * TAKES - (subject == CORRUPTED[0])
 
 
-def _missing(subject, poses):
+def _missing(subject: str, poses: dict[str, int]) -> list[str]:
     if not poses:
         return [f'{subject} is missing']
     kinds = [action.split(' ')[0] for action in poses]
@@ -125,11 +125,11 @@ def _missing(subject, poses):
             if kinds.count(kind) != takes]
 
 
-def _poses(path):
-    """Poses over the four cameras that a 3D or a 2D file has: {subject: {action: poses}}."""
+def _poses(path: str) -> dict[str, dict[str, int]]:
+    """Poses over the four cameras in a 3D or a 2D file: {subject: {action: poses}}."""
     is_3d = os.path.basename(path).startswith('data_3d')
     entry = 'positions_3d' if is_3d else 'positions_2d'
     sequences = read_npz(path, (entry,))[entry]
-    with damage_told(path):
+    with damage_as_sentence(path):
         return {subject: {action: CAMERAS * len(value) if is_3d else sum(map(len, value))
                           for action, value in actions.items()} for subject, actions in sequences.items()}

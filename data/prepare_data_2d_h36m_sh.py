@@ -1,6 +1,6 @@
 """Make the 2D files of Stacked Hourglass detections on Human3.6M, from Martinez et al.'s archives.
 
-    python data/prepare_data_2d_h36m_sh.py -pt h36m.zip
+    python data/prepare_data_2d_h36m_sh.py -pt h36m.zip          # or the folder into which it was unpacked
     python data/prepare_data_2d_h36m_sh.py -ft stacked_hourglass_fined_tuned_240.tar.gz
     python data/prepare_data_2d_h36m_sh.py --check
 """
@@ -9,6 +9,7 @@ import argparse
 import os
 import re
 import sys
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import numpy as np
@@ -21,19 +22,21 @@ from data import archives, preparation
 
 PRETRAINED = 'data_2d_h36m_sh_pt_mpii.npz'
 FINE_TUNED = 'data_2d_h36m_sh_ft_h36m.npz'
-FILES = 7 * 30 * 4 - 1  # that the archive of fine-tuned detections has; S11 lacks one
+FILES = 7 * 30 * 4 - 1  # in the archive of fine-tuned detections; S11 lacks one
 CAMERA_IDS = [camera.name for camera in cameras()['S1']]
-# From the detector's order to that of our 16 joints. The published detectors were trained with the Spine and the Thorax
-# in each other's place of MPII's order, and this keeps what they learned.
+# From the detector's order to the 16 joints. The published detectors were trained with Spine and Thorax exchanged in
+# MPII's order, and this order keeps what they learned.
 SH_TO_H36M = [6, 2, 1, 0, 3, 4, 5, 7, 8, 9, 13, 14, 15, 12, 11, 10]
 
 
 def get_args_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description='Make 2D files from Stacked Hourglass detections, or check them.')
-    parser.add_argument('-pt', '--pretrained', metavar='FILE', help=f"Martinez et al.'s h36m.zip, for {PRETRAINED}")
+    parser.add_argument('-pt', '--pretrained', metavar='FILE',
+                        help=f"Martinez et al.'s h36m.zip or its folder, for {PRETRAINED}")
     parser.add_argument('-ft', '--fine-tuned', metavar='FILE',
-                        help=f'stacked_hourglass_fined_tuned_240.tar.gz, for {FINE_TUNED}')
-    parser.add_argument('--check', action='store_true', help='print what the existing files hold and should hold')
+                        help=f'stacked_hourglass_fined_tuned_240.tar.gz or its folder, for {FINE_TUNED}')
+    parser.add_argument('--check', action='store_true',
+                        help='print the counts of the existing files beside those of Human3.6M')
     parser.add_argument('--output', metavar='DIR', default=preparation.DATA_FOLDER, help='data folder (%(default)s)')
     parser.add_argument('--force', action='store_true', help='replace existing files')
     return parser
@@ -64,16 +67,19 @@ def read_zip(path: str) -> dict[str, dict[str, list[np.ndarray]]]:
 
 
 def read_tar(path: str) -> dict[str, dict[str, list[np.ndarray]]]:
-    """Detections of the archive of fine-tuned ones, as `read_zip`."""
+    """Fine-tuned detections of their own archive, as `read_zip`."""
     return _detections(path, 'StackedHourglassFineTuned240', partial(archives.tar_members, expected=FILES))
 
 
-def _detections(path, folder, read_members):
+def _detections(path: str, folder: str, read_members: Callable[[str, archives.Choose], Iterator[archives.Member]]
+                ) -> dict[str, dict[str, list[np.ndarray]]]:
     pattern = re.compile(rf'(?:^|/)(S\d+)/{folder}/([^/]+)\.(\d+)\.h5$')
 
-    def choose(name):
+    def choose(name: str) -> tuple[str, str, str] | None:
         match = pattern.search(name)
-        found = match and match[3] in CAMERA_IDS and preparation.sequence(match[1], match[2].replace('_', ' '))
+        if not match or match[3] not in CAMERA_IDS:
+            return None
+        found = preparation.sequence(match[1], match[2].replace('_', ' '))
         return (*found, match[3]) if found else None
 
     views: dict[str, dict[str, dict[str, np.ndarray]]] = {camera: {} for camera in CAMERA_IDS}
@@ -83,13 +89,14 @@ def _detections(path, folder, read_members):
         preparation.add_sequence(views[camera], subject, action, poses, where)
     if not any(views.values()):
         raise UserError(f'{path} has nothing like S1/{folder}/Directions_1.54138969.h5, so it is not the archive of '
-                        'Martinez et al. that belongs here.')
+                        'Martinez et al. for this option.')
     return {subject: _four_views(path, subject, views) for subject in preparation.SUBJECTS
             if any(subject in view for view in views.values())}
 
 
-def _four_views(path, subject, views):
-    """{action: its four views} of one subject; a sequence that some cameras lack cannot be kept, and is an error."""
+def _four_views(path: str, subject: str, views: dict[str, dict[str, dict[str, np.ndarray]]]
+                ) -> dict[str, list[np.ndarray]]:
+    """{action: its four views} of one subject; a sequence that some cameras lack is an error."""
     seen = [view.get(subject, {}) for view in views.values()]
     for action in sorted(set().union(*seen)):
         lacking = [camera for camera, view in zip(CAMERA_IDS, seen) if action not in view]

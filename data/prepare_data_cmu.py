@@ -79,7 +79,7 @@ def read_table(path: str) -> Table:
         UserError: with the line that cannot be understood.
     """
     table = Table()
-    with archives.damage_told(path), open(path, encoding='utf-8-sig') as file:
+    with archives.damage_as_sentence(path), open(path, encoding='utf-8-sig') as file:
         lines = file.read().splitlines()
     for number, line in enumerate(lines, 1):
         cells = ','.join(cell.strip(' \t"') for cell in line.split(','))

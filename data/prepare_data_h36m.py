@@ -1,7 +1,7 @@
 """Make data_3d_h36m.npz from Human3.6M: Martinez et al.'s archive, or the original .cdf or .cdf.mat files.
 
-    python data/prepare_data_h36m.py --from-archive h36m.zip
-    python data/prepare_data_h36m.py --from-source DIR     # has S1/MyPoseFeatures/D3_Positions/Directions.cdf and so on
+    python data/prepare_data_h36m.py --from-archive h36m.zip   # or the folder into which it was unpacked
+    python data/prepare_data_h36m.py --from-source DIR   # has S1/MyPoseFeatures/D3_Positions/Directions.cdf and so on
     python data/prepare_data_h36m.py --check
 """
 
@@ -9,6 +9,7 @@ import argparse
 import glob
 import math
 import multiprocessing
+import multiprocessing.pool
 import os
 import re
 import signal
@@ -24,18 +25,22 @@ from data import archives, preparation
 NAME = 'data_3d_h36m.npz'
 ARCHIVED = re.compile(r'(?:^|/)(S\d+)/MyPoses/3D_positions/([^/]+)\.h5$')
 CDF_3 = bytes.fromhex('cdf300010000ffff')  # how an uncompressed file of version 3 begins
-PATIENCE = 5  # seconds for a file, which takes some hundredths
-MEMORY = 1 << 30  # bytes for it, which takes some MB
-SOURCE_FOLDER = os.path.join('MyPoseFeatures', 'D3_Positions')
+PATIENCE = 5  # seconds for a file, which needs some hundredths
+MEMORY = 1 << 30  # bytes for a file, which needs some MB
+# Of the original release, of h36m-fetch as it unpacks, and where it keeps that.
+SOURCE_FOLDERS = [os.path.join('*', 'MyPoseFeatures', 'D3_Positions'), os.path.join('*', 'Poses_D3_Positions'),
+                  os.path.join('extracted', '*', 'Poses_D3_Positions')]
 
 
 def get_args_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description='Make data_3d_h36m.npz, or check the files that there are.')
+    parser = argparse.ArgumentParser(description='Make data_3d_h36m.npz, or check the existing files.')
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument('--from-archive', metavar='FILE', help="Martinez et al.'s h36m.zip")
+    source.add_argument('--from-archive', metavar='FILE', help="Martinez et al.'s h36m.zip, or its folder")
     source.add_argument('--from-source', '--from-source-cdf', metavar='DIR',
-                        help='folder of the original release: DIR/S1/MyPoseFeatures/D3_Positions/*.cdf or *.cdf.mat')
-    source.add_argument('--check', action='store_true', help='print what the existing files hold and should hold')
+                        help='folder of the original release, DIR/S1/MyPoseFeatures/D3_Positions/*.cdf or '
+                             '*.cdf.mat, or of h36m-fetch, DIR/S1/Poses_D3_Positions/*.cdf')
+    source.add_argument('--check', action='store_true',
+                        help='print the counts of the existing files beside those of Human3.6M')
     parser.add_argument('--output', metavar='DIR', default=preparation.DATA_FOLDER, help='data folder (%(default)s)')
     parser.add_argument('--force', action='store_true', help='replace an existing file')
     return parser
@@ -62,32 +67,32 @@ def read_archive(path: str) -> dict[str, dict[str, np.ndarray]]:
         preparation.add_sequence(positions, subject, action, in_metres(poses), where)
     if not positions:
         raise UserError(f'{path} has nothing like h36m/S1/MyPoses/3D_positions/Directions.h5, '
-                        f'so it is not the h36m.zip of Martinez et al.')
+                        'so it is not the h36m.zip of Martinez et al.')
     return preparation.in_order(positions)
 
 
 def read_source(folder: str) -> dict[str, dict[str, np.ndarray]]:
     """Positions of the original release, as `read_archive`."""
     positions: dict[str, dict[str, np.ndarray]] = {}
-    with multiprocessing.Pool(1, _begin_apart) as pool:
+    with multiprocessing.Pool(1, _start_worker) as pool:
         for path, subject, action in archives.progress(_source_files(folder)):
-            poses = _read_apart(pool, path)
+            poses = _read_in_worker(pool, path)
             preparation.add_sequence(positions, subject, action, in_metres(poses.reshape(-1, 32, 3)), path)
     if not positions:
-        raise UserError(f'{folder} has nothing like {os.path.join("S1", SOURCE_FOLDER, "Directions.cdf")} '
-                        '(or .cdf.mat); unpack the D3_Positions archives of Human3.6M there.')
+        raise UserError(f'{folder} has nothing like {os.path.join("S1", "MyPoseFeatures", "D3_Positions", "")}'
+                        'Directions.cdf (or .cdf.mat); unpack the D3_Positions archives of Human3.6M there.')
     return preparation.in_order(positions)
 
 
 def in_metres(millimetres: np.ndarray) -> np.ndarray:
-    """What the published file holds, float32 metres."""
+    """Float32 metres, as in the published file."""
     return np.ascontiguousarray(millimetres / 1000, dtype=np.float32)
 
 
 def read_cdf(path: str) -> np.ndarray:
     """The variable Pose of a NASA CDF file, (T, 96) millimetres."""
     cdflib = preparation.optional('cdflib', 'cdflib', 'Reading .cdf files')
-    with archives.damage_told(path):
+    with archives.damage_as_sentence(path):
         _refuse_cut(path)
         file = cdflib.CDF(path)
         variables = file.cdf_info().zVariables + file.cdf_info().rVariables
@@ -102,7 +107,7 @@ def read_cdf(path: str) -> np.ndarray:
 def read_mat(path: str) -> np.ndarray:
     """The same from a MATLAB copy of such a file: `data` is a 1x1 cell that holds (T, 96)."""
     scipy_io = preparation.optional('scipy', 'scipy.io', 'Reading .cdf.mat files')
-    with archives.damage_told(path):
+    with archives.damage_as_sentence(path):
         archives.refuse_large(path, os.path.getsize(path))
         data = scipy_io.loadmat(path, variable_names=['data']).get('data')
     if not isinstance(data, np.ndarray) or data.dtype != object or data.shape != (1, 1) \
@@ -111,24 +116,24 @@ def read_mat(path: str) -> np.ndarray:
     return preparation.checked(data[0, 0], (None, 96), path)
 
 
-def _begin_apart():
+def _start_worker() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     archives.limit_memory(MEMORY)
 
 
-def _read_apart(pool, path):
-    """Read a file in another process: on damaged ones, SciPy's reader can crash, and cdflib's can go on for ever and
-    allocates what a record claims."""
+def _read_in_worker(pool: multiprocessing.pool.Pool, path: str) -> np.ndarray:
+    """Read a file in another process: on a damaged one SciPy can crash, and cdflib can run without end or allocate
+    whatever a record claims."""
     reading = pool.apply_async(read_mat if path.endswith('.mat') else read_cdf, (path,))
-    with archives.damage_told(path):
+    with archives.damage_as_sentence(path):
         try:
             return reading.get(PATIENCE)
         except multiprocessing.TimeoutError:
             raise ValueError(f'reading it crashes, or takes longer than {PATIENCE} s') from None
 
 
-def _refuse_cut(path):
-    """A CDF file says where it ends; cdflib does not look, and takes what is cut off for zeros."""
+def _refuse_cut(path: str) -> None:
+    """Refuse a CDF file that is shorter than it claims: cdflib reads the missing part as zeros."""
     size = os.path.getsize(path)
     archives.refuse_large(path, size)
     with open(path, 'rb') as file:
@@ -141,19 +146,20 @@ def _refuse_cut(path):
         raise ValueError(f'it has {size:,} of its {end:,} bytes')
 
 
-def _archived(name):
+def _archived(name: str) -> tuple[str, str] | None:
     match = ARCHIVED.search(name)
-    return match and preparation.sequence(match[1], match[2])
+    return preparation.sequence(match[1], match[2]) if match else None
 
 
-def _source_files(folder):
-    """(path, subject, action) of every sequence; where a folder has both kinds of file, the .cdf is taken."""
+def _source_files(folder: str) -> list[tuple[str, str, str]]:
+    """(path, subject, action) of every sequence; where a folder has both kinds of file, the .cdf is used."""
     if not os.path.isdir(folder):
         raise UserError(f'{folder} is not a folder.')
     chosen = {}
     for ending in ('.cdf.mat', '.cdf'):
-        for path in sorted(glob.glob(os.path.join(glob.escape(folder), 'S*', SOURCE_FOLDER, '*' + ending))):
-            subject = os.path.relpath(path, folder).split(os.sep)[0]
+        for path in sorted(found for place in SOURCE_FOLDERS
+                           for found in glob.glob(os.path.join(glob.escape(folder), place, '*' + ending))):
+            subject = next(part for part in os.path.relpath(path, folder).split(os.sep) if part != 'extracted')
             action = os.path.basename(path).removesuffix(ending)
             if found := preparation.sequence(subject, action):
                 chosen[subject, action] = (path, *found)

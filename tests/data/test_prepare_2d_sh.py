@@ -49,7 +49,7 @@ def refusal(path):
 
 
 def assert_published(path, detections):
-    """The file has the published layout, its joints are ours by name, and S11 `Directions` is not there."""
+    """The file has the published layout, its joints are ours by name, and S11 `Directions` is missing."""
     with np.load(path, allow_pickle=True) as file:
         metadata, prepared = file['metadata'].item(), file['positions_2d'].item()
     assert metadata == {'num_joints': 16, 'keypoints_symmetry': [[4, 5, 6, 10, 11, 12], [1, 2, 3, 13, 14, 15]]}
@@ -161,7 +161,7 @@ def test_damaged_archives(few, tmp_path):
     path.write_bytes(content)
     assert 'sh.tar.gz is damaged or cut short (Not a gzipped file' in refusal(path)
     path.unlink()
-    assert refusal(path) == f'{path} is not there.'
+    assert refusal(path) == f'{path} is missing.'
 
 
 @pytest.mark.parametrize(('content', 'sentence'), [
@@ -197,6 +197,6 @@ def test_from_inside_the_data_folder(few, tmp_path):
     made = make.run_data_script(script, '-ft', archive, '--output', tmp_path, folder=inside)
     assert (made.returncode, 'S5 is missing.' in made.stderr) == (0, True)
     refused = make.run_data_script(script, '-ft', tmp_path / 'no.tar.gz', '--output', tmp_path / 'new', folder=inside)
-    assert (refused.returncode, refused.stderr) == (2, f'{script}: {tmp_path / "no.tar.gz"} is not there.\n')
+    assert (refused.returncode, refused.stderr) == (2, f'{script}: {tmp_path / "no.tar.gz"} is missing.\n')
     assert make.run_data_script(script).returncode == 2
     assert not (tmp_path / 'new').exists()
