@@ -1,21 +1,23 @@
 """Lift your own 2D keypoints, or a video, to 3D.
 
-    python predict.py --checkpoint CKPT --input alphapose-results.json --size 1920x1080 --output out.npz
-    python predict.py --checkpoint CKPT --input openpose_folder --video clip.mp4 --output out.npz --render out.mp4
-    python predict.py --checkpoint CKPT --video clip.mp4 --render out.mp4 --bvh out.bvh
-    python predict.py --checkpoint CKPT --input keypoints.npy --layout coco17 --size 1000x1000 --output out.json --up
+    python predict.py --video clip.mp4 --render out.mp4 --bvh out.bvh
+    python predict.py --input detections.json --size 1920x1080 --output out.npz
+    python predict.py --input openpose_folder --video clip.mp4 --output out.npz --render out.mp4
+    python predict.py --input keypoints.npy --layout coco17 --size 1000x1000 --output out.json --up
+    python predict.py --checkpoint CKPT --input detections.json --size 1920x1080 --output out.npz
 
-From Python: `from predict import Lifter; positions = Lifter(CKPT)(keypoints, (width, height), 'coco17')`.
+From Python: `from predict import Lifter; positions = Lifter()(keypoints, (width, height), 'coco17')`.
 docs/predict.md lists the commands of each detector.
 """
 
 import argparse
+import math
 import re
 from typing import Any
 
 from common.argument_types import non_negative_int, positive_float, probability
 from common.arguments import add_run_flags, resolve_device
-from common.errors import UserError, run_script
+from common.errors import UserError, run_script, warn
 from common.lifting.detectors.detector import DETECTORS
 from common.lifting.formats import FORMATS
 from common.lifting.layouts import LAYOUTS, TRAINED_ON
@@ -60,9 +62,9 @@ def get_args_parser(everything: bool = False) -> argparse.ArgumentParser:
     group.add_argument('--output', metavar='OUT.npz', help='positions and all that belongs to them: .npz or .json')
     group.add_argument('--bvh', metavar='OUT.bvh', help='motion for animation programs')
     group.add_argument('--render', metavar='OUT.mp4', help='a picture of it: .gif, .mp4, .html or .png')
-    group.add_argument('--up', type=angle, nargs='?', const=usual_pitch(), metavar='DEGREES',
+    group.add_argument('--up', type=angle, nargs='?', const=math.nan, metavar='DEGREES',
                        help='turn upright (x right, y forward, z up) for a camera that looks down by so much (default: '
-                            f"{usual_pitch():.1f}, the mean of Human3.6M's)")
+                            f'measured on people who stand; {usual_pitch():.1f} for models trained on images)')
     group.add_argument('--height', type=positive_float, metavar='METRES',
                        help='height of the people, which sets their scale (default: as lifted)')
     group.add_argument('--no_smooth', dest='smooth', action='store_false',
@@ -113,6 +115,7 @@ def _add_more(parser: argparse.ArgumentParser, shown: bool) -> None:
     add('--smooth_cutoff', type=positive_float, default=CUTOFF, metavar='HZ',
         help=f'frequency above which motion is smoothed away (default: {CUTOFF:g})')
     parser.add_argument('--smooth', dest='smooth', action='store_true', help=argparse.SUPPRESS)  # the default
+    parser.add_argument('--smooth_beta', type=positive_float, help=argparse.SUPPRESS)  # of the One-Euro filter
     add('--viz_size', type=positive_float, default=5, metavar='N',
         help='side of a panel of --render, in 100 pixels (default: 5)')
     add_run_flags(parser)
@@ -121,6 +124,9 @@ def _add_more(parser: argparse.ArgumentParser, shown: bool) -> None:
 def main() -> None:
     args = vars(get_args_parser().parse_args())
     del args['num_workers']
+    if args.pop('smooth_beta'):
+        warn('--smooth_beta has no effect: clips are smoothed without lag; the One-Euro filter is for live poses '
+             '(Lifter.live).')
     if not (args['output'] or args['bvh'] or args['render']):
         raise UserError('nothing is asked for: give --output, --bvh or --render.')
     if not (args['input'] or args['video']):

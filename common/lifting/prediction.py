@@ -20,7 +20,7 @@ from common.lifting.detectors.detector import detect, make_detector
 from common.lifting.formats.people import Detections
 from common.lifting.layouts import Layout
 from common.lifting.lift_output import Lifted
-from common.lifting.lifter import Lifter
+from common.lifting.lifter import Lifter, usual_pitch
 from common.lifting.motion.root import FIELD_OF_VIEW, Shot, default_focal
 from common.lifting.motion.smoothing import CUTOFF
 from common.lifting.motion.steady import steady
@@ -123,13 +123,20 @@ def _run_sequence(options: Options) -> None:
     if not options.focal:
         print(f'The focal length is unknown: {shot.focal:.0f} pixels are assumed, a field of view of '
               f'{FIELD_OF_VIEW:.0f} degrees across the diagonal (--focal gives another). Distances are in proportion.')
-    pitch = camera_pitch([lifted.positions for lifted in people]) if options.up is None else options.up
+    pitch = _pitch(options, lifter, people)
     _write(options, lifter, people, shot, pitch)
     if options.render:
         if detections.photos:  # one after the other, whatever their numbers
             people = [replace(lifted, track=replace(lifted.track, frames=np.array([place])))
                       for place, lifted in enumerate(people)]
         _render(options, people, shot, pitch)
+
+
+def _pitch(options: Options, lifter: Lifter, people: list[Lifted]) -> float:
+    """How far down the camera looks, degrees; a bare --up is NaN."""
+    if options.up is None or (np.isnan(options.up) and lifter.normalization == 'person'):
+        return camera_pitch([lifted.positions for lifted in people])
+    return usual_pitch() if np.isnan(options.up) else options.up
 
 
 def _shot_of(track: Track, shot: Shot) -> Shot:

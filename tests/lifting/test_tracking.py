@@ -50,10 +50,9 @@ def test_people_are_kept_apart_whatever_their_order(walking, rng):
 
 
 def test_somebody_who_comes_back_soon_is_the_same_and_after_long_somebody_new(walking):
-    poses = np.concatenate([walking] * 3)[:60]
-    frames = {frame: [poses[0]] if not 10 <= frame < 20 and not 30 <= frame < 50 else [] for frame in range(60)}
+    frames = {frame: [walking[0]] if not 10 <= frame < 20 and not 30 <= frame < 150 else [] for frame in range(160)}
     tracks = make_tracks(detections(frames), H36M, max_lost=15)
-    assert [(track.frames[0], track.frames[-1]) for track in tracks] == [(0, 29), (50, 59)]
+    assert [(track.frames[0], track.frames[-1]) for track in tracks] == [(0, 29), (150, 159)]
     assert np.isnan(tracks[0].keypoints[10:20]).all() and not tracks[0].complete[10:20].any()
 
 
@@ -213,3 +212,26 @@ def test_swaps_are_searched_past_missing_joints_and_short_tracks(walking):
     for count in range(4):
         fix_swaps(track_of(walking[:count]))
     fix_swaps(track_of(np.full((9, 16, 2), np.nan)))
+
+
+def test_somebody_who_comes_back_keeps_the_identity(walking):
+    """Hidden for a second, or out of the image for two: the same track, unless place or size differ."""
+    def tracks(move=(0, 0), size=1.0, gap=30, other=False):
+        before = {frame: walking[frame] for frame in range(10)}
+        back = (walking[10:20] - walking[10, 0]) * size + walking[9, 0] + np.array(move)
+        people = {frame: [Person(points, np.ones(16))] for frame, points in
+                  {**before, **{10 + gap + frame: points for frame, points in enumerate(back)}}.items()}
+        if other:  # somebody else is there all the time
+            for frame in range(30 + gap):
+                people.setdefault(frame, []).append(Person(walking[0] + (400, 0), np.ones(16)))
+        found = Detections('k', 'test', dict(sorted(people.items())), 'h36m16')
+        return make_tracks(found, LAYOUTS['h36m16'])
+
+    height = np.ptp(walking[9, :, 1])
+    (one,) = tracks()
+    assert len(one.frames) == 50 and one.complete.sum() == 20
+    assert len(tracks(move=(0.6 * height, 0), gap=60)) == 1
+    assert sorted(track.complete.sum() for track in tracks(other=True)) == [20, 60]
+    assert len(tracks(move=(1.2 * height, 0))) == 2
+    assert len(tracks(size=1.5)) == 2
+    assert len(tracks(gap=200)) == 2

@@ -14,6 +14,9 @@ import numpy as np
 
 from common.errors import warn
 
+LONGEST_ABSENCE = 90  # frames after which somebody who comes back gets a new track
+SAME_SIZE, NEAR = 1.25, 0.5  # ratio of the heights, and distance in heights, of somebody who comes back
+SIZED, SURE = 10, 5  # frames from which the height is measured, and which a person is seen at least to be known again
 MAX_COST = 1.2  # of a match: 1 - overlap + distance of the joints in sizes of the person; different people cost more
 
 
@@ -90,7 +93,34 @@ def by_place(seen: Detected, max_lost: int) -> dict[str, list[int]]:
         for row in sorted(free):
             active.append(len(tracks))
             tracks.append([row])
-    return {str(index): rows for index, rows in enumerate(tracks)}
+    step = int(np.gcd.reduce(np.diff(numbers))) if len(numbers) > 1 else 1
+    return {str(index): rows for index, rows in enumerate(_rejoined(tracks, seen.frame // step, boxes))}
+
+
+def _rejoined(tracks: list[list[int]], frame: np.ndarray, boxes: np.ndarray) -> list[list[int]]:
+    """The tracks, where somebody who was hidden or away continues the track from before.
+
+    A track continues an ended one if no more than `LONGEST_ABSENCE` frames lie between them, and the place and the size
+    of the person fit; the longer the absence, the farther the person may have moved.
+    """
+    whole: list[list[int]] = []
+    for rows in sorted(tracks, key=lambda rows: frame[rows[0]]):
+        fitting = []
+        for old in whole:
+            absence = int(frame[rows[0]] - frame[old[-1]])
+            if not 0 < absence <= LONGEST_ABSENCE or min(len(old), len(rows)) < SURE:
+                continue
+            before, after = boxes[old[-SIZED:]], boxes[rows[:SIZED]]
+            sizes = [float(np.median(box[:, 3] - box[:, 1])) for box in (before, after)]
+            middles = [(box[:2] + box[2:]) / 2 for box in (before[-1], after[0])]
+            away = float(np.linalg.norm(middles[1] - middles[0])) / max(min(sizes), 1.0)
+            if max(sizes) < SAME_SIZE * min(sizes) and away < NEAR * (1 + absence / LONGEST_ABSENCE):
+                fitting.append((away, absence, old))
+        if fitting:
+            min(fitting, key=lambda candidate: candidate[:2])[2].extend(rows)
+        else:
+            whole.append(list(rows))
+    return whole
 
 
 def _cost(old: np.ndarray, old_boxes: np.ndarray, new: np.ndarray, new_boxes: np.ndarray) -> np.ndarray:
