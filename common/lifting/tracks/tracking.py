@@ -127,7 +127,7 @@ def _check_spans(path: str, spans: dict[str, tuple[int, int]], step: int, detect
     if sum(lengths.values()) > min(MAX_ROWS, FREE_ROWS + ROWS_EACH * detected):
         name = max(lengths, key=lengths.__getitem__)
         raise UserError(f'{path} has {detected:,} detections, but track {name} spans {lengths[name]:,} frames, from '
-                        f'{spans[name][0]} to {spans[name][1]}: are these numbers of frames of one video?')
+                        f'{spans[name][0]} to {spans[name][1]}: these are no frames of one video.')
 
 
 def _gather(detections: Detections, layout: Layout, trained_on: str, min_score: float) -> Detected:
