@@ -1,6 +1,7 @@
 """What a recipe means: rates, losses, the optimiser, the moving average, against closed forms."""
 
 import copy
+import dataclasses
 import itertools
 import math
 
@@ -15,6 +16,7 @@ from common.evaluation.metrics import LOSSES
 from common.training.optimizer import FusedAdam
 from common.training.recipe import RECIPES, Recipe, Schedule
 from common.training.step import MovingAverage, TrainingStep
+from models.config import ModelConfig
 
 
 def make_optimizer(model, recipe):
@@ -112,9 +114,11 @@ def test_a_step_sets_the_momentum_of_every_batch_norm():
 
 
 @pytest.mark.parametrize('name', RECIPES)
-def test_recipes_name_flags_that_exist(name):
+def test_recipes_name_flags_or_what_describes_a_network(name):
+    network = {field.name for field in dataclasses.fields(ModelConfig)}
     for architecture, script in (('gcn', main_gcn), ('linear', main_linear)):
-        assert RECIPES[name][architecture].keys() <= vars(script.get_args_parser().parse_args([])).keys()
+        flags = vars(script.get_args_parser().parse_args([])).keys()
+        assert RECIPES[name][architecture].keys() <= flags | network
 
 
 @pytest.mark.parametrize('name, theirs', [('adam', torch.optim.Adam), ('adamw', torch.optim.AdamW)])
