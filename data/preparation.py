@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from common.datasets.h36m import ACTIONS, CORRUPTED, TEST_SUBJECTS, TRAIN_SUBJECTS
+from common.datasets.loading import load_dataset, load_keypoints
 from common.errors import UserError
 from common.files.npz import read_npz, write_npz
 from data.archives import damage_as_sentence
@@ -89,6 +90,12 @@ def check_files(folder: str) -> None:
                         'data/README.md says how to make them.')
     for path in found:
         print_h36m_table(path)
+    detected = [os.path.basename(path)[len('data_2d_h36m_'):-len('.npz')] for path in found
+                if os.path.basename(path).startswith('data_2d')]
+    if detected and len(found) > len(detected):  # the same checks as in training
+        dataset = load_dataset('h36m', folder)
+        for keypoints in detected:
+            load_keypoints(dataset, keypoints, folder)
 
 
 def print_h36m_table(path: str) -> None:

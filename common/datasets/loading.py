@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from common.datasets.checks import check_lengths, checked_pixels, checked_positions, two_levels
+from common.datasets.checking.arrays import check_lengths, checked_pixels, checked_positions, two_levels
+from common.datasets.checking.joint_order import Sample, choose_order, layouts, usable_layouts
+from common.datasets.checking.people import check_people
 from common.datasets.entries import ENTRIES, describe
-from common.datasets.joint_order import Sample, choose_order, layouts, usable_layouts
 from common.datasets.mocap import Keypoints, MocapDataset
-from common.datasets.people import check_people
 from common.errors import UserError, listing, warn
 from common.files.npz import read_npz
 from common.geometry.camera import camera_to_world, normalize_screen, project, world_to_camera
@@ -34,7 +34,7 @@ class DataOptions:
     train_subjects: tuple[str, ...] = ()
     test_subjects: tuple[str, ...] = ()
 
-    def kept(self) -> dict[str, Any]:
+    def as_recipe(self) -> dict[str, Any]:
         """What a checkpoint records of them: all but the folder, and subjects only where they were chosen."""
         return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()
                 if name != 'data_dir' and (value or name not in ('train_subjects', 'test_subjects'))}

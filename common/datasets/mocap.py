@@ -27,10 +27,10 @@ class DatasetSpec:
     Attributes:
         name: as in `data_3d_<name>.npz`.
         skeleton: the J joints that networks work on, the root first.
-        file_skeleton: the joints of the file's 3D, by name; those of `skeleton` are taken from them.
+        file_skeleton: the joints of the file's 3D; the joints of `skeleton` are found among them by name.
         cameras: {subject: its cameras}, for every subject.
         camera_coordinates: subjects whose file holds the coordinates of their one camera: x right, y down, z forward.
-            They are read as those of a world in which that camera is level.
+            They are read as coordinates of a world in which that camera is level.
         train_subjects, test_subjects: the splits.
         action_order: kinds of action in the order of tables; others follow in the order of the file.
         left_out: (subject, action) of sequences that are not used.

@@ -74,7 +74,7 @@ class Data:
         return (train or self.train()).positions.mean(0) if self.spec.synthetic else None
 
     def subjects(self, split: str) -> tuple[str, ...]:
-        """Subjects of 'train', 'validation' or 'test': those of the command line, else those of the dataset.
+        """Subjects of 'train', 'validation' or 'test': the ones that the command line names, else the dataset's.
 
         Raises:
             UserError: there are none, or the dataset does not have them.
@@ -103,6 +103,9 @@ class Data:
                 if sentence not in self._warned:
                     warn(sentence)
         self._warned.update(prepared.warnings)
+        trained = self.options.train_subjects or prepared.spec.train_subjects
+        if name == 'test' and (both := [subject for subject in prepared.subjects if subject in trained]):
+            warn(f'{listing(both)} of the test subjects are training subjects, too: errors on them are too low.')
         self._loaded.add(name)
         if len(self._loaded) > 1:  # enough for a training; the sources are as large as its poses, so they are released
             self._sources = None

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from common.datasets.poses import Poses
+from common.errors import UserError
 from common.geometry import quaternion
 from common.geometry.camera import Camera, project_by
 from common.geometry.mirror import Mirror
@@ -33,6 +34,9 @@ class Samples:
 
     def __init__(self, poses: Poses, skeleton: Skeleton, recipe: Recipe) -> None:
         self.poses, self.recipe = poses, recipe
+        if (recipe.rotate or recipe.scale) and not all(camera.is_calibrated for camera in poses.cameras):
+            raise UserError('--rotate and --scale project poses again, and some cameras of this dataset have no focal '
+                            'length; docs/datasets.md describes how a file states it.')
         self.mirror = Mirror(skeleton, poses.keypoints.device)
         self.cameras = CameraBatch(poses.cameras, poses.keypoints.device) if recipe.rotate or recipe.scale else None
 

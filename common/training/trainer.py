@@ -216,7 +216,7 @@ class Trainer:
             average={'state_dict': average.model.state_dict(), 'updates': average.updates} if average else {},
             under_way=(counters.seen, self.batches.count, counters.loss_sum), keypoints_range=self.keypoints_range,
             normalization=self.normalization, skeleton=self.data.skeleton,
-            recipe={**dataclasses.asdict(self.recipe), **self.data.options.kept()})
+            recipe={**dataclasses.asdict(self.recipe), **self.data.options.as_recipe()})
         names = [checkpoints.BEST] if is_best else []
         if counters.seen == 0 and counters.epoch % self.recipe.snapshot == 0:
             names.append(checkpoints.snapshot_name(counters.epoch))

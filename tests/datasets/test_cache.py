@@ -1,4 +1,4 @@
-"""The splits and their cache: the same poses to the bit, never those of other sources or options, never in the way."""
+"""The splits and their cache: the same poses to the bit, never of other sources or options, never in the way."""
 
 import dataclasses
 import hashlib
@@ -128,7 +128,7 @@ def test_a_file_of_2d_that_appears_is_used(folder):
         torch.testing.assert_close(found.keypoints, projected.keypoints + 10 / 1000 * 2, rtol=0, atol=5e-4)
 
 
-def test_a_source_that_is_gone_is_told_though_its_poses_are_kept(folder):
+def test_a_source_that_is_gone_is_an_error_though_its_poses_are_kept(folder):
     Data(options(folder)).train()
     os.unlink(folder / DATA_3D)
     with pytest.raises(UserError, match='is missing'):
@@ -201,14 +201,14 @@ def test_warnings_are_told_again_each_once(folder, capsys):
     write_2d(folder, content)
     for name in (DATA_3D, 'data_2d_tiny_det.npz'):
         age(folder / name)
-    told = []
+    printed = []
     for _ in range(2):
         data = Data(options(folder, keypoints='det'))
         data.train()
         data.test()
-        told.append(capsys.readouterr().err.splitlines())
-    assert told[0] == told[1]
-    assert [sum(word in line for line in told[1]) for word in ('Alice', 'are cut', 'no 2D')] == [1, 2, 1]
+        printed.append(capsys.readouterr().err.splitlines())
+    assert printed[0] == printed[1]
+    assert [sum(word in line for line in printed[1]) for word in ('Alice', 'are cut', 'no 2D')] == [1, 2, 1]
 
 
 def test_a_second_training_reads_no_source_and_gives_the_same_log(folder, unreadable, monkeypatch, script):

@@ -6,10 +6,12 @@ import pytest
 import main_gcn
 import viz
 from common.checkpoint import Checkpoint
-from common.datasets import h36m, joint_order, loading
+from common.datasets import h36m, loading
+from common.datasets.checking import joint_order
 from common.errors import UserError
 from common.files import npz
 from common.geometry.camera import world_to_camera
+from data import prepare_data_h36m
 from models.config import ModelConfig, build_model
 from tests.conftest import moving_people, pixels_of
 from tests.helpers.make_datasets import SEVENTEEN, skeleton_entries, walkers, write_set
@@ -97,6 +99,10 @@ def test_other_cameras_frames_and_rates_are_refused(people, tmp_path, change, se
 def test_scripts_refuse_alike(people, tmp_path, monkeypatch, script):
     monkeypatch.chdir(tmp_path)
     write_2d(tmp_path, people, MPII.names)
+    for kind in ('data_3d_{}.npz', 'data_2d_{}_det.npz'):
+        (tmp_path / kind.format('h36m')).write_bytes((tmp_path / kind.format('own')).read_bytes())
+    status, _, err = script(prepare_data_h36m.main, '--check', '--output', tmp_path)
+    assert status == 2 and 'seems to be MPII order' in err
     config = ModelConfig('gcn', hid_dim=8, num_layers=1)
     state = build_model(config, h36m.skeleton()).state_dict()
     Checkpoint(0, 1e-3, 0, state, None, 0.0, config).save('net.pth.tar')

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+import export
 import main_gcn
 import main_linear
 import viz
@@ -18,6 +19,8 @@ from common.datasets.splits import Data
 from common.errors import UserError
 from common.files import npz
 from common.geometry.camera import image_coordinates, project, world_to_camera
+from common.training.augmentation import Samples
+from common.training.recipe import Recipe
 from tests.conftest import ROOT
 from tests.helpers.make_datasets import SKELETONS, camera_entry, skeleton_entries, walkers, write_set
 
@@ -68,6 +71,8 @@ def test_every_skeleton_trains_resumes_evaluates_and_renders(kind, tmp_path, mon
     status, _, err = script(viz.main, *data, '--evaluate', whole, '--viz_subject', 'S9', '--viz_action', 'Walking',
                             '--viz_limit', '3', '--viz_output', 'clip.gif')
     assert status == 0 and (tmp_path / 'clip.gif').exists(), err
+    status, out, err = script(export.main, '--checkpoint', whole, '--output', 'net.onnx')
+    assert status == 0 and 'net.onnx' in out, err
     status, _, err = script(main_linear.main, *data, '--device', 'cpu', '-e', '1')
     assert status == 0, err
 
@@ -117,6 +122,8 @@ def test_positions_in_camera_coordinates_need_no_camera(tmp_path):
                    for kind, take in takes.items()} for name, takes in local.items()}
     npz.write_npz(str(tmp_path / 'data_2d_own_det.npz'), positions_2d=seen)
     poses = Data(DataOptions('own', 'det', data_dir=str(tmp_path))).train()
+    with pytest.raises(UserError, match=r'--rotate and --scale .* no focal length'):
+        Samples(poses, h36m.skeleton(), Recipe(1, 1, rotate=10.0))
     expected = local['Ada']['Walking'][:, h36m.KEPT_JOINTS]
     np.testing.assert_allclose(poses.positions[:len(expected)], expected - expected[:, :1], atol=1e-6)
 
@@ -137,13 +144,15 @@ def test_the_root_moves_to_the_front_and_2d_follows(tmp_path):
     np.testing.assert_allclose(read, projected, atol=1e-5)
 
 
-def test_chosen_subjects_take_the_place_of_the_splits(tmp_path):
+def test_chosen_subjects_take_the_place_of_the_splits(tmp_path, capsys):
     write_set(tmp_path, 'own', walkers(('S1', 'S9', 'S5')))
     data = Data(DataOptions('own', data_dir=str(tmp_path), train_subjects=('S9',), test_subjects=('S5',)))
     assert data.subjects('train') == ('S9',) and data.test_subjects == ('S5',)
     assert len(data.train()) and len(data.test())
     with pytest.raises(UserError, match='--train_subjects Eve: own has the subjects S1, S9, S5'):
         Data(DataOptions('own', data_dir=str(tmp_path), train_subjects=('Eve',))).train()
+    Data(DataOptions('own', data_dir=str(tmp_path), test_subjects=('S1',))).test()
+    assert 'S1 of the test subjects are training subjects' in capsys.readouterr().err
     write_set(tmp_path, 'named', walkers(('Ada', 'Ben')), cameras={'Ada': 'S1', 'Ben': 'S9'})
     with pytest.raises(UserError, match='names no subjects to test: choose some of Ada, Ben with --test_subjects'):
         Data(DataOptions('named', data_dir=str(tmp_path))).test()

@@ -44,7 +44,7 @@ COCO = Layout('COCO order', ('Nose', 'LEye', 'REye', 'LEar', 'REar', 'LShoulder'
 
 
 def layouts(spec: DatasetSpec) -> list[Layout]:
-    """Layouts that a 2D file of this dataset may have: its own, and those of the field's files in its joints."""
+    """Layouts that a 2D file of this dataset may have: its own, and layouts of the field's files."""
     own = spec.file_skeleton if len(spec.file_skeleton) == len(spec.skeleton) else spec.skeleton
     full = h36m.skeleton_17()
     found = [Layout("the dataset's order", own.names, own.left, own.right)]

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from common.datasets.checking.people import unit_of
 from common.datasets.mocap import DatasetSpec
-from common.datasets.people import unit_of
 from common.errors import UserError
 from common.geometry.camera import Camera
 
@@ -74,7 +74,7 @@ def checked_pixels(where: str, views: Any, cameras: tuple[Camera, ...], joints: 
 
 
 def check_lengths(where: str, views: list[np.ndarray], frames: int) -> None:
-    """Refuse 2D whose length differs by more than a few frames from that of its 3D: it has another rate."""
+    """Refuse 2D whose length has more than a few frames more or fewer than its 3D: its rate is another."""
     for index, view in enumerate(views):
         shorter, longer = sorted((len(view), frames))
         if longer - shorter > max(FEW_FRAMES, FEW * longer) or longer >= 2 * shorter:
