@@ -50,7 +50,7 @@ def metadata(lifter: Lifter) -> dict[str, str]:
     return {'joints': ','.join(skeleton.names), 'parents': json.dumps(list(skeleton.parents)),
             'input': f'keypoints {shape}, float32: {INPUTS[lifter.normalization]}; y down',
             'output': f'positions (batch, {len(skeleton)}, 3), float32: metres from the hip, {AXES}',
-            'network': lifter.description, 'trained_on': f'{lifter.trained_on} ({lifter.told})',
+            'network': lifter.description, 'trained_on': f'{lifter.trained_on} ({lifter.basis})',
             'checkpoint': printable(os.path.basename(lifter.path))}
 
 

@@ -49,7 +49,7 @@ class Lifter:
             joints.
         normalization: of the checkpoint: 'image', or 'person', which needs no framing and can guess hidden joints.
         trained_on: the 2D it was trained on: Spine and Thorax of MPII-like keypoints depend on it.
-        told: how that is known: 'recorded', 'given' or 'assumed'.
+        basis: how that is known: 'recorded', 'given' or 'assumed'.
         range: where training poses were in the image, see `common.lifting.tracks.framing`.
         range_recorded: whether the checkpoint records that.
     Raises:
@@ -73,7 +73,7 @@ class Lifter:
             raise UserError(f'--trained_on {trained_on} contradicts {self.path}, which was trained on {recorded}; '
                             f'leave the flag out.')
         self.trained_on = known or trained_on or 'gt'
-        self.told = 'recorded' if known else 'given' if trained_on else 'assumed'
+        self.basis = 'recorded' if known else 'given' if trained_on else 'assumed'
         self.guesses = self.normalization == 'person' and float(loaded.recipe.get('hide') or 0) > 0
         recorded_range = framing.usable_range(loaded.keypoints_range)
         self.range_recorded = recorded_range is not None

@@ -191,7 +191,7 @@ def _introduce(lifter: Lifter, detections: Detections, layout: Layout, size: tup
         print(f'{layout.name} has no {", ".join(layout.approximate)} of its own: approximated from the joints around.')
     basis = {'gt': 'ground truth', 'sh': 'Stacked Hourglass detections'}[lifter.trained_on]
     how = {'recorded': 'as it records', 'given': 'as --trained_on says',
-           'assumed': 'which is assumed, as it does not tell; else give --trained_on sh'}[lifter.told]
+           'assumed': 'which is assumed, as the file does not record it; otherwise give --trained_on sh'}[lifter.basis]
     print(f'{lifter.path}: {lifter.description}, trained on {basis}, {how}.')
     if lifter.trained_on == 'sh' and layout.spine_sh is None and not layout.name.startswith('h36m'):
         warn(f'models trained on Stacked Hourglass detections want thorax and upper neck for Spine and Thorax, which '

@@ -1,7 +1,7 @@
 """Projections to pixels of a picture: boxes of panels, the window onto the 2D image, the viewpoint of the 3D views.
 
 The direction and the limits of a view are fixed for the whole clip, so that nothing jumps. A frame costs one matrix
-product, where mplot3d lays out its axes again. The angles are those of matplotlib's `view_init`.
+product, where mplot3d lays out its axes again. The angles have the meaning of matplotlib's `view_init`.
 """
 
 from __future__ import annotations

@@ -35,8 +35,9 @@ def walking(mocap, published):
 
 
 def stated():
-    """{layout: mm} as docs/predict.md states them."""
-    rows = re.findall(r'^\| ([a-z0-9, ]+) \| (\d+\.\d) \|', (ROOT / 'docs' / 'predict.md').read_text(), re.MULTILINE)
+    """{layout: mm} as docs/measurements/lifting.md states them."""
+    rows = re.findall(r'^\| ([a-z0-9, ]+) \| (\d+\.\d) \|', (ROOT / 'docs/measurements/lifting.md').read_text(),
+                      re.MULTILINE)
     return {name: float(error) for names, error in rows for name in names.split(', ')}
 
 
