@@ -1,4 +1,4 @@
-"""The figures of docs/measurements/lifting.md: how layouts and framing change the result, and how long a single pose takes.
+"""The figures of docs/measurements/lifting.md: layouts, framing, and how long a single pose takes.
 
     python -m benchmarks.lifting CHECKPOINT                      # S9 of the demo set
     python -m benchmarks.lifting CHECKPOINT data_3d_cmu.npz      # S9 of another
