@@ -18,6 +18,7 @@ from common.lifting.formats.people import MAX_FRAME, Detections, Person
 
 _SPARSE = 2  # searched frames whose usual distance is so many times their least one are pictures of a collection
 MAX_LISTED = 1000  # sequences
+_END = r'(_keypoints)?\.\w+$'  # of the names of pictures and of OpenPose's files
 _FAR = 60  # so are frames which are all farther apart than this
 
 
@@ -144,7 +145,7 @@ def _detections(path: str, format: Format, found: Found, photos: bool | None) ->
     if not sequential and not photos:
         warn(f'{path}: the names of its images do not number them ({listing(number, 2)}): frames are numbered from 0 '
              f'in the order of the names.')
-    labels = {place: re.sub(r'\.\w+$', '', os.path.basename(name)) for name, place in number.items()
+    labels = {place: re.sub(_END, '', os.path.basename(name)) for name, place in number.items()
               if isinstance(name, str)}
     if len(set(labels.values())) < len(labels):
         labels = {}
@@ -170,7 +171,7 @@ def _frame_numbers(path: str, names: list[FrameName]) -> tuple[dict[FrameName, i
         return {name: name for name in names if isinstance(name, int)}, True
     if names == [None]:
         return {None: 0}, True
-    digits = {name: re.findall(r'\d+', re.sub(r'(_keypoints)?\.\w+$', '', str(name))) for name in names}
+    digits = {name: re.findall(r'\d+', re.sub(_END, '', str(name))) for name in names}
     numbers = {name: int(found[-1][:12]) for name, found in digits.items() if found}
     if len(set(numbers.values())) == len(names) and max(numbers.values()) <= MAX_FRAME:
         return numbers, True

@@ -111,8 +111,9 @@ def recognise(detections: Detections, name: str | None = None,
 
 def not_human(keypoints: np.ndarray, positions: np.ndarray) -> list[str]:
     """Warnings about a person whose 2D or, if that is well, whose 3D is not human."""
-    return [f'the result is not human: {sentence}; is the layout right, and the order of the coordinates?'
-            for sentence in judge_2d(keypoints) or judge_3d(positions)]
+    found = judge_2d(keypoints) or judge_3d(positions)
+    return [f'the result is not human: {"; ".join(found)}. Is the layout right, and the order of the coordinates?'
+            ] if found else []
 
 
 def most_human(readings: Mapping[str, np.ndarray]) -> tuple[str, bool]:

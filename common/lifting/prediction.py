@@ -156,6 +156,7 @@ def _check_output(options: Options) -> None:
         check_suffix(options.bvh, ('.bvh',), '--bvh')
     if options.render:
         check_suffix(options.render, animation.SUFFIXES, '--render')
+        animation.check_packages(options.render)
         check_size(options.viz_size)
 
 

@@ -21,7 +21,7 @@ from common.errors import UserError, warn
 from common.files.atomic import atomic_path, check_suffix
 from common.rendering import web_page
 from common.rendering.clip import Clip
-from common.rendering.video import VideoFrames, encode
+from common.rendering.video import VideoFrames, encode, ffmpeg
 from common.rendering.visualization import COLORS, PAPER, Scene
 
 SUFFIXES = ('.gif', '.mp4', '.html', '.png')
@@ -29,6 +29,18 @@ GIF_FPS = 50.0  # delays are whole hundredths of a second, and browsers show a d
 GIF_COLORS = 64  # enough for lines and their soft edges; fewer colours compress better
 SHEET_FRAMES = 8
 SHEET_ASPECT = 4 / 3
+
+
+def check_packages(path: str) -> None:
+    """Find out before hours of work whether what `render` needs for a file of this suffix is installed.
+
+    Raises:
+        UserError: it is not.
+    """
+    if path.lower().endswith('.html'):
+        web_page.plotly_script()
+    elif path.lower().endswith(('.gif', '.mp4')):
+        ffmpeg()
 
 
 def render(clip: Clip, path: str, size: float = 5, bitrate: int = 3000, video: VideoFrames | None = None) -> Clip:

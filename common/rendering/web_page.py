@@ -29,6 +29,19 @@ JPEG_QUALITY = 80
 COLOR_NAMES = ('PAPER', 'INK', 'FAINT_INK', 'SHADE', 'TILES', 'LEFT', 'RIGHT')
 
 
+def plotly_script() -> str:
+    """The source of plotly.js.
+
+    Raises:
+        UserError: plotly is not installed.
+    """
+    try:
+        from plotly.offline import get_plotlyjs
+    except ImportError:
+        raise UserError('.html needs the package plotly: pip install plotly.') from None
+    return get_plotlyjs()
+
+
 def write(clip: Clip, path: str, size: float = 5, video: VideoFrames | None = None) -> None:
     """Write the page of a clip, frame by frame.
 
@@ -38,10 +51,7 @@ def write(clip: Clip, path: str, size: float = 5, video: VideoFrames | None = No
     Raises:
         UserError: plotly is not installed, or the video cannot be used.
     """
-    try:
-        from plotly.offline import get_plotlyjs
-    except ImportError:
-        raise UserError('.html needs the package plotly: pip install plotly.') from None
+    script = plotly_script()
     visualization.check_size(size)
     eye = Eye([view.positions.reshape(-1, 3) for view in clip.views], clip.azimuth)
     corner, shown = (0, 0), clip.image_size
@@ -49,7 +59,7 @@ def write(clip: Clip, path: str, size: float = 5, video: VideoFrames | None = No
         corner, shown = (values.tolist() for values in around(clip.keypoints, clip.image_size))
     constants = {name: getattr(visualization, name) for name in COLOR_NAMES}
     values = {**constants, 'TITLE': html.escape(clip.caption or 'Human poses'), 'COUNT': str(len(clip.views) + 1),
-              'SIDE': f'{round(visualization.PANEL * size)}px', 'PLOTLY': get_plotlyjs(),
+              'SIDE': f'{round(visualization.PANEL * size)}px', 'PLOTLY': script,
               'CLIP': _json(_constants(clip, eye, (*corner, *shown)))}
     with open(TEMPLATE, encoding='utf-8') as file:
         before, after = (re.sub(r'\$([A-Z_]+)', lambda found: values[found[1]], part)

@@ -276,6 +276,15 @@ def test_a_layout_that_is_wrong_or_not_clear_gets_one_sentence(run, model, walki
     assert not (tmp_path / 'o.npz').exists()
 
 
+@pytest.mark.parametrize('name, module, sentence', [('o.html', 'plotly.offline', 'pip install plotly'),
+                                                    ('o.mp4', 'imageio_ffmpeg', 'pip install imageio-ffmpeg')])
+def test_packages_are_looked_for_before_the_work(run, monkeypatch, name, module, sentence):
+    monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.delenv('IMAGEIO_FFMPEG_EXE', raising=False)
+    status, _, err = run('--checkpoint', 'none.pth.tar', '--input', 'none.npy', '--render', name)
+    assert status == 2 and sentence in err
+
+
 def test_a_video_without_the_detector_says_what_to_install(run, model, walking, monkeypatch, tmp_path):
     video = tmp_path / 'clip.mp4'
     np.save(tmp_path / 'k.npy', walking[:5])

@@ -72,7 +72,7 @@ def _dataset(content: Any) -> dict[str, Found]:
         if image not in images:
             raise ValueError(f'{where} is of image {image}, which is not among the images')
         people.setdefault(image, []).append(_labelled(entry, where, names))
-    found: dict[str, list[Any]] = {}
+    found: dict[str, list[Any]] = {} if images else {'': []}
     for id, image in images.items():
         video = next((image[key] for key in ('vid_id', 'video_id') if isinstance(image.get(key), int | str)), '')
         found.setdefault(str(video), []).append(id)
