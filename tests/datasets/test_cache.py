@@ -193,7 +193,7 @@ def test_a_source_replaced_while_it_is_read_is_not_kept(folder, monkeypatch):
     assert not kept(folder)
 
 
-def test_warnings_are_told_again_each_once(folder, capsys):
+def test_warnings_are_printed_again_each_once(folder, capsys):
     people = moving_people()
     npz.write_npz(str(folder / DATA_3D), positions_3d={**people, 'Alice': people['S1']})
     content = pixels_of(people, extra=3)

@@ -215,7 +215,7 @@ def test_dtypes_may_be_mixed(data_dir):
     assert poses.keypoints.dtype == poses.positions.dtype == torch.float32
 
 
-def test_a_missing_file_tells_how_to_get_it(data_dir):
+def test_a_missing_file_names_how_to_get_it(data_dir):
     with pytest.raises(UserError, match=r'data_3d_h36m\.npz is missing.*data/README\.md.*--dataset demo'):
         load(data_dir, 'h36m')
     write_2d(data_dir, pixels_of(moving_people()))
