@@ -71,6 +71,7 @@ WRONG_2D = [
     (EXCHANGED, {'keypoints_symmetry': SYMMETRY['h36m']}, 'left and right exchanged'),
     (SIXTEEN, {'keypoints_symmetry': [[1, 2], [3, 4]]}, 'are in no order that is known for own'),
     (SIXTEEN, {'num_joints': 17}, 'states 17 joints, its arrays have 16'),
+    (SIXTEEN, {'num_joints': np.array([16, 16])}, 'states .* joints, its arrays have 16'),
     (SIXTEEN, {'keypoints_symmetry': 5}, 'keypoints_symmetry is no pair of lists'),
 ]
 

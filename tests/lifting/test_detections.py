@@ -185,6 +185,7 @@ def test_json_that_grows_is_refused_before_it_has_grown(tmp_path, part, monkeypa
     ({'keypoints': np.array(['a', 'b'])}, 'not an array of numbers'),
     ({'keypoints': np.array(5), 'frames': np.arange(5)}, 'instead of'),
     ({'keypoints': np.zeros((2, 17, 2)), 'scores': np.zeros((2, 16))}, 'the scores are'),
+    ({'keypoints': np.zeros((2, 17, 2)), 'scores': np.array(.5)}, 'the scores are a single value'),
     ({'keypoints': np.zeros((2, 17, 2))}, 'holds no person'),
     ({'boxes': np.zeros((2, 3)), 'keypoints': np.zeros((3, 3))}, 'is not a usable detectron2 file'),
     ({'boxes': np.zeros(()), 'keypoints': np.zeros(())}, 'not a list of frames'),

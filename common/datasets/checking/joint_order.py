@@ -66,7 +66,7 @@ def usable_layouts(path: str, spec: DatasetSpec, known: list[Layout], metadata: 
     """
     metadata = metadata if isinstance(metadata, dict) else {}
     stated = metadata.get('num_joints', joints)
-    if stated != joints:
+    if not isinstance(stated, int | np.integer) or stated != joints:
         raise UserError(f'{path}: its metadata states {printable(stated)} joints, its arrays have {joints}.')
     found = [layout for layout in known if len(layout.names) == joints]
     symmetry = metadata.get('keypoints_symmetry')
@@ -76,7 +76,8 @@ def usable_layouts(path: str, spec: DatasetSpec, known: list[Layout], metadata: 
         except (TypeError, ValueError) as error:
             raise UserError(f'{path}: its keypoints_symmetry is no pair of lists of joint numbers.') from error
         found = [layout for layout in found if layout.sides == sides]
-    if metadata.get('layout_name') == 'coco':
+    layout_name = metadata.get('layout_name')
+    if isinstance(layout_name, str) and layout_name == 'coco':
         found = [layout for layout in found if layout.sides == COCO.sides]
     missing = [[name for name in spec.skeleton.names if name not in layout.names] for layout in found]
     usable = [layout for layout, names in zip(found, missing) if not names]

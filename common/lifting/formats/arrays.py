@@ -91,8 +91,11 @@ def _plain(content: dict[str, Any]) -> Found:
     if not isinstance(array, np.ndarray):
         raise ValueError(f'{names[0]} is a {type(array).__name__} instead of an array')
     scores = scores if isinstance(scores, np.ndarray) else None
+    if scores is not None and not scores.ndim:
+        raise ValueError('the scores are a single value instead of one for each joint')
     joints = content.get('joint_names')
-    own = isinstance(joints, np.ndarray) and joints.shape == (16,) and joints[7] == 'Spine'  # written by predict.py
+    own = isinstance(joints, np.ndarray) and joints.dtype.kind == 'U' and joints.shape == (16,) \
+        and joints[7] == 'Spine'  # written by predict.py
     known = isinstance(frames, np.ndarray) and frames.dtype.kind in 'iu' and frames.ndim == 1 and frames.size and \
         frames.shape == array.shape[:1] and frames.min() >= 0 and (np.diff(frames) > 0).all()
     if array.dtype.kind == 'O' or array.ndim == 4:
