@@ -67,6 +67,8 @@ def load_dataset(name: str, data_dir: str) -> MocapDataset:
                 if subject in spec.camera_coordinates:
                     checked = camera_to_world(checked, spec.cameras[subject][0])
                 positions.setdefault(subject, {})[action] = checked
+    if not positions:
+        raise UserError(f'{path} has subjects without a single sequence: {listing(content)}; make the file again.')
     if others := [subject for subject in content if subject not in spec.cameras]:
         warn(f'{path}: no camera is known for {listing(others)}, left out.')
     spec.cameras = {subject: spec.cameras[subject] for subject in positions}

@@ -166,6 +166,7 @@ ONE_AFAR[-1, 3] = GOOD[-1, 0] + (0, 50, 0)
     (broken_3d(sequence=GOOD.astype(str)), r'S5 Walking must hold numbers'),
     ({'Alice': {'Walking': GOOD}}, r'no subject of the splits .* it has Alice'),
     ({}, r'no subject of the splits .* it has none'),
+    ({'S5': {}}, r'subjects without a single sequence: S5'),
     ([GOOD], r'not a dict of subjects and actions'),
 ])
 def test_wrong_3d_is_named(tmp_path, content, sentence, recwarn):
