@@ -11,7 +11,7 @@ import re
 from itertools import pairwise
 from typing import Any
 
-from common.errors import UserError, listing, warn
+from common.errors import UserError, listing, printable, warn
 from common.lifting.formats import FORMATS, loading
 from common.lifting.formats.format import JSON, TEXT, Format, Found, FrameName, Seen
 from common.lifting.formats.people import MAX_FRAME, Detections, Person
@@ -117,14 +117,14 @@ def _parse(path: str, content: Any, format: Format) -> Found | dict[str, Found]:
     try:
         return format.parse(content)
     except ValueError as error:
-        raise UserError(f'{path} is not a usable {format.name} file: {error}.') from error
+        raise UserError(f'{path} is not a usable {format.name} file: {printable(error, 500)}.') from error
 
 
 def _detections(path: str, format: Format, found: Found, photos: bool | None) -> Detections:
     try:
         seen = list(found.people)
     except ValueError as error:
-        raise UserError(f'{path} is not a usable {format.name} file: {error}.') from error
+        raise UserError(f'{path} is not a usable {format.name} file: {printable(error, 500)}.') from error
     number, sequential = _frame_numbers(path, list(dict.fromkeys(frame for frame, _ in seen)))
     people: dict[int, list[Person]] = {number: [] for number in number.values()}
     for name, who in seen:

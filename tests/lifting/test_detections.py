@@ -203,6 +203,14 @@ def test_damaged_arrays_get_one_sentence(tmp_path, entries, sentence):
         read_detections(path)
 
 
+def test_a_sentence_about_an_endless_value_ends(tmp_path):
+    person = {'image_id': 10 ** 2000, 'keypoints': [1.0] * 51, 'category_id': 1}
+    (tmp_path / 'x.json').write_text(json.dumps({'images': [{'id': 1}], 'annotations': [person]}))
+    with pytest.raises(UserError, match=r'not a usable .* file') as caught:
+        read_detections(str(tmp_path / 'x.json'))
+    assert len(str(caught.value)) < 1000
+
+
 def test_wrong_files_and_folders_get_one_sentence(tmp_path, walker):
     coco = write(tmp_path, 'coco', [spread(walker, 'coco17')])
     empty = tmp_path / 'empty'
