@@ -24,13 +24,13 @@ from common.evaluation.metrics import mpjpe
 from common.files.atomic import check_suffix
 from common.geometry import quaternion
 from common.geometry.camera import Camera, image_coordinates, world_to_camera
-from common.geometry.person import person_input, window_frames, window_stride
+from common.geometry.person import person_windows
 from common.inference import predict
 from common.rendering.animation import SUFFIXES, render
 from common.rendering.clip import Clip, View, stand
 from common.rendering.video import VideoFrames
 from data.prepare_data_demo import make_if_missing
-from models.config import DEFAULTS_BY_ARCHITECTURE, ModelConfig
+from models.config import DEFAULTS_BY_ARCHITECTURE
 
 
 def frame_rate(text: str) -> float:
@@ -117,9 +117,8 @@ def make_clip(args: argparse.Namespace, dataset: MocapDataset, camera: Camera, m
 
     inputs = torch.from_numpy(keypoints[kept])
     if file.normalization == 'person':
-        windows = window_frames(torch.tensor(kept), 0, len(keypoints) - 1, file.config.window,
-                                window_stride(dataset.fps))
-        inputs = person_input(torch.from_numpy(keypoints)[windows])
+        inputs = person_windows(torch.from_numpy(keypoints), torch.tensor(kept), 0, len(keypoints) - 1,
+                                file.config.window, dataset.fps)
     predicted = predict(model, inputs.to(next(model.parameters()).device), args.batch_size).cpu().numpy()
     truth = world_to_camera(world[kept], camera)
     truth -= truth[:, :1]
@@ -137,7 +136,6 @@ def make_clip(args: argparse.Namespace, dataset: MocapDataset, camera: Camera, m
 def main() -> None:
     parser = get_args_parser()
     args = parser.parse_args()
-    typed = arguments.typed_flags(parser)
     missing = [flag for flag in ('evaluate', 'viz_output') if getattr(args, flag) is None]
     if missing:
         wanted = {'evaluate': 'a checkpoint', 'viz_output': 'a file to make, ending in .gif, .mp4, .html or .png'}
@@ -146,8 +144,7 @@ def main() -> None:
     device = arguments.resolve_device(args.device)
 
     file = checkpoint.load_checkpoint(args.evaluate)
-    names = {field.name for field in dataclasses.fields(ModelConfig)}
-    checkpoint.check_flags(file, args.evaluate, {name: value for name, value in typed.items() if name in names})
+    checkpoint.check_flags(file, args.evaluate, arguments.network_flags(arguments.typed_flags(parser)))
     make_if_missing(args.dataset, args.data_dir)
     dataset = load_dataset(args.dataset, args.data_dir)
     if args.viz_fps:

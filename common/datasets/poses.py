@@ -14,7 +14,7 @@ from common.datasets.mocap import Keypoints, MocapDataset, kind_of
 from common.errors import UserError, listing, warn
 from common.geometry import quaternion
 from common.geometry.camera import Camera, world_to_camera
-from common.geometry.person import person_input, window_frames, window_stride
+from common.geometry.person import person_windows
 
 Range = dict[str, list[float]]
 RANGE_PERCENTILES = (1, 50, 99)
@@ -91,8 +91,7 @@ class Poses:
             fps: rate of the poses.
         """
         first, last = self.bounds()
-        parts = [person_input(self.keypoints[window_frames(batch, first[batch], last[batch], window,
-                                                           window_stride(fps))])
+        parts = [person_windows(self.keypoints, batch, first[batch], last[batch], window, fps)
                  for batch in torch.arange(len(self), device=first.device).split(CHUNK)]
         return replace(self, keypoints=torch.cat(parts))
 

@@ -38,8 +38,20 @@ def person_input(keypoints: Tensor, visible: Tensor | None = None) -> Tensor:
     return person.transpose(-3, -2).flatten(-2)                                        # (..., J, 2 W)
 
 
+def person_windows(keypoints: Tensor, frames: Tensor, first: Tensor | int, last: Tensor | int, window: int,
+                   fps: float) -> Tensor:
+    """`person_input` of the windows around some frames of a clip, (B, J, 2 W).
+
+    Args:
+        keypoints: (T, J, 2) of all frames, as for `person_input`.
+        frames, first, last, window: as for `window_frames`.
+        fps: frames a second.
+    """
+    return person_input(keypoints[window_frames(frames, first, last, window, window_stride(fps))])
+
+
 def window_stride(fps: float) -> int:
-    """Frames between those of a window at a rate: 4 at 30 a second."""
+    """The distance between neighbouring frames of a window, in frames: 4 at 30 a second."""
     return max(round(STEP_SECONDS * fps), 1)
 
 

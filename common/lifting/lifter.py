@@ -22,7 +22,7 @@ from common.checkpoint import load_checkpoint, restore_model
 from common.datasets import h36m
 from common.errors import UserError, listing
 from common.geometry.camera import normalize_screen
-from common.geometry.person import person_input, window_frames, window_stride
+from common.geometry.person import person_windows, window_stride
 from common.inference import for_inference, predict
 from common.lifting.layouts import TRAINED_ON, Layout, choose_layout, layout_named, to_h36m
 from common.lifting.motion.root import USUAL_FPS, Shot, default_focal, facing_ray, rays
@@ -173,8 +173,8 @@ class Lifter:
         for first, end in runs(usable):
             for start in range(end - 1 if last_only else first, end, _CHUNK):
                 frames = np.arange(start, min(start + _CHUNK, end))
-                windows = window_frames(torch.from_numpy(frames), first, end - 1, self.window, window_stride(shot.rate))
-                answer = predict(self.model, person_input(points[windows]).to(self.device)).cpu().numpy()
+                inputs = person_windows(points, torch.from_numpy(frames), first, end - 1, self.window, shot.rate)
+                answer = predict(self.model, inputs.to(self.device)).cpu().numpy()
                 # The network answers in the axes of a camera that points at the person.
                 shown = np.where(seen[frames, :1], rays(keypoints[frames, 0], shot),
                                  np.nanmean(rays(keypoints[frames], shot), axis=1))
