@@ -55,10 +55,10 @@ def main() -> None:
     if checkpoint and args.resume:
         config = checkpoint.config
         model = restore_model(checkpoint, path, data.skeleton, averaged=False)
-    else:
+    else:  # a checkpoint here is --init's
         config = trainer_arguments.model_config('linear', args)
         model = build_model(config, data.skeleton)
-        if args.init and (missed := initialise_from(model, path, data.skeleton)):
+        if checkpoint and (missed := initialise_from(model, checkpoint, path, data.skeleton)):
             warn(f'{path} lacks some weights, which start at random: {listing(missed)}.')
 
     if args.batch_size == 1:

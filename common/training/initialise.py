@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from common.checkpoint import load_checkpoint
+from common.checkpoint import Checkpoint
 from common.datasets import h36m
 from common.errors import UserError
 from common.geometry.graph import adjacency
 from common.geometry.skeleton import Skeleton
 
 
-def initialise_from(model: nn.Module, path: str, skeleton: Skeleton) -> list[str]:
+def initialise_from(model: nn.Module, checkpoint: Checkpoint, path: str, skeleton: Skeleton) -> list[str]:
     """Give a network the weights of a checkpoint, averaged where the file has an average, as far as they fit.
 
     Weights of joints are matched by the joints' names: an edge weight by the two joints of its edge, a row or column of
@@ -22,14 +22,13 @@ def initialise_from(model: nn.Module, path: str, skeleton: Skeleton) -> list[str
 
     Args:
         model: the network, whose weights are changed in place.
-        path: the checkpoint.
+        path: of the checkpoint.
         skeleton: the network's.
     Returns:
         the weights that were not taken, or only in part, each with the reason.
     Raises:
-        UserError: the file is no checkpoint, or nothing in it fits.
+        UserError: nothing in it fits.
     """
-    checkpoint = load_checkpoint(path)
     found = checkpoint.average['state_dict'] if checkpoint.average else checkpoint.state_dict
     state, missed = model.state_dict(), []
     for name, weight in state.items():

@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 import torch
 
+from common.checkpoint import load_checkpoint
 from common.datasets import h36m
 from common.training.initialise import initialise_from
 from models.config import ModelConfig, build_model
@@ -27,7 +28,7 @@ def test_all_of_the_same_network_is_taken(tmp_path, config):
     path = tmp_path / 'a.pth.tar'
     model = saved(path, config)
     fresh = build_model(config, h36m.skeleton())
-    assert initialise_from(fresh, str(path), h36m.skeleton()) == []
+    assert initialise_from(fresh, load_checkpoint(str(path)), str(path), h36m.skeleton()) == []
     for name, value in fresh.state_dict().items():
         assert torch.equal(value, model.state_dict()[name]), name
 
@@ -37,7 +38,7 @@ def test_averaged_weights_are_taken_where_there_are_some(tmp_path):
     average = {name: value * 0 + 7 for name, value in build_model(SMALL, h36m.skeleton()).state_dict().items()}
     saved(path, SMALL, average={'state_dict': average, 'updates': 5})
     fresh = build_model(SMALL, h36m.skeleton())
-    initialise_from(fresh, str(path), h36m.skeleton())
+    initialise_from(fresh, load_checkpoint(str(path)), str(path), h36m.skeleton())
     assert all((value == 7).all() for value in fresh.state_dict().values())
 
 
@@ -46,7 +47,7 @@ def test_edges_are_matched_by_the_names_of_joints(tmp_path):
     path = tmp_path / 'a.pth.tar'
     model = saved(path, SMALL)
     fresh = build_model(SMALL, h36m.skeleton_17())
-    missed = initialise_from(fresh, str(path), h36m.skeleton_17())
+    missed = initialise_from(fresh, load_checkpoint(str(path)), str(path), h36m.skeleton_17())
     assert [name.split(' (')[0] for name in missed] == [name for name in model.state_dict() if name.endswith('.e')]
     assert missed[0].endswith('(5 of 49 are of joints that the file lacks)')
     old, new = h36m.skeleton().names, h36m.skeleton_17().names
@@ -62,7 +63,7 @@ def test_coordinates_of_the_linear_model_are_matched_by_joints(tmp_path):
     path = tmp_path / 'a.pth.tar'
     model = saved(path, LINEAR)
     fresh = build_model(LINEAR, h36m.skeleton_17())
-    missed = initialise_from(fresh, str(path), h36m.skeleton_17())
+    missed = initialise_from(fresh, load_checkpoint(str(path)), str(path), h36m.skeleton_17())
     assert [text.split(' (')[0] for text in missed] == ['w1.weight', 'w2.weight', 'w2.bias']
     old, new = h36m.skeleton().names, h36m.skeleton_17().names
     for name in ('Hip', 'Head', 'RWrist'):
@@ -76,8 +77,9 @@ def test_what_does_not_fit_is_named(tmp_path):
     model, optimizer = trained()
     path = published(model, optimizer, tmp_path / 'a.pth.tar')
     wider = dataclasses.replace(SMALL, num_layers=2, window=3)
-    missed = initialise_from(build_model(wider, h36m.skeleton()), path, h36m.skeleton())
+    missed = initialise_from(build_model(wider, h36m.skeleton()), load_checkpoint(path), path, h36m.skeleton())
     assert missed[0] == 'gconv_input.0.gconv.W ((2, 2, 8) in the file, (2, 6, 8) here)'
     assert all('gconv_layers.1.' in text and text.endswith(' (not in the file)') for text in missed[1:])
-    text = rejection(initialise_from, build_model(LINEAR, h36m.skeleton()), path, h36m.skeleton())
+    text = rejection(initialise_from, build_model(LINEAR, h36m.skeleton()), load_checkpoint(path), path,
+                     h36m.skeleton())
     assert text == f'{path} holds a SemGCN (1 layers of 8), of which nothing fits this network.'
