@@ -94,7 +94,7 @@ def _add_more(parser: argparse.ArgumentParser, shown: bool) -> None:
     add('--sequence', metavar='NAME|all', help='which, of a file that holds several (VideoPose3D, PoseTrack)')
     add('--photos', action='store_const', const=True,
         help='frames are single photographs: nobody is followed from one to the next (default: recognised)')
-    add('--no_photos', dest='photos', action='store_const', const=False, help='frames are those of a video')
+    add('--no_photos', dest='photos', action='store_const', const=False, help='frames belong to a video')
     add('--axes', choices=('xy', 'yx'), help='order of the coordinates (default: recognised)')
     add('--fps', type=positive_float, metavar='N', help="frames a second (default: the video's, the file's, or 30)")
     add('--detector', choices=list(DETECTORS),

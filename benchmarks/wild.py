@@ -26,6 +26,7 @@ from common.geometry.mirror import Mirror
 from common.geometry.person import person_input
 from common.inference import for_inference
 from common.lifting.tracks.framing import DEFAULT_RANGE
+from common.training.recipe import RECIPES
 
 Network = Callable[[Tensor], Tensor]
 HIDDEN = (0, 1, 2, 4)
@@ -140,7 +141,8 @@ def print_ways(args: argparse.Namespace, data: Data) -> None:
 
 def unchanged(layout: int | None = None) -> Wild:
     """Whole bodies as they are, with the cameras and the noise of the recipe."""
-    return Wild(bones=0, turn=0, hide=0, repeat=0, flip=False, layout=layout)
+    wild = RECIPES['wild']['gcn']
+    return Wild(pitch=wild['pitch'], detector_noise=wild['detector_noise'], layout=layout)
 
 
 def main() -> None:

@@ -23,7 +23,7 @@ class Bone:
     Attributes:
         name, parent: the root's parent is ''.
         offset: (3,) from its near to its far end in the resting pose, in the file's unit of length.
-        axes: (3, 3) turns its own axes, about which its channels rotate, to those of the world.
+        axes: (3, 3) turns its own axes, about which its channels rotate, to the world's axes.
         channels: what a motion gives for it, e.g. `('TX', 'RX')`.
     """
 

@@ -36,7 +36,7 @@ def get_args_parser() -> argparse.ArgumentParser:
     parser.add_argument('-ft', '--fine-tuned', metavar='FILE',
                         help=f'stacked_hourglass_fined_tuned_240.tar.gz or its folder, for {FINE_TUNED}')
     parser.add_argument('--check', action='store_true',
-                        help='print the counts of the existing files beside those of Human3.6M')
+                        help='print the counts of the existing files beside the counts of Human3.6M')
     parser.add_argument('--output', metavar='DIR', default=preparation.DATA_FOLDER, help='data folder (%(default)s)')
     parser.add_argument('--force', action='store_true', help='replace existing files')
     return parser

@@ -40,7 +40,7 @@ def get_args_parser() -> argparse.ArgumentParser:
                         help='folder of the original release, DIR/S1/MyPoseFeatures/D3_Positions/*.cdf or '
                              '*.cdf.mat, or of h36m-fetch, DIR/S1/Poses_D3_Positions/*.cdf')
     source.add_argument('--check', action='store_true',
-                        help='print the counts of the existing files beside those of Human3.6M')
+                        help='print the counts of the existing files beside the counts of Human3.6M')
     parser.add_argument('--output', metavar='DIR', default=preparation.DATA_FOLDER, help='data folder (%(default)s)')
     parser.add_argument('--force', action='store_true', help='replace an existing file')
     return parser

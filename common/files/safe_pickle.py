@@ -1,7 +1,7 @@
 """Unpickling that returns plain data and runs nothing.
 
-A pickle is a program that names the functions it calls. Here it may name only those of `plain_data.py`, which build
-arrays, ordered dicts and tensors, and check their arguments. `npz.py` reads pickled dicts with this module, and
+A pickle is a program that names the functions it calls. Here it may name only the functions of `plain_data.py`, which
+build arrays, ordered dicts and tensors, and check their arguments. `npz.py` reads pickled dicts with this module, and
 `torch_file.py` the checkpoints of Python 2: `torch.load` takes it as its `pickle_module`.
 
 The base class is the pure Python unpickler on purpose. Its memo is a dict, where the C version allocates as many places
@@ -72,7 +72,7 @@ class Unpickler(_PythonUnpickler):
 
 
 def load(file: BinaryIO, encoding: str = 'latin1') -> Any:
-    """Return what the next pickle of a file holds; `encoding` is that of Python 2 strings."""
+    """Return what the next pickle of a file holds; `encoding` decodes the strings of Python 2."""
     return Unpickler(file, encoding=encoding).load()
 
 

@@ -60,7 +60,7 @@ class Layout:
 
     @property
     def approximate(self) -> Names:
-        """Those of the 16 that the detector does not really have."""
+        """The joints of the 16 that the detector does not really have."""
         middle = zip(('Hip', 'Spine', 'Thorax', 'Head'), (self.hip, self.spine, self.thorax, self.head))
         return tuple(name for name, parts in middle if len(parts) > 1)
 

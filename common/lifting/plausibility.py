@@ -122,7 +122,7 @@ def most_human(readings: Mapping[str, np.ndarray]) -> tuple[str, bool]:
     A right reading has short bones that have human proportions; a wrong one joins distant joints.
 
     Args:
-        readings: {name: (T, 16, 2) pixels}, such as those of several layouts.
+        readings: {name: (T, 16, 2) pixels}, for example one of each layout.
     """
     scores = {}
     for name, keypoints in readings.items():

@@ -71,7 +71,7 @@ class Watch:
 
 
 def judge(target: Target, path: str, watch: Watch) -> tuple[str, str]:
-    """(outcome, detail): those of `GOOD` are good, all else is a finding."""
+    """(outcome, detail): an outcome in `GOOD` is good, any other is a finding."""
     silence = io.StringIO()
     try:
         with watch() as seen, redirect_stdout(silence), redirect_stderr(silence):

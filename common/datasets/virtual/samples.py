@@ -25,7 +25,7 @@ VIEWS_SEED = 20261125
 
 @dataclass(frozen=True)
 class Wild:
-    """What is changed at random, and how much; 0 changes nothing.
+    """What is changed at random, and how much; 0 changes nothing. The defaults are the flags' own.
 
     Attributes:
         bones: standard deviation of the logarithm of bone lengths, by symmetric groups.
@@ -38,13 +38,13 @@ class Wild:
         layout: index of a detector's layout; None draws one for each sample.
     """
 
-    bones: float = 0.12
-    turn: float = 0.4
-    pitch: float = 20.0
-    detector_noise: float = 0.03
-    hide: float = 0.35
-    repeat: float = 0.25
-    flip: bool = True
+    bones: float = 0.0
+    turn: float = 0.0
+    pitch: float = 15.0
+    detector_noise: float = 0.0
+    hide: float = 0.0
+    repeat: float = 0.0
+    flip: bool = False
     layout: int | None = None
 
 
@@ -57,9 +57,8 @@ def virtual_views(poses: Poses, skeleton: Skeleton, window: int, fps: float, pit
         window, fps: as of `VirtualSamples`.
         pitch, detector_noise, layout: as of `Wild`.
     """
-    unchanged = Wild(bones=0, turn=0, hide=0, repeat=0, flip=False)
-    samples = VirtualSamples(poses, skeleton, window, fps,
-                             replace(unchanged, pitch=pitch, detector_noise=detector_noise, layout=layout))
+    seen = Wild(pitch=pitch, detector_noise=detector_noise, layout=layout)
+    samples = VirtualSamples(poses, skeleton, window, fps, seen)
     with torch.random.fork_rng():
         torch.manual_seed(VIEWS_SEED)
         parts = [samples(batch) for batch in torch.arange(len(poses), device=poses.positions.device).split(CHUNK)]
@@ -90,7 +89,7 @@ class VirtualSamples:
     def __call__(self, batch: Tensor) -> tuple[Tensor, Tensor]:
         """Draw the pairs of the frames with these numbers: (B,) -> keypoints (B, J, 2 W), positions (B, J, 3).
 
-        Positions are those of the middle frame, metres from the hip, in the axes of a camera that points at the person.
+        Positions belong to the middle frame, in metres from the hip, in the axes of a camera that points at the person.
         """
         keypoints, visible, positions, _ = self.draw(batch)
         return person_input(keypoints, visible), positions
