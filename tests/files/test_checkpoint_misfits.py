@@ -26,7 +26,6 @@ from tests.helpers.make_checkpoints import (
     trained,
 )
 
-# Tensors that do not make the network.
 
 def damaged_state(change):
     model, optimizer = trained()

@@ -15,6 +15,7 @@ import pytest
 
 from common.files import safe_pickle
 from tests.helpers.make_pickles import ATTACKS, EMPTY_ARRAY, array, call, dtype, lit, name
+from tests.helpers.same import assert_same
 
 PROTOCOLS = range(5)  # NumPy and PyTorch write 2 to 4
 ORDERED_DICT, ENCODE = name('collections', 'OrderedDict'), name('_codecs', 'encode')
@@ -29,28 +30,6 @@ def refusal(data):
         loads(data + b'.')
     assert len(str(caught.value)) < 400
     return str(caught.value)
-
-
-def assert_same(found, expected):
-    assert type(found) is type(expected)
-    if isinstance(expected, np.ndarray):
-        assert (found.dtype, found.shape) == (expected.dtype, expected.shape)
-        assert found.flags.f_contiguous == expected.flags.f_contiguous
-        assert found.flags.writeable
-        if expected.dtype == object:
-            assert_same(list(found.flat), list(expected.flat))
-        else:
-            assert found.tobytes() == expected.tobytes()
-    elif isinstance(expected, dict):
-        assert_same(list(found.items()), list(expected.items()))
-    elif isinstance(expected, list | tuple):
-        assert len(found) == len(expected)
-        for mine, theirs in zip(found, expected):
-            assert_same(mine, theirs)
-    elif isinstance(expected, float):
-        assert np.float64(found).tobytes() == np.float64(expected).tobytes()  # -0.0 and nan too
-    else:
-        assert found == expected
 
 
 def object_array(*content):

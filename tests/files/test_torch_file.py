@@ -18,6 +18,7 @@ from torch import nn
 from common.files import torch_file
 from tests.helpers.make_damage import damage, damage_pickle
 from tests.helpers.make_pickles import call, lit, name, tup
+from tests.helpers.same import assert_same
 
 CONTAINERS = ['legacy', 'zip']
 
@@ -40,21 +41,6 @@ def complaint(tmp_path, content):
     assert len(str(caught.value)) < 500
     assert '\n' not in str(caught.value)
     return str(caught.value)
-
-
-def assert_same(found, expected):
-    assert type(found) is type(expected)
-    if isinstance(expected, torch.Tensor):
-        assert (found.dtype, found.shape, found.stride()) == (expected.dtype, expected.shape, expected.stride())
-        torch.testing.assert_close(found, expected, rtol=0, atol=0, equal_nan=True)
-    elif isinstance(expected, dict):
-        assert_same(list(found.items()), list(expected.items()))
-    elif isinstance(expected, list | tuple):
-        assert len(found) == len(expected)
-        for mine, theirs in zip(found, expected):
-            assert_same(mine, theirs)
-    else:
-        assert found == expected
 
 
 def training():
