@@ -10,7 +10,7 @@ Number = TypeVar('Number', int, float)
 
 
 def _number(kind: type[Number], accepts: Callable[[Number], bool], wanted: str) -> Callable[[str], Number]:
-    """A type of numbers that `accepts` holds for; `wanted` completes "... is not"."""
+    """A type for numbers that satisfy `accepts`; `wanted` completes the message "... is not"."""
     def number(text: str) -> Number:
         value = kind(text)
         if not accepts(value):
@@ -35,7 +35,7 @@ def device_name(text: str) -> str:
 
 
 def file_name_part(text: str) -> str:
-    """A dataset or keypoints name: it becomes part of a file's name, so it may not lead out of the data folder."""
+    """A name of a dataset or of keypoints. It becomes part of a file name, so it must not leave the data folder."""
     if not re.fullmatch(r'[A-Za-z0-9][\w.-]*', text):
         raise argparse.ArgumentTypeError(f'{text!r} is not a name of letters, digits, _, . and -')
     return text

@@ -1,4 +1,4 @@
-"""Flags that several scripts have, and the device they name."""
+"""Flags of several scripts, and the device that they name."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _UNTYPED = object()
 
 
 def resolve_device(name: str) -> torch.device:
-    """The device of a name; 'auto' is a GPU where there is one.
+    """The device of a name; 'auto' is a GPU if there is one.
 
     Raises:
         UserError: this machine has no such device.
@@ -74,12 +74,12 @@ def add_network_flags(parser: argparse.ArgumentParser) -> argparse._ArgumentGrou
 
 
 def typed_flags(parser: argparse.ArgumentParser, argv: list[str] | None = None) -> dict[str, Any]:
-    """{flag: value} of the flags on the command line: argparse leaves alone what a namespace already has."""
+    """{flag: value} of the flags on the command line: argparse sets no default where the namespace has a value."""
     blank = argparse.Namespace(**{action.dest: _UNTYPED for action in parser._actions})
     return {name: value for name, value in vars(parser.parse_args(argv, blank)).items() if value is not _UNTYPED}
 
 
 def network_flags(flags: dict[str, Any]) -> dict[str, Any]:
-    """Those flags that are attributes of a `ModelConfig`."""
+    """The flags that are attributes of a `ModelConfig`."""
     names = {field.name for field in dataclasses.fields(ModelConfig)}
     return {name: value for name, value in flags.items() if name in names}

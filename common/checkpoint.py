@@ -1,4 +1,4 @@
-"""Checkpoints: the published layout, and what rebuilding the network and resuming to the same bits need."""
+"""Checkpoint files: the published keys, and what rebuilding the network and resuming to the same bits need."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def snapshot_name(epoch: int) -> str:
 class Checkpoint:
     """The content of a checkpoint file.
 
-    The first six attributes are the published keys, under these names. The others are this project's: the published
-    code ignores them, and published files lack them.
+    The first six attributes are the published keys. The others are this project's: the published code ignores them, and
+    published files lack them.
 
     Attributes:
         epoch: completed epochs.
@@ -44,15 +44,15 @@ class Checkpoint:
         optimizer: state dict of Adam; None where the file has none.
         error: P1 on the test set after that epoch, mean over its poses, mm.
         config: the network.
-        described: whether the file holds `config`; otherwise it was read off the tensors.
+        described: whether the file holds `config`; otherwise the tensors imply it.
         best_error: the lowest `error` of the run so far.
         recipe: hyper-parameters and data that the run was started with.
-        random: states of the random generators; the order's is from before it drew the current epoch.
+        random: states of the random generators; the state of the order's generator is from before the current epoch.
         average: {'state_dict': moving average of the weights, 'updates': number of its updates}; empty without one.
-        under_way: of the epoch after `epoch`: poses seen, poses it has, sum of their losses (m^2).
-        keypoints_range: where in the image and how large the training poses were, see `poses.measure_range`.
+        under_way: progress within the next epoch: poses seen, poses in the epoch, sum of the losses so far (m^2).
+        keypoints_range: place and size of the training poses in the image, see `poses.measure_range`.
         normalization: of the keypoints: 'image' (`camera.normalize_screen`) or 'person' (`person.person_input`).
-        skeleton: of the poses; None where the file lacks it: published files are of PUBLISHED_JOINTS.
+        skeleton: of the poses; None where the file lacks it. Published files have `PUBLISHED_JOINTS`.
     """
 
     epoch: int
@@ -73,12 +73,12 @@ class Checkpoint:
     skeleton: Skeleton | None = None
 
     def save(self, path: str) -> None:
-        """Write the file, whole or not at all, in the container that PyTorch 1.1 reads."""
+        """Write the file atomically, in the container that PyTorch 1.1 reads."""
         content = {name: getattr(self, name) for name in _PUBLISHED_KEYS + _OWN_KEYS}
         content['config'] = self.config.as_dict()
         if self.skeleton:
             content['skeleton'] = self.skeleton.as_dict()
-        buffer = io.BytesIO()  # written to a file, torch would report a full disk as an error of its own
+        buffer = io.BytesIO()  # because torch hides the reason when it cannot write to a full disk
         torch.save(content, buffer, _use_new_zipfile_serialization=False)
         with atomic_write(path) as file:
             file.write(buffer.getbuffer())
@@ -89,12 +89,12 @@ _OWN_KEYS = ('config', 'best_error', 'recipe', 'random', 'average', 'under_way',
 
 
 def load_checkpoint(path: str) -> Checkpoint:
-    """Return the checkpoint in a file, of this project or of the published code. Nothing in the file is run.
+    """Read a checkpoint of this project or of the published code. Nothing in the file is run.
 
-    A state dict alone is a checkpoint too, and prefixes of wrapped networks (`module.` of DataParallel) are taken off.
+    A state dict alone is a checkpoint too, and prefixes of wrapped networks (`module.` of DataParallel) are removed.
 
     Raises:
-        UserError: the file is missing, damaged, no checkpoint, or of a network that is not known.
+        UserError: the file is missing, damaged, no checkpoint, or of an unknown network.
     """
     try:
         content = torch_file.read(path)
@@ -196,20 +196,17 @@ def _number(content: dict[str, Any], key: str, default: float) -> float:
     return float(value)
 
 
-def restore_model(checkpoint: Checkpoint, path: str, skeleton: Skeleton, dropout: float | None = None,
-                  averaged: bool = True) -> nn.Module:
-    """Return the network that a checkpoint describes, with the checkpoint's weights.
+def restore_model(checkpoint: Checkpoint, path: str, skeleton: Skeleton, averaged: bool = True) -> nn.Module:
+    """The network that a checkpoint describes, with the checkpoint's weights.
 
     Args:
-        skeleton: of the poses that the network gets.
-        dropout: for files that do not hold their config (tensors do not show it).
-        averaged: use the moving average where the file has one; a training continues with the weights themselves.
+        path: of the checkpoint, for messages.
+        skeleton: of the poses that the network will see.
+        averaged: use the moving average of the weights where the file has one; False for a training that continues.
     Raises:
-        UserError: the weights do not fit the network, or the file is of another skeleton.
+        UserError: the weights do not fit the network, or the skeleton is another one.
     """
     config = checkpoint.config
-    if dropout is not None and not checkpoint.described:
-        config = dataclasses.replace(config, dropout=dropout)
     _check_skeleton(checkpoint, path, skeleton)
     with torch.device('meta'):  # nothing is allocated before the shapes are known to agree
         expected = build_model(config, skeleton).state_dict()
@@ -225,7 +222,7 @@ def restore_model(checkpoint: Checkpoint, path: str, skeleton: Skeleton, dropout
 
 
 def _check_skeleton(checkpoint: Checkpoint, path: str, skeleton: Skeleton) -> None:
-    """Refuse other joints, which the shapes of weights need not show: every tree of J joints has as many edges."""
+    """Refuse other joints. Shapes alone do not show them: all trees of J joints have the same number of edges."""
     own = checkpoint.skeleton
     names = own.names if own else PUBLISHED_JOINTS
     if own:
@@ -251,7 +248,7 @@ def check_flags(checkpoint: Checkpoint, path: str, flags: dict[str, Any]) -> Non
     Args:
         flags: {name of a ModelConfig attribute: the typed value}.
     Raises:
-        UserError: a flag contradicts the file; the text names both.
+        UserError: a flag contradicts the file; the sentence names both.
     """
     held = checkpoint.config.as_dict()
     for name, value in flags.items():

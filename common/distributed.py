@@ -1,6 +1,6 @@
 """Several processes as one run, started by `torchrun`: their shards, sums and shared network.
 
-In a single process, without `torchrun`, every function returns what that process expects.
+Every function also works in a single process, without `torchrun`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from common.errors import UserError
 
 
 def start(device: torch.device) -> torch.device:
-    """Join the processes that `torchrun` started, if it did; returns the device of this process.
+    """Join the processes that `torchrun` started, if any. Returns the device of this process.
 
     Afterwards only the first process prints.
 
@@ -80,7 +80,7 @@ def maximum(number: int, device: torch.device) -> int:
 
 
 def parallel(model: nn.Module) -> nn.Module:
-    """A network whose gradients are the mean over the processes, and whose batch norms see the poses of all of them.
+    """A network whose gradients are averaged over the processes, and whose batch norms see the poses of all processes.
 
     The returned network shares its weights with `model`, whose batch norms are replaced. A single process gets `model`
     itself, unchanged.

@@ -1,4 +1,4 @@
-"""Errors and warnings that a user can cause, each one sentence, and the frame that every script runs in."""
+"""Errors and warnings that a user can cause, each one sentence, and the function that runs every script."""
 
 import os
 import sys
@@ -11,14 +11,14 @@ class UserError(Exception):
 
 
 def printable(content: object, limit: int = 200) -> str:
-    """Text from a file for use in a sentence: one line, no control characters, cut after `limit` characters."""
+    """Text from a file, made fit for a sentence: one line, no control characters, cut after `limit` characters."""
     text = str(content)
     shown = ''.join(c if c.isprintable() else ' ' if c.isspace() else '?' for c in text[:limit])
     return shown if len(text) <= limit else f'{shown}...'
 
 
 def listing(names: Iterable[object], limit: int = 12) -> str:
-    """Names in one line for an error or a warning; those after the first `limit` are only counted."""
+    """Names in one line for an error or a warning; names after the first `limit` are only counted."""
     names = list(names)
     shown = ', '.join(printable(name, 60) for name in names[:limit])
     return shown if len(names) <= limit else f'{shown} and {len(names) - limit} more'
@@ -36,7 +36,7 @@ def warn(sentence: str) -> None:
 
 @contextmanager
 def recorded_warnings() -> Iterator[list[str]]:
-    """A list that receives every sentence given to `warn` within the context."""
+    """A list that collects every sentence given to `warn` within the context."""
     _recordings.append([])
     try:
         yield _recordings[-1]
@@ -45,9 +45,9 @@ def recorded_warnings() -> Iterator[list[str]]:
 
 
 def run_script(main: Callable[[], None]) -> None:
-    """Run a script's main function; end with one sentence and status 2 for whatever the user caused.
+    """Run a script's main function. Errors that the user caused end with one sentence and status 2.
 
-    A traceback that gets past this frame is a bug of the program.
+    A traceback that a user sees is a bug of the program.
     """
     script = os.path.basename(sys.argv[0])
     try:
@@ -55,7 +55,7 @@ def run_script(main: Callable[[], None]) -> None:
         sys.stdout.flush()  # here, where a full disk or a closed pipe can still be reported
     except UserError as error:
         _stop(f'{script}: {error}', 2)
-    except BrokenPipeError:  # the reader of the output is gone (`| head`), so nothing can be printed
+    except BrokenPipeError:  # the reader of the output has closed it (`| head`), so nothing can be printed
         _drop_output()
         sys.exit(1)
     except OSError as error:

@@ -20,8 +20,8 @@ class Predictor:
     Args:
         model: any network (B, J, 2) -> (B, J, 3), on its device. It is set to evaluation mode.
         device: where the keypoints are.
-        batch_size: poses in a forward pass; None for what suits the network and the device.
-        mirror: averages the predictions for each pose and for its mirror image, mirrored back.
+        batch_size: poses in a forward pass. None: a size that suits the network and the device.
+        mirror: averages the predictions for each pose and for its mirror image.
     """
 
     def __init__(self, model: nn.Module, device: torch.device, batch_size: int | None = None,
@@ -46,7 +46,7 @@ class Predictor:
 
 def predict(model: nn.Module, keypoints: Tensor, batch_size: int | None = None,
             report: Callable[[int], None] | None = None, mirror: Mirror | None = None) -> Tensor:
-    """Lift poses, relative to the hip.
+    """Lift poses to 3D, relative to the hip, on all threads.
 
     Args:
         model, batch_size, mirror: as of `Predictor`.
@@ -68,7 +68,7 @@ def predict(model: nn.Module, keypoints: Tensor, batch_size: int | None = None,
 
 
 def for_inference(model: nn.Module) -> nn.Module:
-    """The network in evaluation mode; folded, if it has a folded form (`models/fast/folded.py`)."""
+    """The network in evaluation mode, folded if it has a folded form (`models/fast/folded.py`)."""
     model.eval()
     fold = getattr(model, 'folded', None)
     return fold() if callable(fold) else model

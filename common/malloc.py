@@ -1,4 +1,4 @@
-"""A setting of glibc that takes 3 to 20 percent off a training step."""
+"""A setting of glibc that shortens a training step by 3 to 20 percent."""
 
 import ctypes
 

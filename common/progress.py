@@ -1,4 +1,4 @@
-"""Progress of a long task, on a terminal or in a log file."""
+"""The progress of a long task, on a terminal or in a log file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _LINE_EVERY = 10.0  # seconds between lines where the output is no terminal
 
 
 class Progress:
-    """Progress through poses: a bar on a terminal, else a plain line every ten seconds, so that logs stay readable.
+    """Reports progress through poses: a bar on a terminal, otherwise a plain line every ten seconds.
 
     Args:
         label: of the task.

@@ -1,7 +1,7 @@
-"""A function mapped over slices of a set of poses, one slice a core.
+"""A function mapped over slices of a set of poses, one slice on each core.
 
-Within an operation on a few hundred poses PyTorch's threads wait for each other and fetch what another core has
-computed. Whole slices have no such costs.
+Within an operation on a few hundred poses PyTorch's threads wait for each other and fetch results of other cores.
+Threads that work on separate slices do neither.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ def map_over_threads(function: Callable[[slice], Result], count: int, most: int,
                      device: torch.device) -> Iterator[tuple[int, Result]]:
     """Yield (poses done so far, result) for one slice of `count` poses after the other, in order.
 
-    On a CPU as many slices run at a time as PyTorch has threads, each with one thread; elsewhere one at a time.
+    On a CPU as many slices run at a time as PyTorch has threads, each on one thread; on other devices one at a time.
 
     Args:
-        function: takes a slice. It has to enter thread-local modes of PyTorch, as `torch.inference_mode`, by itself.
-        most: poses of a slice at most.
+        function: takes a slice. It must itself enter thread-local modes of PyTorch such as `torch.inference_mode`.
+        most: the largest number of poses in a slice.
     """
     threads = min(torch.get_num_threads() if device.type == 'cpu' else 1, max(count // _POSES_A_THREAD, 1))
     parts = max(threads * math.ceil(count / (threads * most)), 1)

@@ -57,7 +57,7 @@ def trainer_parser(doc: str | None, epochs: int, snapshot: int) -> argparse.Argu
                        help='start a new run from the weights of this checkpoint, averaged where it has an average; '
                             'network flags left out come from the file')
     group.add_argument('-c', '--checkpoint', default='checkpoint', metavar='DIR',
-                       help='folder in which each run makes a folder of its own (default: checkpoint)')
+                       help='folder in which each run makes its own folder (default: checkpoint)')
     group.add_argument('--snapshot', type=positive_int, default=snapshot, metavar='N',
                        help=f'keep the checkpoint of every Nth epoch (default: {snapshot})')
     group.add_argument('--report', metavar='FILE.json',
@@ -96,10 +96,10 @@ def add_recipe_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument('--ema', type=probability, default=0.0, metavar='DECAY',
                        help='evaluate the exponential moving average of the weights, e.g. 0.999 (default: 0, none)')
     group.add_argument('--schedule', choices=list(SCHEDULES), default='published',
-                       help='schedule of the learning rate; linear and cosine fall to nothing in the last step '
+                       help='schedule of the learning rate; linear and cosine fall to zero in the last step '
                             '(default: published)')
     group.add_argument('--warmup_steps', type=non_negative_int, default=0, metavar='N',
-                       help='steps in which the learning rate rises from nothing (default: 0)')
+                       help='steps in which the learning rate rises from zero (default: 0)')
     group.add_argument('--optimizer', choices=list(OPTIMIZERS), default='adam', help='(default: adam)')
     group.add_argument('--weight_decay', type=non_negative_float, default=0.0, metavar='F', help='(default: 0)')
     group.add_argument('--loss', choices=list(LOSSES), default='mse',
@@ -117,31 +117,34 @@ def add_recipe_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument('--tta', choices=['off', 'flip'], default='off',
                        help='flip: average the predictions for each pose and its mirror image (default: off)')
     group = parser.add_argument_group(
-        'virtual cameras', 'Each sample is seen by a camera drawn at random, as one of the 2D detectors finds the '
-        'person; the input is centred on the person and divided by the spread of the joints. --recipe wild sets all.')
+        'virtual cameras', 'A random camera projects each sample to the joints of a random 2D detector. The input is '
+        'centred on the person and divided by the spread of the joints. --recipe wild sets all of these flags.')
     group.add_argument('--virtual', action='store_true', help='train, and evaluate, with virtual cameras')
     group.add_argument('--window', type=positive_int, default=1, metavar='N',
-                       help='frames that the network sees around the one it answers for, an odd number (default: 1)')
+                       help='number of frames around the predicted one that the network sees, odd (default: 1)')
     group.add_argument('--pitch', type=angle, default=15.0, metavar='DEG',
-                       help='standard deviation of the angle that cameras look down, around 8 degrees (default: 15)')
+                       help='standard deviation of the downward pitch of the cameras, whose mean is 8 degrees '
+                            '(default: 15)')
     group.add_argument('--bones', type=probability, default=0.0, metavar='F',
                        help='change bone lengths by symmetric groups, by about this share (default: 0)')
     group.add_argument('--turn', type=probability, default=0.0, metavar='F',
-                       help='turn this share of the bodies in any direction: on the floor, upside down (default: 0)')
+                       help='rotate this share of the bodies at random: on the floor, upside down (default: 0)')
     group.add_argument('--detector_noise', type=non_negative_float, default=0.0, metavar='F',
                        help='median error of a joint, as a share of the spread of the joints (default: 0)')
     group.add_argument('--hide', type=probability, default=0.0, metavar='F',
                        help='hide joints in this share of the samples (default: 0)')
     group.add_argument('--repeat', type=probability, default=0.0, metavar='F',
-                       help='repeat one frame in this share of the windows, as single pictures need it (default: 0)')
+                       help='repeat one frame in this share of the windows, so that the network also lifts single '
+                            'pictures (default: 0)')
     group = parser.add_argument_group('choosing the epoch')
     group.add_argument('--val_subjects', default='', metavar='S,S',
-                       help='training subjects to keep out and to choose the epoch by; the test subjects are then '
-                            'evaluated once, at the end (default: none, the test subjects choose, as published)')
+                       help='training subjects that are kept out of training and choose the epoch; the test subjects '
+                            'are then evaluated once, at the end (default: none: the test subjects choose the epoch, '
+                            'as published)')
 
 
 def add_speed_flags(group: argparse._ArgumentGroup) -> None:
-    """Flags of speed; each changes numbers a little."""
+    """Flags that trade exact numbers for speed."""
     group.add_argument('--amp', choices=['off', 'bf16'], default='off',
                        help='multiply matrices in bfloat16 (default: off)')
     group.add_argument('--tf32', action='store_true', help='let a GPU multiply matrices in TF32')
@@ -172,10 +175,10 @@ def parse_args(parser: argparse.ArgumentParser, architecture: str) -> argparse.N
 
 
 def take_flags_from(checkpoint: Checkpoint, path: str, args: argparse.Namespace) -> None:
-    """Give flags that were not typed the values that a checkpoint was trained with, and warn of typed ones that differ.
+    """Set the flags that were not typed to the values of a checkpoint's training, and warn of typed ones that differ.
 
     Raises:
-        UserError: the checkpoint was trained with a flag or a value that does not exist here.
+        UserError: the checkpoint was trained with an unknown flag or value.
     """
     for name, value in (checkpoint.recipe and {'train_subjects': [], 'test_subjects': [], **checkpoint.recipe}).items():
         if name in NAME_LISTS:
@@ -186,12 +189,12 @@ def take_flags_from(checkpoint: Checkpoint, path: str, args: argparse.Namespace)
             setattr(args, name, value)
         elif args.typed[name] != value and name not in ('epochs', 'snapshot'):
             warn(f'--{name} {args.typed[name]} takes the place of {value or "none"}, with which {path} was trained.')
-    if not checkpoint.described and 'dropout' in args.typed:  # tensors alone cannot say it
+    if not checkpoint.described and 'dropout' in args.typed:  # the tensors do not show it
         checkpoint.config = dataclasses.replace(checkpoint.config, dropout=args.dropout)
 
 
 def take_network_from(checkpoint: Checkpoint, path: str, args: argparse.Namespace) -> None:
-    """Give network flags that were not typed the values of a checkpoint, whose weights start a new run."""
+    """Set the network flags that were not typed to the values of a checkpoint whose weights start a new run."""
     for name, value in network_flags(checkpoint.config.as_dict()).items():
         if name not in args.typed:
             setattr(args, name, value)
@@ -201,7 +204,7 @@ def take_network_from(checkpoint: Checkpoint, path: str, args: argparse.Namespac
 
 
 def model_config(architecture: str, args: argparse.Namespace) -> ModelConfig:
-    """The network of the flags; attributes without a flag are as published.
+    """The network that the flags describe; attributes without a flag are as published.
 
     Raises:
         UserError: there is no such network.
@@ -222,7 +225,7 @@ def data_options(args: argparse.Namespace) -> DataOptions:
 
 
 def recipe(args: argparse.Namespace) -> Recipe:
-    """The hyper-parameters of the flags.
+    """The hyper-parameters that the flags give.
 
     Raises:
         UserError: flags exclude each other.

@@ -1,9 +1,11 @@
-"""Acclaim motion capture: reads .asf skeletons and .amc motions, and computes where the bones' ends are."""
+"""Acclaim motion capture: reads .asf skeletons and .amc motions, and computes the positions of the bones' ends."""
 
+import math
 import os
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -22,9 +24,9 @@ class Bone:
 
     Attributes:
         name, parent: the root's parent is ''.
-        offset: (3,) from its near to its far end in the resting pose, in the file's unit of length.
-        axes: (3, 3) turns its own axes, about which its channels rotate, to the world's axes.
-        channels: what a motion gives for it, e.g. `('TX', 'RX')`.
+        offset: (3,) from its near to its far end in the rest pose, in the file's unit of length.
+        axes: (3, 3) rotation from its own axes, about which its channels rotate, to the world's axes.
+        channels: the values that a motion has for it, e.g. `('TX', 'RX')`.
     """
 
     name: str
@@ -46,7 +48,7 @@ def rotations(axes: list[str], degrees: np.ndarray) -> np.ndarray:
     """Rotations about the fixed axes, one after the other.
 
     Args:
-        axes: 'X', 'Y' or 'Z' each, the one that is turned about first in front.
+        axes: 'X', 'Y' or 'Z' each, in the order of the rotations.
         degrees: (..., len(axes)).
     Returns:
         (..., 3, 3) matrices that turn column vectors.
@@ -64,7 +66,7 @@ def rotations(axes: list[str], degrees: np.ndarray) -> np.ndarray:
 
 
 def far_ends(skeleton: Skeleton, motion: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Forward kinematics: where every bone ends in every frame.
+    """Forward kinematics: the far end of every bone in every frame.
 
     Args:
         motion: {bone: (T, channels)} of `read_amc`.
@@ -72,7 +74,7 @@ def far_ends(skeleton: Skeleton, motion: dict[str, np.ndarray]) -> dict[str, np.
         {bone: (T, 3)} metres, y up.
     """
     frames = len(next(iter(motion.values())))
-    turned = {'': np.eye(3)}  # from the resting pose, (T, 3, 3)
+    turned = {'': np.eye(3)}  # rotation from the rest pose, (T, 3, 3)
     ends = {'': np.zeros((frames, 3))}
     for bone in skeleton.bones:
         values = motion.get(bone.name, np.zeros((frames, 0)))
@@ -91,7 +93,7 @@ def read_asf(path: str) -> Skeleton:
     """Read a skeleton.
 
     Raises:
-        UserError: the file is missing or not what it should be; the sentence has the line.
+        UserError: the file is missing or damaged; the sentence names the line.
     """
     return _SkeletonReader(path).read()
 
@@ -100,7 +102,7 @@ def read_amc(path: str, skeleton: Skeleton) -> dict[str, np.ndarray]:
     """Read a motion of a skeleton: {bone: (T, channels)}, degrees and the skeleton's unit of length.
 
     Raises:
-        UserError: the file is missing, damaged, cut short, or of another skeleton; the sentence has the line.
+        UserError: the file is missing, damaged, cut short, or of another skeleton; the sentence names the line.
     """
     lines = _Lines(path)
     places: dict[str, slice] = {}
@@ -110,12 +112,12 @@ def read_amc(path: str, skeleton: Skeleton) -> dict[str, np.ndarray]:
             places[bone.name] = slice(width, width + len(bone.channels))
             width += len(bone.channels)
     values = array('d')
-    row: list[float | None] = []  # of the frame that is being read
+    row: list[float] = []  # the current frame; NaN for bones that have not been read
     last = None
 
-    def end_frame():
-        if None in row:
-            lacking = [name for name, place in places.items() if row[place.start] is None]
+    def end_frame() -> None:
+        lacking = [name for name, place in places.items() if row and math.isnan(row[place.start])]
+        if lacking:
             raise lines.error(f'frame {last} ends here without {listing(lacking, 4)}')
         values.extend(row)
 
@@ -128,12 +130,12 @@ def read_amc(path: str, skeleton: Skeleton) -> dict[str, np.ndarray]:
             end_frame()
             if last is not None and int(name) != last + 1:
                 raise lines.error(f'frame {name} follows frame {last}')
-            last, row = int(name), [None] * width
+            last, row = int(name), [math.nan] * width
         elif last is None:
             raise lines.error(f'{name[:40]!r} stands before the first frame')
         elif name not in places:
             raise lines.error(f'{name[:40]!r} is no moving bone of its skeleton')
-        elif row[places[name].start] is not None:
+        elif not math.isnan(row[places[name].start]):
             raise lines.error(f'{name!r} a second time in frame {last}')
         else:
             row[places[name]] = lines.floats(words[1:], places[name].stop - places[name].start)
@@ -145,9 +147,9 @@ def read_amc(path: str, skeleton: Skeleton) -> dict[str, np.ndarray]:
 
 
 class _Lines:
-    """The lines of a text file that say something, split into words, and errors that name the line."""
+    """The lines of a text file without comments, split into words, and errors that name the line."""
 
-    def __init__(self, path: str):
+    def __init__(self, path: str) -> None:
         self.path = path
         self.number = 0
 
@@ -162,7 +164,7 @@ class _Lines:
                     yield words
 
     def error(self, what: str) -> UserError:
-        return UserError(f'{self.path}, line {self.number}: {what}; fetch the file again, or mend it.')
+        return UserError(f'{self.path}, line {self.number}: {what}; fetch the file again, or correct it.')
 
     def floats(self, words: list[str], count: int) -> list[float]:
         """`count` numbers, each finite and of a believable size."""
@@ -179,14 +181,14 @@ class _Lines:
 
 
 class _SkeletonReader:
-    """What has been read of an .asf file so far, with a method for the lines of each section that matters."""
+    """Reads an .asf file; one method for the lines of each section that is used."""
 
-    def __init__(self, path: str):
+    def __init__(self, path: str) -> None:
         self.lines = _Lines(path)
-        self.length = 0.0  # how many of the file's units an inch is
-        # The root's resting place is not read: every trial is moved to its own centre anyway.
+        self.length = 0.0  # an inch, in the file's units
+        # The root's position is not read, because every trial is moved to its own centre.
         self.root: dict[str, list] = {'axis': list('XYZ'), 'orientation': [0.0, 0.0, 0.0]}
-        self.bone: dict[str, list] = {}  # the one that is being read
+        self.bone: dict[str, Any] = {}  # the one that is being read
         self.bones: dict[str, Bone] = {}
         self.attached: list[Bone] = []
 
@@ -209,7 +211,7 @@ class _SkeletonReader:
         root = Bone('root', '', np.zeros(3), axes, tuple(self.root['order']))
         return Skeleton((root, *self.attached), INCH / self.length)
 
-    def read_units(self, words):
+    def read_units(self, words: list[str]) -> None:
         if words[0] == 'length':
             (self.length,) = self.lines.floats(words[1:], 1)
             if self.length <= 0:
@@ -217,7 +219,7 @@ class _SkeletonReader:
         elif words[0] == 'angle' and words[1:] != ['deg']:
             raise self.lines.error('its angles are not in deg, and no others are read')
 
-    def read_root(self, words):
+    def read_root(self, words: list[str]) -> None:
         if words[0] == 'order':
             self.root['order'] = self.channels(words[1:])
         elif words[0] == 'axis':
@@ -225,7 +227,7 @@ class _SkeletonReader:
         elif words[0] == 'orientation':
             self.root['orientation'] = self.lines.floats(words[1:], 3)
 
-    def read_bone(self, words):
+    def read_bone(self, words: list[str]) -> None:
         key, values = words[0], words[1:]
         if key == 'name':
             self.bone[key] = values
@@ -246,7 +248,7 @@ class _SkeletonReader:
             self.bones[name] = Bone(name, '', offset, self.bone['axis'], tuple(self.bone.get('dof', ())))
             self.bone = {}
 
-    def read_hierarchy(self, words):
+    def read_hierarchy(self, words: list[str]) -> None:
         if words in (['begin'], ['end']):
             return
         known = {'root', *(bone.name for bone in self.attached)}
@@ -258,13 +260,13 @@ class _SkeletonReader:
             self.attached.append(replace(self.bones[name], parent=words[0]))
             known.add(name)
 
-    def channels(self, words):
+    def channels(self, words: list[str]) -> list[str]:
         channels = [word.upper() for word in words]
         if len(set(channels)) < len(words) or not CHANNELS.issuperset(channels):
             raise self.lines.error(f'{" ".join(words)[:40]!r} are not translations and rotations about x, y and z')
         return channels
 
-    def axis_order(self, words):
+    def axis_order(self, words: list[str]) -> list[str]:
         order = ''.join(words).upper()
         if sorted(order) != ['X', 'Y', 'Z']:
             raise self.lines.error(f'{order[:40]!r} is not an order of the axes, such as XYZ')

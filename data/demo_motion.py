@@ -1,7 +1,7 @@
-"""How the people of the demo data set move: joint angles over time for each kind of action, within human limits.
+"""The motion of the people in the demo data set: joint angles over time for each kind of action, within human limits.
 
-Every angle is a chain of straight ramps between key poses, plus a gait cycle and idle sway, held within its limits and
-then smoothed by a Gaussian: a smoothed path stays within the limits that it was held to, and has no jerks.
+Every angle follows straight ramps between key poses, plus a gait cycle and idle sway. It is clipped to its limits and
+then smoothed by a Gaussian, which keeps it within the limits and removes jerks.
 """
 
 from dataclasses import dataclass, field
@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 RATE = 50  # frames a second
-MARGIN = 15  # frames to make and throw away on either side
+MARGIN = 15  # additional frames at both ends, for the smoothing
 SMOOTHING = 0.06  # seconds
 MAX_SPEED = 300.0  # degrees a second of a ramp between two key poses
 
-# name: (lowest, highest, idle sway, spread) in degrees; spread is how far takes differ in a stance. Positive is forward
-# for `pitch` and `flex`, away from the middle for `out`, towards it for `in`, left side up for `roll` and `side`,
-# towards the left for `twist`.
+# name: (lowest, highest, idle sway, spread) in degrees; spread is the difference between takes of one stance. Positive
+# is forward for `pitch` and `flex`, away from the middle for `out`, towards it for `in`, left side up for `roll` and
+# `side`, towards the left for `twist`.
 MIDDLE = {
     'pelvis_pitch': (-30, 80, 1, 2), 'pelvis_roll': (-15, 15, 1, 1),
     'trunk_flex': (-25, 65, 2, 3), 'trunk_side': (-30, 30, 1, 2), 'trunk_twist': (-40, 40, 3, 4),
@@ -28,10 +28,10 @@ LIMB = {
     'elbow': (0, 150, 3, 0),
 }
 ANGLES = MIDDLE | {f'{side}_{name}': row for side in 'rl' for name, row in LIMB.items()}
-LOWER = [name for name in ANGLES if 'shoulder' not in name and 'elbow' not in name]  # what a stance sets
+LOWER = [name for name in ANGLES if 'shoulder' not in name and 'elbow' not in name]  # the angles that a stance sets
 
-# Key poses of an arm: flex, out and in of the shoulder, the elbow, their spread, and how loosely the arm hangs: a loose
-# arm swings with the steps and stays as it was in the world when the trunk bends.
+# Key poses of an arm: flex, out and in of the shoulder, the elbow, their spread, and how loosely the arm hangs. A loose
+# arm swings with the steps, and keeps its direction in the world when the trunk bends.
 ARMS = {
     'hang': (2, 14, 5, 15, 3, 1), 'pocket': (-15, 22, 15, 40, 3, .1),
     'gesture': (45, 12, 30, 75, 10, .5), 'open': (45, 35, -20, 45, 8, .5), 'point': (90, 10, 10, 8, 10, 0),
@@ -50,8 +50,8 @@ def pose(**degrees: float) -> dict[str, float]:
     return degrees
 
 
-# Key poses of the rest of the body. `thigh` is the thigh's and `sole` the foot's angle to the world: thigh forward,
-# toes down. A limb's angle without a side is for both. The right side is the one that leads.
+# Key poses of the rest of the body. `thigh` and `sole` are angles of thigh and foot to the world: thigh forward, toes
+# down. An angle without a side is for both limbs. The right side leads.
 STANCES = {
     'stand': pose(thigh=3, knee=5, hip_out=5, hip_in=-8),
     'step': pose(trunk_flex=6, pelvis_pitch=3, r_thigh=26, r_knee=12, l_thigh=-15, l_knee=6, hip_out=3, hip_in=-5),
@@ -84,7 +84,7 @@ GAIT = {
 
 @dataclass
 class Kind:
-    """A kind of action. Alternatives are set apart by `|`, key poses that follow one another by a space."""
+    """A kind of action. `|` separates alternatives, a space separates key poses that follow one another."""
 
     stance: str
     lead: str = 'hang'  # the arm of the side that leads
@@ -122,10 +122,10 @@ def act(rng: np.random.Generator, kind: str, variant: int, frames: int) -> tuple
     """Perform an action.
 
     Args:
-        rng: draws what differs from take to take by chance.
+        rng: draws the random differences between takes.
         kind: one of `KINDS`.
-        variant: counts the takes of this kind: alternatives, facing and the leading side are spread over them evenly.
-        frames: how many, at `RATE`; the first and the last `MARGIN` are for smoothing and are to be cut off.
+        variant: number of the take; alternatives, facing and the leading side are spread evenly over the takes.
+        frames: number of frames at `RATE`; the caller cuts off the first and the last `MARGIN`.
     Returns:
         {name: (frames,) degrees} for `facing` and every one of `ANGLES`, and whether there is a chair to sit on.
     """
@@ -155,12 +155,18 @@ def act(rng: np.random.Generator, kind: str, variant: int, frames: int) -> tuple
     return (_mirrored(angle) if chance[4] < 0.5 else angle), any(name.startswith('chair') for name in stances)
 
 
-def through(rng, keys, spread, beat, time):
-    """Ramps through key poses (K, C), visited in turn from a random moment on; (T, C) at the given times.
+def through(rng: np.random.Generator, keys: np.ndarray, spread: np.ndarray, beat: float,
+            time: np.ndarray) -> np.ndarray:
+    """Ramps through key poses, visited in turn from a random moment on.
 
-    `spread`, (C,) or (K, C), is the standard deviation from the keys: half of that variance is the take's, half new at
-    each visit. A ramp takes about `beat` seconds, more where it would be faster than `MAX_SPEED`; a key is held for up
-    to half a beat.
+    Args:
+        keys: (K, C) degrees.
+        spread: (C,) or (K, C), standard deviation from the keys. Half of this variance is constant within a take, the
+            other half is drawn again at each visit.
+        beat: usual seconds of a ramp, longer where it would be faster than `MAX_SPEED`; a key is held for up to half.
+        time: (T,) seconds.
+    Returns:
+        (T, C) degrees.
     """
     visits = np.arange(4 + int((time[-1] + 1) / beat) + len(keys)) % len(keys)
     draws = 0.7 * rng.normal(size=(1, keys.shape[1])) + 0.7 * rng.normal(size=(len(visits), keys.shape[1]))
@@ -183,22 +189,22 @@ def smooth(signal: np.ndarray, seconds: float) -> np.ndarray:
     return np.tensordot(kernel / kernel.sum(), signal[rows], axes=(0, 1))
 
 
-def _choice(text, chance):
-    """The key poses of one of the alternatives in a description, by a number from 0 to 1."""
+def _choice(text: str, chance: float) -> list[str]:
+    """The key poses of one of the alternatives in a description, chosen by a number from 0 to 1."""
     alternatives = text.split('|')
     return alternatives[int(chance * len(alternatives))].split()
 
 
-def _wander(rng, time):
+def _wander(rng: np.random.Generator, time: np.ndarray) -> np.ndarray:
     """Idle sway of about unit size: slow sinusoids of random phase."""
     rates = rng.uniform(0.2, 1.0, 3)
     return np.sin(2 * np.pi * (rates * time[:, None] + rng.uniform(size=3))).sum(axis=1) / 1.5
 
 
-def _stance(name, extra):
-    """A stance as a row over LOWER, from angles to the world into angles between bones."""
+def _stance(name: str, extra: dict[str, float]) -> list[float]:
+    """The angles between bones of a stance, in the order of LOWER; `STANCES` has angles to the world."""
     bones = dict.fromkeys(LOWER, 0.0) | extra
-    world = {}
+    world: dict[str, float] = {}
     for key, value in STANCES[name].items():
         for full in ([key] if key in bones or key[1] == '_' else [f'r_{key}', f'l_{key}']):
             if full in bones:
@@ -213,10 +219,11 @@ def _stance(name, extra):
     return [bones[key] for key in LOWER]
 
 
-def _add_steps(angle, phase, stride):
-    """Add a gait cycle of the given size to the legs, and what pelvis and trunk do with it."""
+def _add_steps(angle: dict[str, np.ndarray], phase: np.ndarray, stride: float) -> None:
+    """Add a gait cycle of the given size to the legs, and the motion of pelvis and trunk that goes with it."""
     for side, offset in (('r', 0.0), ('l', 0.5)):
-        thigh, knee, sole = (stride * np.interp(phase + offset, *zip(*corners), period=1) for corners in GAIT.values())
+        thigh, knee, sole = (stride * np.interp(phase + offset, moments, degrees, period=1)
+                             for moments, degrees in (zip(*corners) for corners in GAIT.values()))
         angle[f'{side}_hip_flex'] += thigh
         angle[f'{side}_knee'] += knee
         angle[f'{side}_ankle'] += knee - thigh - sole
@@ -230,7 +237,7 @@ def _add_steps(angle, phase, stride):
     angle['l_hip_out'] += 3 * across
 
 
-def _mirrored(angle):
+def _mirrored(angle: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The same motion with left and right exchanged."""
     other = {'r_': 'l_', 'l_': 'r_'}
     signed = ('roll', 'side', 'twist', 'facing')

@@ -10,6 +10,7 @@ import os
 import re
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -88,10 +89,12 @@ def read_table(path: str) -> Table:
     return table
 
 
-def _add_row(table, cells, where):
+def _add_row(table: Table, cells: str, where: str) -> None:
     match = re.fullmatch(r'(\d{1,4}),(\*|(\d{1,3})(?:-(\d{1,3}))?),(S\d+),([A-Za-z]*|-)', cells)
-    trials = [None] if match and match[2] == '*' else match and range(int(match[3]), int(match[4] or match[3]) + 1)
-    if not trials or match[5] not in preparation.SUBJECTS:
+    trials: Sequence[int | None] = ()
+    if match:
+        trials = [None] if match[2] == '*' else range(int(match[3]), int(match[4] or match[3]) + 1)
+    if not match or not trials or match[5] not in preparation.SUBJECTS:
         raise UserError(f'{where}: {cells[:60]!r} is not understood; it should be like 2,1,S9,Walking or '
                         f'7,1-12,S8,Walking, with a subject out of {listing(preparation.SUBJECTS)}.')
     actor, subject, kind = int(match[1]), match[5], match[6]
@@ -177,7 +180,7 @@ def print_table(path: str, positions: dict[str, dict[str, np.ndarray]]) -> None:
             print(f'Warning: {path}: no actor is of the {split} subjects, {listing(subjects)}.', file=sys.stderr)
 
 
-def _trials(folder):
+def _trials(folder: str) -> list[tuple[int, int, str]]:
     """(actor, trial, path) of every .amc file named like 02_01.amc, in order."""
     if not os.path.isdir(folder):
         raise UserError(f'{folder} is not a folder.')
@@ -194,7 +197,7 @@ def _trials(folder):
     return [(*key, trials[key]) for key in sorted(trials)]
 
 
-def _read_skeleton(asf, amc):
+def _read_skeleton(asf: str, amc: str) -> Skeleton:
     if not os.path.exists(asf):
         raise UserError(f'{amc} has no {os.path.basename(asf)} beside it, the skeleton of its actor.')
     skeleton = read_asf(asf)

@@ -143,7 +143,7 @@ def pose_body(body: Body, angle: dict[str, np.ndarray]) -> tuple[np.ndarray, dic
     frame_of[15] = frame_of[14] @ half_neck
     for side, out, (hip, knee, ankle, ball, toes), (shoulder, elbow, wrist, thumb, fingers) in (
             ('r', -1, (1, 2, 3, 4, 5), (25, 26, 27, 29, 30)), ('l', 1, (6, 7, 8, 9, 10), (17, 18, 19, 21, 22))):
-        def limb(name, side=side, out=out):
+        def limb(name: str, side: str = side, out: int = out) -> np.ndarray:
             """The rotation of a ball joint: forward, then outward, then about its own bone."""
             return (turn(1, -angle[f'{side}_{name}_flex']) @ turn(0, out * angle[f'{side}_{name}_out'])
                     @ turn(2, -out * angle[f'{side}_{name}_in']))

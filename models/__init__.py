@@ -1,1 +1,1 @@
-"""The networks behind one face: (B, J, 2) keypoints in, (B, J, 3) positions out."""
+"""The networks, all with one interface: keypoints (B, J, 2) -> positions (B, J, 3)."""

@@ -1,8 +1,8 @@
 """Biases in front of a batch norm.
 
-In training a batch norm subtracts such a bias again, so its true gradient is zero. Computed, the gradient is a rounding
-error, of which Adam makes whole steps. Running means follow these steps late, and evaluation, which uses the running
-means, is then off by millimetres (docs/accuracy.md). Here the gradient is zero exactly.
+In training a batch norm subtracts such a bias again, so its true gradient is zero. The computed gradient is a rounding
+error, which Adam turns into whole steps. The running means follow these steps late, so evaluations, which use the
+running means, are off by millimetres (docs/accuracy.md). Here the gradient is exactly zero.
 """
 
 from torch import Tensor, nn

@@ -1,4 +1,4 @@
-"""The networks behind one face: (B, J, 2) keypoints in, (B, J, 3) positions out, and the config that describes them."""
+"""The config that describes a network, and the network that it describes."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from models.sem_gcn import CONVOLUTIONS
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Which network, and how large: what a checkpoint carries so that it can be rebuilt from the file alone.
+    """Kind and size of a network. Checkpoints hold it, so that the network can be rebuilt from the file alone.
 
     Attributes:
         architecture: 'gcn' (SemGCN) or 'linear' (Martinez et al.).
-        hid_dim, num_layers, dropout: as the networks' arguments.
-        non_local, conv: of SemGCN only.
-        window: frames in the input, an odd number; the network answers for the middle one.
+        hid_dim, num_layers, dropout: arguments of the networks.
+        non_local, conv: arguments of SemGCN only.
+        window: number of frames in the input, odd; the network predicts the pose of the middle frame.
     """
 
     architecture: str
@@ -53,7 +53,7 @@ class ModelConfig:
         return asdict(self)
 
     def describe(self) -> str:
-        """In words, for messages."""
+        """A short description for messages."""
         frames = f', {self.window} frames at a time' if self.window > 1 else ''
         if self.architecture == 'linear':
             return f'linear model ({self.num_layers} stages of {self.hid_dim}{frames})'
@@ -73,7 +73,7 @@ def default_config(architecture: str) -> ModelConfig:
 
 
 def build_model(config: ModelConfig, skeleton: Skeleton) -> nn.Module:
-    """Make the network that a config describes, freshly initialised from PyTorch's global generator.
+    """The network that a config describes, initialised with PyTorch's global generator.
 
     Returns:
         a module from (B, J, 2 window) normalised keypoints to (B, J, 3) metres, whose `loss_joints` are the joints that
@@ -91,10 +91,10 @@ def build_model(config: ModelConfig, skeleton: Skeleton) -> nn.Module:
 
 
 def infer_config(state: dict[str, Tensor]) -> ModelConfig:
-    """Read a network's config off its tensors, for checkpoints that do not hold it.
+    """The config that a network's tensors imply, for checkpoints that do not hold it.
 
     Raises:
-        ValueError: the tensors are of no network known here.
+        ValueError: no network of this project has these tensors.
     """
     try:
         if 'gconv_input.0.gconv.W' in state:

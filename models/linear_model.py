@@ -1,6 +1,7 @@
 """The fully connected baseline of Martinez et al., ICCV 2017.
 
-Deliberate difference from the published code: biases in front of a batch norm stay as they are (`models/bias.py`).
+Deliberate difference from the published code: biases in front of a batch norm keep their initial values
+(`models/bias.py`).
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ class LinearModel(nn.Module):
         hid_dim: channels inside.
         num_layers: residual stages.
         dropout: probability, after each ReLU.
-        window: W, frames in the input; each joint has x and y of the first, of the second, ...
+        window: W, frames in the input; each joint has x and y of the first frame, x and y of the second, ...
     Shapes:
         (B, J, 2 W) normalised image coordinates -> (B, J, 3) metres, relative to the hip.
     """

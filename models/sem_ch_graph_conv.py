@@ -20,7 +20,7 @@ class SemCHGraphConv(SemGraphConv):
     Args:
         in_features: channels of a joint, C.
         out_features: channels of a joint after the layer, C'.
-        adjacency: (J, J) with self-loops; only where it is not zero matters.
+        adjacency: (J, J) with self-loops; only its pattern of non-zero entries is used.
     Shapes:
         (B, J, C) -> (B, J, C').
     """
@@ -29,7 +29,7 @@ class SemCHGraphConv(SemGraphConv):
         super().__init__(in_features, out_features, adjacency, edge_sets=out_features)
 
     def reset_parameters(self) -> None:
-        """Initialise as published: as `SemGraphConv`, but the bias goes by the input channels."""
+        """Initialise as published: as `SemGraphConv`, but the number of input channels bounds the bias."""
         nn.init.xavier_uniform_(self.W, gain=XAVIER_GAIN)
         nn.init.ones_(self.e)
         bound = 1 / math.sqrt(self.in_features)

@@ -1,9 +1,10 @@
 """SemGCN: the network of Zhao et al., CVPR 2019, figure 3.
 
 Deliberate differences from the published code:
-- constants are buffers, made once;
-- a non-local block gathers the joints of its groups, where the published one re-orders all joints and back;
-- biases in front of a batch norm stay as they are (`models/bias.py`). Only this changes a result, the evaluation's.
+- constants are buffers, computed once;
+- a non-local block gathers the joints of its groups; the published block re-orders all joints before and after;
+- biases in front of a batch norm keep their initial values (`models/bias.py`). Only this changes results, and only in
+  evaluations.
 """
 
 from __future__ import annotations
@@ -63,11 +64,11 @@ class SemGCN(nn.Module):
         adjacency: (J, J) of the skeleton, with self-loops.
         hid_dim: channels of a joint inside.
         num_layers: residual blocks.
-        conv: 'sem', one set of edge weights a layer, or 'semch', one a channel.
+        conv: 'sem': one set of edge weights for each layer; 'semch': one for each channel.
         groups: joints that the non-local blocks pool together. A non-local block follows the input block and every
-            residual block; None for the network without them.
+            residual block. None: no non-local blocks.
         dropout: probability, after each ReLU.
-        window: W, frames in the input; each joint has x and y of the first, of the second, ...
+        window: W, frames in the input; each joint has x and y of the first frame, x and y of the second, ...
     Shapes:
         (B, J, 2 W) normalised image coordinates -> (B, J, 3) metres, relative to the hip up to a small offset.
     Raises:

@@ -21,8 +21,8 @@ class SemGraphConv(nn.Module):
     Args:
         in_features: channels of a joint, C.
         out_features: channels of a joint after the layer, C'.
-        adjacency: (J, J) with self-loops; only where it is not zero matters.
-        edge_sets: sets of edge weights to learn; more than one is for subclasses.
+        adjacency: (J, J) with self-loops; only its pattern of non-zero entries is used.
+        edge_sets: number of sets of edge weights; subclasses have more than one.
     Shapes:
         (B, J, C) -> (B, J, C').
     Raises:
@@ -41,7 +41,7 @@ class SemGraphConv(nn.Module):
             raise ValueError(f'a layer needs channels, not {in_features} and {out_features}')
         self.in_features, self.out_features = in_features, out_features
         rows, columns = adjacency.nonzero(as_tuple=True)  # row by row: the order of `e` in published files
-        # Constants are buffers that files do not hold.
+        # Constants are buffers, which checkpoints do not hold.
         self.register_buffer('rows', rows, persistent=False)
         self.register_buffer('columns', columns, persistent=False)
         self.register_buffer('identity', torch.eye(len(adjacency)), persistent=False)
@@ -58,7 +58,7 @@ class SemGraphConv(nn.Module):
         nn.init.uniform_(self.bias, -bound, bound)
 
     def edge_weights(self) -> Tensor:
-        """S: the softmax of `e` over the edges of each joint, zero elsewhere, (edge_sets, J, J)."""
+        """S: the softmax of `e` over the edges of each joint, zero without an edge, (edge_sets, J, J)."""
         logits = self.e.new_full((len(self.e), *self.identity.shape), -torch.inf)
         logits[:, self.rows, self.columns] = self.e
         return logits.softmax(dim=2)

@@ -36,7 +36,8 @@ def describe(path: str, name: str, entries: dict[str, Any], subjects: list[str])
     Raises:
         UserError: an entry is not as `docs/datasets.md` describes it, or no subject has a camera.
     """
-    spec, changes = h36m.spec(name), {}
+    spec = h36m.spec(name)
+    changes: dict[str, Any] = {}
     try:
         if 'fps' in entries:
             changes['fps'] = _fps(entries['fps'])
@@ -60,18 +61,18 @@ def describe(path: str, name: str, entries: dict[str, Any], subjects: list[str])
         raise UserError(f'{path} has no subject of the splits {listing(h36m.TRAIN_SUBJECTS + h36m.TEST_SUBJECTS)}, '
                         f'whose cameras are known; it has {listing(subjects) or "none"}. docs/datasets.md describes '
                         f'how a file brings its own cameras.')
-    splits = {split: tuple(subject for subject in names if subject in cameras) for split, names in splits.items()}
-    return replace(spec, cameras=cameras, camera_coordinates=local, **changes, **splits)
+    changes |= {split: tuple(subject for subject in names if subject in cameras) for split, names in splits.items()}
+    return replace(spec, cameras=cameras, camera_coordinates=local, **changes)
 
 
-def _fps(value):
+def _fps(value: Any) -> float:
     number = value.item() if isinstance(value, np.ndarray) and not value.shape else value
     if type(number) not in (int, float) or not 1 <= number <= 1000:
         raise ValueError('fps must be one number from 1 to 1000')
     return float(number)
 
 
-def _skeleton(entries):
+def _skeleton(entries: dict[str, Any]) -> Skeleton:
     names = _texts(entries['joints'])
     parents, left, right = (_numbers(entries.get(name, ())) for name in ('parents', 'joints_left', 'joints_right'))
     if len(set(names)) < len(names) or '' in names:
@@ -84,15 +85,14 @@ def _skeleton(entries):
     return Skeleton(names, parents, left, right, groups)
 
 
-def _root_first(skeleton):
-    """The same skeleton, its root moved to the front."""
+def _root_first(skeleton: Skeleton) -> Skeleton:
+    """The same skeleton with its root moved to the front."""
     order = sorted(range(len(skeleton)), key=lambda joint: joint != skeleton.root)
-    place = {joint: index for index, joint in enumerate(order)}
-    groups = tuple(tuple(place[joint] for joint in group) for group in skeleton.groups)
+    groups = tuple(tuple(map(order.index, group)) for group in skeleton.groups)
     return replace(skeleton.keep(order), groups=groups)
 
 
-def _cameras(entries, subjects):
+def _cameras(entries: dict[str, Any], subjects: list[str]) -> tuple[dict[str, tuple[Camera, ...]], tuple[str, ...]]:
     """{subject: cameras}, and the subjects whose positions are in camera coordinates."""
     if 'cameras' not in entries and 'image_size' not in entries:
         return {subject: h36m.cameras()[subject] for subject in subjects if subject in h36m.cameras()}, ()
@@ -103,7 +103,8 @@ def _cameras(entries, subjects):
         content = [{'width': width, 'height': height}]
     if isinstance(content, list):
         content = dict.fromkeys(subjects, content)
-    cameras, local = {}, []
+    cameras: dict[str, tuple[Camera, ...]] = {}
+    local = []
     for subject, views in content.items():
         if isinstance(views, str):
             views = h36m.cameras()[views]
@@ -117,7 +118,7 @@ def _cameras(entries, subjects):
     return cameras, tuple(local)
 
 
-def _camera(content, index):
+def _camera(content: dict[str, Any], index: int) -> Camera:
     """A camera from its JSON: pixels, and X_camera = R X_world + t in metres, as in OpenCV."""
     if unknown := set(content) - CAMERA_KEYS:
         raise ValueError(f'a camera has {listing(sorted(unknown))}, where {listing(sorted(CAMERA_KEYS))} are known')
@@ -144,28 +145,28 @@ def _camera(content, index):
         height=int(height), azimuth=float(content.get('azimuth', 70)), name=str(content.get('name', index)))
 
 
-def _array(value, shape):
+def _array(value: Any, shape: tuple[int, ...]) -> np.ndarray:
     array = np.asarray(value, np.float64)
     if array.shape != shape or not np.isfinite(array).all():
         raise ValueError(f'a camera has {printable(value)} where {shape} finite numbers belong')
     return array
 
 
-def _numbers(value):
+def _numbers(value: Any) -> tuple[int, ...]:
     array = np.asarray(value)
     if array.ndim != 1 or (array.size and array.dtype.kind not in 'iu'):
         raise ValueError(f'{printable(value)} is no list of whole numbers')
     return tuple(array.tolist())
 
 
-def _texts(value):
+def _texts(value: Any) -> tuple[str, ...]:
     array = np.asarray(value)
     if array.ndim != 1 or (array.size and array.dtype.kind != 'U'):
         raise ValueError(f'{printable(value)} is no list of texts')
     return tuple(array.tolist())
 
 
-def _text(value):
+def _text(value: Any) -> str:
     text = value.item() if isinstance(value, np.ndarray) and not value.shape else value
     if not isinstance(text, str):
         raise ValueError('cameras and groups must be JSON texts')

@@ -151,7 +151,7 @@ def select_kinds(dataset: MocapDataset, actions: Iterable[str] | None) -> list[s
     return [kind for kind in dataset.kinds if kind in set(actions)]
 
 
-def _known_keypoints(dataset_name, data_dir):
+def _known_keypoints(dataset_name: str, data_dir: str) -> list[str]:
     prefix, suffix = f'data_2d_{dataset_name}_', '.npz'
     found = {name[len(prefix):-len(suffix)] for name in os.listdir(data_dir)
              if name.startswith(prefix) and name.endswith(suffix)}

@@ -1,1 +1,1 @@
-"""Files: written in whole or not at all, read without running anything in them."""
+"""Files: written atomically, read without running anything in them."""

@@ -1,4 +1,4 @@
-"""Writing so that nothing is lost: a file is written beside its place, flushed to disk, then renamed."""
+"""Atomic writing: a file is written under a temporary name, flushed to disk, then renamed."""
 
 import os
 import tempfile
@@ -10,17 +10,18 @@ from common.errors import UserError
 
 
 def check_suffix(path: str, suffixes: tuple[str, ...], flag: str = '') -> str:
-    """The suffix of a file that is to be written, which chooses what it will be; called before any work is done.
+    """The suffix of an output file, in lower case. Scripts check it before they begin to work.
 
     Args:
-        flag: that named the file, for the sentence.
+        suffixes: the allowed suffixes.
+        flag: the flag that named the file, for messages.
     Raises:
-        UserError: it is none of those, or the file is a folder.
+        UserError: the suffix is not allowed, or the path is a folder.
     """
     suffix, named = os.path.splitext(path)[1].lower(), f'{flag} {path}'.strip()
     if suffix not in suffixes:
         known = ' or '.join(filter(None, (', '.join(suffixes[:-1]), suffixes[-1])))
-        raise UserError(f'{named}: the name must end in {known}, by which what is made is chosen.')
+        raise UserError(f'{named}: the name must end in {known}.')
     if os.path.isdir(path):
         raise UserError(f'{named} is a folder; name a file.')
     return suffix
@@ -28,7 +29,7 @@ def check_suffix(path: str, suffixes: tuple[str, ...], flag: str = '') -> str:
 
 @contextmanager
 def atomic_write(path: str, mode: str = 'wb') -> Iterator[IO]:
-    """Open a file that takes the place of `path` when the block ends well, and vanishes when it does not.
+    """Open a file that replaces `path` when the block succeeds, and is deleted when the block fails.
 
     Readers see the old file or the whole new one, never a part.
 
@@ -41,7 +42,7 @@ def atomic_write(path: str, mode: str = 'wb') -> Iterator[IO]:
 
 @contextmanager
 def atomic_path(path: str) -> Iterator[str]:
-    """Name an empty file, with `path`'s suffix, for a program that writes by name; the rest is as of `atomic_write`."""
+    """The path of an empty file with the suffix of `path`, for programs that write by name; else as `atomic_write`."""
     folder = os.path.dirname(os.path.abspath(path))
     beside = None
     try:
@@ -71,7 +72,7 @@ def _umask() -> int:
 
 
 def _sync_folder(folder: str) -> None:
-    """Make the rename itself durable, where the system can do that for folders; the file is in its place already."""
+    """Make the rename itself durable, where the system supports that for folders."""
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:

@@ -20,8 +20,8 @@ from common.files import safe_pickle
 from common.files.atomic import atomic_write
 from common.files.plain_data import RefusedPickle, check_content, check_dtype, count
 
-# What the entries of a file may unpack to, together. Poses compress to about a third, deflate can reach a thousandth: a
-# file that claims far more than poses need is damaged or made to fill the memory.
+# Limits of the unpacked size of a file's entries together. Poses compress to about a third, deflate can reach a
+# thousandth: a file that claims far more than poses need is damaged, or crafted to fill the memory.
 MAX_BYTES = 8 << 30
 MAX_RATIO = 100
 RATIO_FREE_BYTES = 64 << 20
@@ -59,7 +59,7 @@ def read_npy(path: str) -> Any:
 
 @contextmanager
 def _errors_as_sentences(path: str, kind: str) -> Iterator[None]:
-    """Raise whatever goes wrong while a file is read as one sentence about the file."""
+    """Turn every error of reading a file into one sentence about the file."""
     try:
         yield
     except FileNotFoundError:
@@ -74,7 +74,7 @@ def _errors_as_sentences(path: str, kind: str) -> Iterator[None]:
 
 
 def write_npz(path: str, **entries: Any) -> None:
-    """Write a compressed `.npz`, whole or not at all; dicts are pickled as the published files have them.
+    """Write a compressed `.npz` atomically; dicts are pickled, as in the published files.
 
     Every NumPy from 1.16 on reads the file.
     """
@@ -93,7 +93,7 @@ _PythonPickler: Any = pickle._Pickler  # type: ignore[attr-defined]
 
 
 class _Pickler(_PythonPickler):
-    """A pickler that names NumPy's functions as NumPy 1 did; NumPy 2 knows both names, NumPy 1 only its own."""
+    """A pickler that writes the module names of NumPy 1, which NumPy 2 reads too."""
 
     def save_global(self, obj: Any, name: str | None = None) -> None:
         if obj.__module__ == 'numpy._core.multiarray':

@@ -1,6 +1,6 @@
-"""The functions that a pickle may call. Each checks what it is given, for shapes and type codes in a file are claims.
+"""The functions that a pickle may call. Each checks its arguments: shapes and type codes in a file are only claims.
 
-NumPy believes some of them: an object dtype with forged flags makes it take raw bytes for pointers.
+NumPy does not check all of them: an object dtype with forged flags makes it use raw bytes as pointers.
 """
 
 import collections
@@ -38,20 +38,20 @@ def count(shape: Any) -> int:
 
 
 def check_content(array: np.ndarray) -> None:
-    """Refuse bytes that are no booleans and no characters, with which NumPy miscounts and crashes."""
+    """Refuse bytes that are no booleans or no characters: with them NumPy miscounts or crashes."""
     most = {'b': ('u1', 1), 'U': (f'{array.dtype.byteorder}u4', 0x10ffff)}.get(array.dtype.kind)
     if most and (np.frombuffer(array.tobytes('A'), most[0]) > most[1]).any():
         raise RefusedPickle(f'it holds an array of type {array.dtype} with values that this type does not have')
 
 
 def check_keys(keys: Iterable[Any]) -> None:
-    """Refuse keys that take long to hash: tuples that hold each other take 2^n steps."""
+    """Refuse keys that take long to hash: n nested tuples can take 2^n steps."""
     if not all(key is None or isinstance(key, str | bytes | int | float | np.generic) for key in keys):
         raise RefusedPickle('it has a dict whose keys are not strings or numbers')
 
 
 class Dtype:
-    """A dtype while its pickle is read; of its state only the byte order is taken."""
+    """Stands for a dtype while its pickle is read; of the dtype's state only the byte order is used."""
 
     def __init__(self, spec: Any, *_: Any) -> None:
         if type(spec) is not str or not _PLAIN_DTYPE.fullmatch(spec):
@@ -60,7 +60,7 @@ class Dtype:
         self.dtype = np.dtype(spec)
 
     def set_byte_order(self, state: Any) -> None:
-        """Take the byte order of NumPy's state, (version, byte order, no subtype, no names, no fields, ...)."""
+        """Set the byte order from NumPy's state, (version, byte order, no subtype, no names, no fields, ...)."""
         if type(state) is not tuple or len(state) < 8 or state[1] not in tuple('<>=|') or state[2:5] != (None,) * 3:
             raise RefusedPickle('it holds an array whose type is not a plain one')
         self.dtype = self.dtype.newbyteorder(state[1])

@@ -4,8 +4,9 @@ A pickle is a program that names the functions it calls. Here it may name only t
 build arrays, ordered dicts and tensors, and check their arguments. `npz.py` reads pickled dicts with this module, and
 `torch_file.py` the checkpoints of Python 2: `torch.load` takes it as its `pickle_module`.
 
-The base class is the pure Python unpickler on purpose. Its memo is a dict, where the C version allocates as many places
-as the highest index in the file asks for, and its handlers can be replaced. Files hold few opcodes and large buffers.
+The base class is deliberately the pure Python unpickler. Its memo is a dict, where the C version allocates a list as
+long as the highest index in the file, and its handlers can be replaced. Speed does not matter: files hold few opcodes
+and large buffers.
 """
 
 import collections
@@ -18,7 +19,7 @@ import numpy as np
 from common.errors import printable
 from common.files.plain_data import FUNCTIONS, Dtype, RefusedPickle, check_keys, set_array
 
-MAX_DEPTH, MAX_STEPS = 64, 5_000_000  # of a walk through plain data: levels; values, a container counted as ten
+MAX_DEPTH, MAX_STEPS = 64, 5_000_000  # limits of plain data: levels; values, where a container counts as ten
 MAX_OBJECT_ARRAYS = 2000  # NumPy frees an array in an array by recursion: 8,000 such levels overflow the stack
 # Neither NumPy nor PyTorch writes these. Sets hash what is nested in them; byte arrays allocate what the file claims.
 _NEVER_WRITTEN = pickle.EMPTY_SET + pickle.FROZENSET + pickle.ADDITEMS + pickle.BYTEARRAY8
@@ -47,7 +48,7 @@ class Unpickler(_PythonUnpickler):
             self.object_arrays = getattr(self, 'object_arrays', 0) + target.dtype.hasobject
             if self.object_arrays > MAX_OBJECT_ARRAYS:
                 raise RefusedPickle(f'it has more than {MAX_OBJECT_ARRAYS:,} arrays of objects')
-        elif type(target) is not collections.OrderedDict:  # its state is torch's `_metadata`, which nobody needs
+        elif type(target) is not collections.OrderedDict:  # its state is torch's `_metadata`, which is not needed
             raise RefusedPickle(f'it sets the state of a {type(target).__name__}')
 
     def load_setitem(self) -> None:
@@ -89,7 +90,7 @@ def load_plain(file: BinaryIO) -> Any:
             raise RefusedPickle(f'it holds a {type(other).__name__}, which is not plain data')
     except RefusedPickle:
         raise
-    except Exception as error:  # any step of a damaged pickle can fail in any way
+    except Exception as error:  # a damaged pickle can raise any exception
         reason = f'{type(error).__name__}: {printable(error)}'
         raise pickle.UnpicklingError(f'it is damaged or cut short ({reason})') from error
     return value
@@ -99,8 +100,8 @@ def others(value: Any) -> Iterator[Any]:
     """Walk nested data and yield every value that is not plain.
 
     Raises:
-        RefusedPickle: the data hold themselves or grow without end, or a number in them is too long to print.
-        UnicodeError: a text in them holds half characters.
+        RefusedPickle: the data contain themselves or grow without end, or a number in them is too long to print.
+        UnicodeError: a string in them holds half of a surrogate pair.
     """
     left = MAX_STEPS
     pending: list[tuple[Any, int]] = [((value,), 0)]

@@ -25,7 +25,7 @@ def read(path: str) -> Any:
         pickle.UnpicklingError: the file is damaged, or holds more than plain data and tensors.
         OSError: it cannot be read.
     """
-    with open(path, 'rb') as file:  # in memory, for torch.load unpacks a tar file that it finds on disk
+    with open(path, 'rb') as file:  # into memory, because torch.load would unpack a tar file on disk
         content = io.BytesIO(file.read())
     try:
         _refuse_programs(content)
@@ -40,7 +40,7 @@ def read(path: str) -> Any:
         return value
     except RefusedPickle:
         raise
-    except Exception as error:  # each step of a damaged pickle can fail in each way
+    except Exception as error:  # a damaged pickle can raise any exception
         reason = printable(str(error).split('\n')[0] or type(error).__name__)
         raise pickle.UnpicklingError(f'it is damaged, cut short or not of torch.save ({reason})') from error
 

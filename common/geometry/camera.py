@@ -23,7 +23,7 @@ class Camera:
         tangential_distortion: (2,).
         width, height: of its image, pixels.
         azimuth: degrees; viewpoint of plots of its poses.
-        name: its identifier in the names of files.
+        name: its identifier in file names.
     """
 
     orientation: np.ndarray
@@ -87,7 +87,7 @@ def camera_to_world(positions: np.ndarray, camera: Camera) -> np.ndarray:
 
 
 def project(positions: np.ndarray, camera: Camera) -> np.ndarray:
-    """Project points before the camera to its image, see `project_by`.
+    """Project points in front of the camera to its image, as `project_by` does.
 
     Args:
         positions: (..., 3) camera coordinates, metres.

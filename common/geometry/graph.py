@@ -9,7 +9,7 @@ def adjacency(skeleton: Skeleton) -> np.ndarray:
     """The skeleton's symmetric adjacency with self-loops, each row summing to one.
 
     Kipf and Welling (2017) with the random-walk normalisation D^-1 (A + I), which the published code uses. The layers
-    look only at where it is not zero.
+    use only its pattern of non-zero entries.
 
     Returns:
         (J, J) float32.

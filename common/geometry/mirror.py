@@ -9,7 +9,7 @@ from common.geometry.skeleton import Skeleton
 
 
 class Mirror:
-    """Poses as a mirror shows them: x changes its sign, left and right joints change places."""
+    """Mirrors poses: x changes its sign, and left and right joints are exchanged."""
 
     def __init__(self, skeleton: Skeleton, device: torch.device) -> None:
         order = list(range(len(skeleton)))
@@ -24,5 +24,5 @@ class Mirror:
 
 
 def mirror_at_evaluation(tta: str, skeleton: Skeleton, device: torch.device) -> Mirror | None:
-    """What an evaluation takes for `--tta`."""
+    """The mirror that an evaluation averages over: with `--tta flip`, otherwise None."""
     return Mirror(skeleton, device) if tta == 'flip' else None

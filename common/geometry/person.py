@@ -1,4 +1,4 @@
-"""The person as a network's input: keypoints without the place, the size, the resolution and the focal length."""
+"""The person as a network's input: keypoints independent of place, size, resolution and focal length."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 STEP_SECONDS = 4 / 30  # between the frames of a window
-HIDDEN = (0.0, 3.0)  # where a hidden joint lies in the input: below everything, as a mirror image of itself
+HIDDEN = (0.0, 3.0)  # a hidden joint in the input: below the person, and the same in the mirrored pose
 
 
 def person_input(keypoints: Tensor, visible: Tensor | None = None) -> Tensor:
@@ -16,11 +16,11 @@ def person_input(keypoints: Tensor, visible: Tensor | None = None) -> Tensor:
     middle frame, or the mean of its visible joints where the hip is hidden. The scale is the root mean square distance
     of visible joints from the mean of their frame. Hidden joints are set to `HIDDEN`.
 
-    There is no inverse: the network answers in metres from the hip, whatever the place and size in the image.
+    No inverse is needed: the network predicts metres from the hip, whatever the place and size in the image.
 
     Args:
         keypoints: (..., W, J, 2) in any unit that is the same for x and y; x right, y down, the hip first. W is odd.
-        visible: (..., W, J) bool; None where joints that are not finite are the hidden ones.
+        visible: (..., W, J) bool. None: the joints that are not finite are hidden.
     Returns:
         (..., J, 2 W): x and y of the first frame, of the second, ...
     """

@@ -16,7 +16,7 @@ def rotate(quaternion: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 
 def inverse(quaternion: np.ndarray) -> np.ndarray:
-    """The opposite rotation of a unit quaternion (4,): its conjugate."""
+    """The inverse rotation of a unit quaternion (4,): its conjugate."""
     return np.asarray(quaternion) * (1, -1, -1, -1)
 
 

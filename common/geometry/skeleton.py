@@ -62,7 +62,7 @@ class Skeleton:
         """The skeleton of `as_dict`, where tuples may have become lists.
 
         Raises:
-            ValueError: it is none.
+            ValueError: the content is no skeleton.
         """
         try:
             flat = {name: tuple(content[name]) for name in ('names', 'parents', 'left', 'right')}
@@ -113,7 +113,7 @@ class Skeleton:
         return tuple(dict.fromkeys(group.values()))
 
     def ancestors(self, joint: int) -> list[int]:
-        """The joint, its parent and so on to the root; at most J joints, if the parents form a circle."""
+        """The joint, its parent and so on up to the root; at most J joints, even if the parents form a cycle."""
         path = [joint]
         while self.parents[path[-1]] >= 0 and len(path) < len(self):
             path.append(self.parents[path[-1]])

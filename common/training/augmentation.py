@@ -1,4 +1,4 @@
-"""Training samples changed at random: mirrored, turned, of other sizes, with noise.
+"""Augmentation of the training samples: mirrored, turned, scaled, with noise.
 
 The random numbers of each batch come from PyTorch's generator of the device, whose state is in the checkpoint.
 """
@@ -21,11 +21,11 @@ from common.training.recipe import Recipe
 
 
 class Samples:
-    """The training pairs of a batch, changed at random as the recipe says.
+    """The training pairs of a batch, augmented as the recipe asks.
 
     Mirroring ignores the camera's distortion and the offset of its centre. A turned or scaled pose keeps its hip in
-    place and is re-projected by its camera; a detector's error, the difference between its keypoints and the projection
-    of the pose, is kept.
+    place and is re-projected by its camera. The error of the detector, the difference between its keypoints and the
+    projected pose, is kept.
 
     Args:
         poses: the training set, on the device.
@@ -68,7 +68,7 @@ class CameraBatch:
     """The cameras of a data set as tensors, for batches in which every pose has its own camera."""
 
     def __init__(self, cameras: list[Camera], device: torch.device) -> None:
-        # the world's vertical axis (z up) in the axes of each camera
+        # the world's vertical axis (z up) in the coordinates of each camera
         upright = [quaternion.rotate(quaternion.inverse(camera.orientation), np.array([0.0, 0.0, 1.0]))
                    for camera in cameras]
         self.up = torch.tensor(np.array(upright), dtype=torch.float32, device=device)          # (V, 3)

@@ -1,4 +1,4 @@
-"""Training steps replayed as a CUDA graph (`--cuda_graph`): off by default, for no GPU was at hand to try it."""
+"""Training steps replayed as a CUDA graph (`--cuda_graph`): off by default, because no GPU was available to test it."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from common.training.step import TrainingStep
 class CapturedStep(TrainingStep):
     """A step replayed as a CUDA graph: at 64 poses a GPU waits for launches, and a replay is a single one.
 
-    The first steps are plain ones, on a stream of their own as capturing requires. Then one is captured, and every
-    later step of the same size replays it. Learning rate and random numbers live on the device, so they change between
-    replays. A batch of another size, the last of an epoch, is a plain step.
+    The first steps are ordinary steps on a separate stream, as capturing requires. Then one step is captured, and every
+    later step of the same size replays it. Learning rate and random numbers are on the device, so they change between
+    replays. A batch of another size, the last of an epoch, is an ordinary step.
     """
 
     WARM_UP = 11

@@ -1,8 +1,8 @@
 """One epoch of training.
 
 Deliberate differences from the published code:
-- the training set lies on the device and an epoch is a permutation (`datasets.batches`), without worker processes;
-- losses stay on a GPU until 50 of them are read at once, so that it never waits for a number that is only printed;
+- the training set is on the device and an epoch is a permutation (`datasets.batches`), without worker processes;
+- losses stay on a GPU until 50 of them are read together, so that it does not wait for numbers that are only printed;
 - a loss or a gradient that is not finite stops the run.
 """
 
@@ -42,7 +42,7 @@ class Counters:
 
 
 def train_epoch(step: TrainingStep, batches: PoseBatches, schedule: Schedule, counters: Counters) -> Iterator[None]:
-    """Take the remaining steps of an epoch, and count them.
+    """Take the remaining steps of an epoch and count them.
 
     It yields between two steps, whenever the losses have been read and `counters` are up to date: after every step on a
     CPU, after every 50 on a device that computes ahead.

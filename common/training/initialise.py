@@ -1,4 +1,4 @@
-"""Fine-tuning: the weights of a checkpoint in a network that may have other joints."""
+"""Fine-tuning: the weights of a checkpoint in a new network, which may have other joints."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from common.geometry.skeleton import Skeleton
 
 
 def initialise_from(model: nn.Module, checkpoint: Checkpoint, path: str, skeleton: Skeleton) -> list[str]:
-    """Give a network the weights of a checkpoint, averaged where the file has an average, as far as they fit.
+    """Copy the weights of a checkpoint that fit into a network; averaged weights where the file has them.
 
-    Weights of joints are matched by the joints' names: an edge weight by the two joints of its edge, a row or column of
-    the linear model by its joint. Other weights are taken where the shapes agree.
+    Weights of joints are matched by the names of the joints: an edge weight by the two joints of its edge, a row or
+    column of the linear model by its joint. Other weights are copied where the shapes agree.
 
     Args:
         model: the network, whose weights are changed in place.
         path: of the checkpoint.
         skeleton: the network's.
     Returns:
-        the weights that were not taken, or only in part, each with the reason.
+        the weights that were not copied, or only in part, each with the reason.
     Raises:
-        UserError: nothing in it fits.
+        UserError: no weight fits.
     """
     found = checkpoint.average['state_dict'] if checkpoint.average else checkpoint.state_dict
     state, missed = model.state_dict(), []

@@ -1,4 +1,4 @@
-"""A run's folder and its record: log.txt, curves, TensorBoard."""
+"""A run's folder and its logs: log.txt, curves, TensorBoard."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ Row = tuple[int, float, float, float, float]
 
 
 def make_run_folder(root: str) -> str:
-    """Make a new folder for a run under `root`; returns its path.
+    """Make a new folder for a run under `root` and return its path.
 
-    It is named by the time, ISO 8601 without the colons that Windows refuses. Runs that start in the same second get
+    Its name is the time, ISO 8601 without the colons that Windows refuses. Runs that start in the same second get
     different folders.
     """
     name = datetime.now().strftime('%Y-%m-%dT%H%M%S')
@@ -37,7 +37,7 @@ class RunLog:
 
     Args:
         folder: of the run.
-        epoch: completed epochs; later lines of an existing log are dropped, for a resume trains those epochs again.
+        epoch: completed epochs; later lines of an existing log are dropped, because a resume trains their epochs again.
     """
 
     def __init__(self, folder: str, epoch: int = 0) -> None:
@@ -73,7 +73,7 @@ class RunLog:
 
 def draw_curves(rows: list[list[float]], path: str) -> None:
     """Draw a log's loss and errors over the epochs."""
-    from matplotlib.figure import Figure  # half a second to import, needed at the end of a run only
+    from matplotlib.figure import Figure  # takes half a second to import, and only the end of a run needs it
 
     epochs, _, losses, p1, p2 = zip(*rows, strict=True)
     figure = Figure(figsize=(10, 4), layout='constrained')

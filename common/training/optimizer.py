@@ -1,7 +1,7 @@
 """Adam and AdamW in one fused pass over all parameters.
 
-The arithmetic is PyTorch's. Its optimizer classes are not used: the first instance of one imports all of
-`torch._dynamo`, 70 MB and more than a second at every training's start.
+The arithmetic is PyTorch's. Its optimizer classes are not used, because their first instance imports all of
+`torch._dynamo`: 70 MB and more than a second at the start of every training.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ class FusedAdam:
     """Adam (Kingma and Ba, ICLR 2015) or AdamW (Loshchilov and Hutter, ICLR 2019), with clipping of the gradient.
 
     Args:
-        parameters: every one of them gets a gradient in every step.
-        lr: the learning rate; a tensor on the device where a CUDA graph is to see it change.
+        parameters: each must have a gradient in every step.
+        lr: the learning rate; a tensor on the device if a CUDA graph replays the step.
         weight_decay: 'adam' adds it to the gradient, 'adamw' applies it to the weights.
         kind: a name in `OPTIMIZERS`.
     Attributes:
-        param_groups: as PyTorch's optimizers have them.
+        param_groups: in the layout of PyTorch's optimizers.
     """
 
     def __init__(self, parameters: Iterable[nn.Parameter], lr: float | Tensor = 1e-3, weight_decay: float = 0.0,
@@ -45,9 +45,9 @@ class FusedAdam:
 
     @torch.no_grad()
     def step(self, max_norm: float) -> Tensor:
-        """Clip the gradient to a norm and take a step; returns the norm before clipping, a scalar."""
+        """Clip the gradient to a norm and take a step. Returns the norm before clipping, a scalar."""
         gradients: list[Tensor] = [parameter.grad for parameter in self.parameters]  # type: ignore[misc]
-        # PyTorch's clip_grad_norm_ would multiply by one too
+        # PyTorch's clip_grad_norm_ also multiplies when the factor is one
         norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
         if norm.is_cuda or not norm + 1e-6 <= max_norm:  # a comparison would wait for a GPU
             torch._foreach_mul_(gradients, (max_norm / (norm + 1e-6)).clamp(max=1.0))

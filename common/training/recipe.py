@@ -45,8 +45,8 @@ class Recipe:
     cuda_graph: bool = False
 
 
-# Defaults of flags that `--recipe NAME` sets, for each architecture. Measurements: docs/accuracy.md, and of wild
-# docs/measurements/wild.md.
+# Defaults of flags that `--recipe NAME` sets, for each architecture. They were measured in docs/accuracy.md and, for
+# wild, in docs/measurements/wild.md.
 _TUNED = {'lr': 2e-2, 'schedule': 'cosine', 'warmup_steps': 200, 'ema': 0.999}
 _WILD = {'virtual': True, 'window': 5, 'bones': 0.12, 'turn': 0.4, 'pitch': 20.0, 'detector_noise': 0.03, 'hide': 0.35,
          'repeat': 0.25, 'flip': True, 'batch_size': 128, 'lr': 5e-3, 'schedule': 'cosine', 'warmup_steps': 200,
@@ -64,10 +64,10 @@ class Schedule:
 
     Attributes:
         lr: the highest rate.
-        decay, gamma: of the published schedule.
+        decay, gamma: parameters of the published schedule.
         kind: a name in `SCHEDULES`.
-        warmup: steps in which the rate rises linearly from nothing.
-        total: steps of the run, after which the linear and cosine schedules are at nothing.
+        warmup: number of steps in which the rate rises linearly from zero.
+        total: number of steps of the run, after which the linear and cosine schedules reach zero.
     """
 
     lr: float = 1e-3
@@ -83,7 +83,7 @@ class Schedule:
         return rate * min(step / self.warmup, 1.0) if self.warmup else rate
 
     def published(self, step: int) -> float:
-        """gamma^(step / decay), set at step 1 and at every multiple of `decay`, and kept between."""
+        """gamma^(step / decay), set at step 1 and at every multiple of `decay`, constant in between."""
         return self.gamma ** (max(step // self.decay * self.decay, 1) / self.decay)
 
     def linear(self, step: int) -> float:

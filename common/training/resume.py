@@ -1,4 +1,4 @@
-"""Continuing a run from its checkpoint, to the same bits as if it had never stopped."""
+"""Continuing a run from its checkpoint, to the same bits as a run that was never stopped."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from common.training.trainer import Trainer
 
 
 def resume(trainer: Trainer, checkpoint: Checkpoint, path: str) -> None:
-    """Bring a new trainer to the state in which a checkpoint was saved.
+    """Bring a new trainer to the state of a checkpoint.
 
     With other training data the run continues at the beginning of the checkpoint's epoch.
 
     Args:
-        trainer: with the checkpoint's own weights, not the averaged ones.
+        trainer: its network has the checkpoint's own weights, not the averaged ones.
         path: of the checkpoint.
     Raises:
         UserError: the checkpoint does not fit.
@@ -45,12 +45,12 @@ def resume(trainer: Trainer, checkpoint: Checkpoint, path: str) -> None:
     trainer.seed_process()  # the file has the states of the first process only
     trainer.resumed = path
     folder = os.path.dirname(path) or os.curdir
-    if os.path.exists(os.path.join(folder, 'log.txt')):  # without a log, as beside published files, it is no run's
+    if os.path.exists(os.path.join(folder, 'log.txt')):  # a folder without a log, as of published files, is no run's
         trainer.folder = folder
 
 
 def restore_random_states(batches: PoseBatches, device: torch.device, states: dict[str, Tensor], path: str) -> None:
-    """Restore the generators of the order, of PyTorch and of the device.
+    """Restore the random generators of the order, of PyTorch and of the device.
 
     Raises:
         UserError: the states are unusable.
@@ -68,7 +68,7 @@ def restore_random_states(batches: PoseBatches, device: torch.device, states: di
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer | FusedAdam, checkpoint: Checkpoint, path: str) -> None:
-    """Restore Adam's moments and learning rate; its other options stay as they are.
+    """Restore Adam's moments and learning rate; its other options keep their values.
 
     Parameters are matched by order, as PyTorch does; published files name them by Python 2 addresses.
 
@@ -99,7 +99,7 @@ def _adam_state(saved: dict[str, Any], parameter: nn.Parameter) -> dict[str, Ten
     for name in ('exp_avg', 'exp_avg_sq'):
         if saved[name].shape != parameter.shape:
             raise ValueError(f'{name} is {tuple(saved[name].shape)} instead of {tuple(parameter.shape)}')
-        # a copy: what a file describes may overlap itself or be the same tensor twice
+        # a copy, because tensors of a file may overlap or be the same tensor twice
         state[name] = saved[name].to(parameter.dtype).clone(memory_format=torch.contiguous_format)
     if (not all(value.isfinite().all() for value in state.values())
             or state['step'] < 0 or (state['exp_avg_sq'] < 0).any()):

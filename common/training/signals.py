@@ -1,4 +1,4 @@
-"""Signals that ask a run to end: noted, so that the step under way can be finished and saved."""
+"""Signals that ask a run to end: recorded, so that the current step can be finished and saved."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ _ENDING = (signal.SIGINT, signal.SIGTERM)
 
 
 class Signals:
-    """Within it SIGINT and SIGTERM are only noted; a second one of a kind does what it always does.
+    """Within this context SIGINT and SIGTERM are only recorded; a second signal of a kind has its usual effect.
 
     Attributes:
-        caught: number of the first signal, 0 while there is none.
+        caught: number of the first signal, 0 before one arrives.
     """
 
     def __init__(self) -> None:
@@ -22,7 +22,7 @@ class Signals:
         self._before = {number: signal.signal(number, self._note) for number in _ENDING}
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 

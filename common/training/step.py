@@ -23,7 +23,7 @@ class TrainingStep:
 
     Args:
         model: on the device of the samples.
-        recipe: its optimizer, loss, clipping, momentum of batch norm, moving average and precision are used.
+        recipe: gives the optimizer, loss, clipping, momentum of batch norm, moving average and precision.
         samples: numbers of poses (B,) -> keypoints (B, J, 2), positions (B, J, 3).
     """
 
@@ -56,7 +56,7 @@ class TrainingStep:
         return result
 
     def take(self, batch: Tensor) -> Tensor:
-        """The step without the moving average, whose decay changes from step to step."""
+        """The step without the moving average. A CUDA graph cannot hold the average, whose decay changes."""
         shard = distributed.shard(batch)
         keypoints, positions = self.samples(shard)
         with torch.autocast(batch.device.type, torch.bfloat16, enabled=self.recipe.amp == 'bf16'):
@@ -72,9 +72,9 @@ class TrainingStep:
 
 
 class MovingAverage:
-    """The exponential moving average of a network's weights and of its batch norms' statistics.
+    """The exponential moving average of a network's weights and of its batch norm statistics.
 
-    After n updates the decay is at most (1 + n) / (10 + n), so that the first weights are soon forgotten.
+    After n updates the decay is at most (1 + n) / (10 + n), so that the first weights lose their influence soon.
 
     Args:
         model: the network that is averaged.

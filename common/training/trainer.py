@@ -1,4 +1,4 @@
-"""A training run: epochs, each evaluated, logged and saved. The same for every network."""
+"""A training run: epochs, each evaluated, logged and saved."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from models.config import ModelConfig
 
 @dataclass(frozen=True)
 class Output:
-    """Where a run's files go, and when: as the flags of the same names. `command` is the one that started the run."""
+    """Files of a run, named as the flags; `command` is the command line that continues the run with `--resume FILE`."""
 
     checkpoint: str = 'checkpoint'
     report: str | None = None
@@ -50,15 +50,15 @@ class Output:
 
 
 class Trainer:
-    """Trains a network to the last epoch of a recipe. `resume.resume` makes it continue an earlier run.
+    """Trains a network up to the last epoch of a recipe. `resume.resume` lets it continue an earlier run.
 
     Args:
         model: the network, initialised; it is moved to the device.
         config: describes the network in checkpoints.
         recipe: hyper-parameters.
-        data: the poses to train and to evaluate on.
+        data: the poses to train and evaluate on.
         device: where to compute.
-        output: where files go.
+        output: where to write files.
     Attributes:
         counters: training progress.
         error, best_error: of the last epoch and of the best, mean over the evaluation poses, mm.
@@ -94,7 +94,7 @@ class Trainer:
                                  recipe.epochs * len(self.batches))
 
     def samples(self, poses: Poses) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
-        """The training pairs by the numbers of their poses, changed at random as the recipe says."""
+        """The training pairs as a function of their indices, augmented as the recipe asks."""
         recipe, data = self.recipe, self.data
         if not recipe.virtual:
             return Samples(poses, data.skeleton, recipe)
@@ -112,15 +112,15 @@ class Trainer:
         return 'person' if self.recipe.virtual else 'image'
 
     def seed_process(self) -> None:
-        """Give every process but the first its own dropout and augmentation; their weights are the same."""
+        """Give every process but the first its own seed for dropout and augmentation."""
         if distributed.rank():
             torch.manual_seed(self.recipe.seed + (self.counters.step + 1) * distributed.size() + distributed.rank())
 
     def run(self) -> None:
-        """Train to the last epoch, then print the errors. A run whose epochs are all done only prints them.
+        """Train up to the last epoch, then print the errors. A run whose epochs are all done only prints them.
 
         Raises:
-            SystemExit: a signal ended the run; all is saved, and the status is the shell's for that signal.
+            SystemExit: a signal ended the run, after everything was saved; the status is 128 plus its number.
         """
         finished = self.counters.epoch >= self.recipe.epochs
         if finished:
@@ -141,7 +141,7 @@ class Trainer:
     def _train(self) -> None:
         self.saved = time.monotonic()
         if not distributed.rank():
-            self.log.write()  # even before the first epoch: a resume recognises the folder by its log
+            self.log.write()  # before the first epoch too, because a resume recognises the folder by its log
         self.tensorboard = (TensorBoard(os.path.dirname(self.last), self.counters.epoch) if self.output.tensorboard
                             else None)
         try:
@@ -204,7 +204,7 @@ class Trainer:
             raise SystemExit(128 + request)
 
     def _save(self, is_best: bool = False) -> None:
-        """Write the checkpoint files; `ckpt_last` as the last, so that the others are never older than it claims."""
+        """Write the checkpoint files, `ckpt_last` last, so that the others are never older than it claims."""
         self.saved = time.monotonic()
         if distributed.rank():
             return
@@ -230,9 +230,9 @@ class Trainer:
         return states
 
     def _report(self, folder: str) -> None:
-        """Print the errors of the last epoch and, with validation subjects, first the chosen epoch's.
+        """Print the errors of the last epoch; with validation subjects, first the errors of the chosen epoch.
 
-        Test subjects, where validation subjects chose the epoch, are evaluated here for the first time.
+        Where validation subjects choose the epoch, the test subjects are evaluated here for the first time.
         """
         curves = os.path.join(folder, 'log.png')
         if not distributed.rank() and self.log.rows and (self.evaluation or not os.path.exists(curves)):

@@ -18,8 +18,9 @@ class Dropout(nn.Dropout):
 def dropout_mask(x: Tensor, p: float) -> Tensor:
     """Draw the factors of dropout, of x's shape: 0 with probability p, otherwise 1 / (1 - p).
 
-    On a CPU PyTorch draws a number for every element, a fifth of the linear model's step. Here one draw of 64 bits
-    serves four elements. So p is rounded to 16 bits, by at most 2^-16; one half is exact. The generator is PyTorch's.
+    On a CPU PyTorch draws a number for every element, which takes a fifth of the linear model's step. Here one draw of
+    64 bits serves four elements, so p is rounded to 16 bits, by at most 2^-16; one half is exact. The generator is
+    PyTorch's.
     """
     if x.device.type != 'cpu':
         return torch.empty_like(x).bernoulli_(1 - p).div_(1 - p)

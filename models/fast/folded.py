@@ -1,4 +1,4 @@
-"""Networks for inference: batch norm folded into the weights, and what does not depend on the pose computed once.
+"""Networks for inference: batch norm folded into the weights, and everything that no pose changes computed once.
 
 Up to rounding, a folded network returns what its original returns in evaluation mode. It shares no tensors with the
 original and cannot be trained.
@@ -29,7 +29,7 @@ def _scale_and_shift(norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
 
 
 class FoldedConv(nn.Module):
-    """Graph convolution and batch norm as one weight, one set of edge weights and one bias; then ReLU if it had a norm.
+    """Graph convolution and batch norm as one weight, one set of edge weights and one bias. With a norm, ReLU follows.
 
     Args:
         gconv: the convolution.
@@ -95,14 +95,14 @@ class FoldedSemGCN(nn.Module):
 
     Args:
         blocks, output: of the network.
-        joint_order: the joint at each place inside, (J,).
+        joint_order: (J,) the joint at each index of the joint-major poses.
         edges: from `models.fast.graph_conv.edge_positions`.
         pairs: how many non-local groups are pairs, as in `models.fast.non_local`.
     Shapes:
         (B, J, 2) -> (B, J, 3).
     """
 
-    CPU_BATCH = 64  # poses at a time: the activations of more leave a core's cache, and malloc returns their memory
+    CPU_BATCH = 64  # poses at a time: activations of more do not fit a core's cache, and malloc returns their memory
     joint_order: Tensor
     inverse_order: Tensor
 
@@ -133,7 +133,7 @@ class FoldedSemGCN(nn.Module):
 class FoldedLinear(nn.Module):
     """The linear model for inference: (B, J, 2) -> (B, J, 3)."""
 
-    CPU_BATCH = 512  # poses at a time: for fewer most of the time goes into fetching 17 MB of weights
+    CPU_BATCH = 512  # poses at a time: with fewer, fetching 17 MB of weights takes most of the time
 
     def __init__(self, model: LinearModel) -> None:
         super().__init__()

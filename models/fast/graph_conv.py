@@ -20,7 +20,7 @@ from models.sem_graph_conv import SemGraphConv
 
 
 def edge_positions(conv: SemGraphConv, inverse_order: Tensor) -> Tensor:
-    """Where each of `conv.e` lies in its flattened edge weights, with joint j at the place inverse_order[j]; (E,)."""
+    """(E,) index of each element of `conv.e` in the flattened edge weights, with joint j at inverse_order[j]."""
     joints, rows, columns = len(inverse_order), inverse_order[conv.rows], inverse_order[conv.columns]
     return rows * 2 * joints + columns + joints * (rows != columns)
 
@@ -28,8 +28,8 @@ def edge_positions(conv: SemGraphConv, inverse_order: Tensor) -> Tensor:
 def edge_weights_of(convs: Sequence[SemGraphConv], edges: Tensor) -> list[Tensor]:
     """Edge weights of convolutions on one graph, (J, 2 J) each.
 
-    One batched softmax for all layers: per-layer calls cost more in overhead than in arithmetic. Every edge has its
-    place in one half of the edge weights, so a softmax over both halves is the softmax over the edges of a joint.
+    One batched softmax for all layers: per-layer calls cost more in overhead than in arithmetic. Every edge is in one
+    half of the edge weights, so a softmax over both halves is the softmax over the edges of a joint.
 
     Args:
         convs: the convolutions.
@@ -67,8 +67,8 @@ def graph_product_backward(grad: Tensor, x: Tensor, weight: Tensor, edge_weights
                            ) -> tuple[Tensor, Tensor, Tensor]:
     """Backward of `graph_product`: gradients with respect to x, weight and edge_weights; all are contiguous.
 
-    [x W0; x W1] is twice as large as the output. It is computed again in the last layer, where it is small, and not
-    needed in the others.
+    [x W0; x W1] is twice as large as the output, so it is not saved. The last layer computes it again, where it is
+    small; the other layers do not need it.
     """
     joints, rows, channels, outputs = len(edge_weights), *x.shape, weight.shape[2]
     joint_grad = grad.view(joints, rows // joints * outputs)
@@ -106,13 +106,13 @@ class GraphProduct(torch.autograd.Function):
     """`graph_product` with its gradient written out."""
 
     @staticmethod
-    def forward(ctx, x, weight, edge_weights):
+    def forward(ctx: Any, x: Tensor, weight: Tensor, edge_weights: Tensor) -> Tensor:
         ctx.save_for_backward(x, weight, edge_weights)
         return graph_product(x, weight, edge_weights)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, grad):
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         return graph_product_backward(grad.contiguous(), *ctx.saved_tensors)
 
 
@@ -122,7 +122,7 @@ def conv_blocks(x: Tensor, blocks: Sequence[Any], edge_weights: Iterator[Tensor]
     Args:
         x: (J, B, C).
         blocks: `GraphConv` and `ResGraphConv`.
-        edge_weights: an iterator, of which each convolution takes the next.
+        edge_weights: an iterator; each convolution takes its next element.
     Returns:
         (J, B, C').
     """
@@ -138,7 +138,7 @@ class _ConvBlocks(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, x, chains, *parameters):
+    def forward(ctx: Any, x: Tensor, chains: list[list[Any]], *parameters: Tensor) -> Tensor:
         joints_and_poses, x = x.shape[:2], x.flatten(0, 1).contiguous()
         each, saved = zip(*[iter(parameters)] * 5, strict=True), []
         for chain in chains:
@@ -162,9 +162,10 @@ class _ConvBlocks(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, grad):
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         joints_and_poses, grad = grad.shape[:2], grad.flatten(0, 1).contiguous()
-        each, gradients = zip(*[reversed(ctx.saved_tensors)] * 9, strict=True), []
+        each = zip(*[reversed(ctx.saved_tensors)] * 9, strict=True)
+        gradients: list[Tensor] = []
         for chain in reversed(ctx.chains):
             outgoing = grad
             for conv in reversed(chain):

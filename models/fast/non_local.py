@@ -1,10 +1,12 @@
-"""Non-local blocks over pairs of joints in training: gradients written out, fewer tensors of the batch's size.
+"""Non-local blocks over pairs of joints in training: gradients written out, fewer tensors as large as the batch.
 
 Poses are joint-major. The pairs come first, their joints side by side (0 and 1, 2 and 3, ...). Joints that are a
 group of their own follow.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -24,7 +26,7 @@ def non_local(block: GraphNonLocal, x: Tensor, pairs: int) -> Tensor:
 
 
 def attention_weights(block: GraphNonLocal) -> tuple[Tensor, ...]:
-    """What the attention needs of a block's parameters.
+    """The parameters of a block that its attention needs.
 
     The convolution theta is used only through its product with w, so both are one vector.
 
@@ -62,7 +64,7 @@ def pooled_attention(both: Tensor, query: Tensor, w_phi: Tensor, pairs: int) -> 
         pooled = torch.cat([pooled, both[2 * pairs:]])                                 # (P, B, [g, phi])
     g, phi = pooled.chunk(2, dim=2)
     key = phi @ w_phi                                                                  # (P, B)
-    # Contiguous: a sum of broadcast transposed tensors would keep their strides, and bmm would go pose by pose.
+    # Contiguous: a sum of broadcast transposed tensors would keep their strides, and bmm would copy pose by pose.
     query, key = query.T.contiguous(), key.T.contiguous()
     attention = (query.unsqueeze(2) + key.unsqueeze(1)).relu_() / key.shape[1]         # (B, J, P)
     return torch.bmm(attention, g.transpose(0, 1)), pooled, first, second, attention
@@ -75,14 +77,14 @@ class _PooledAttention(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, both, query, w_phi, pairs):
+    def forward(ctx: Any, both: Tensor, query: Tensor, w_phi: Tensor, pairs: int) -> Tensor:
         gathered, pooled, first, second, attention = pooled_attention(both, query, w_phi, pairs)
         ctx.save_for_backward(pooled, first >= second, attention, w_phi)
         return gathered
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, grad):
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         pooled, from_first, attention, w_phi = ctx.saved_tensors
         g, phi = pooled.chunk(2, dim=2)
         grad = grad.contiguous()

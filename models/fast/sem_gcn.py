@@ -22,7 +22,7 @@ class SemGCN(sem_gcn.SemGCN):
     """`models.sem_gcn.SemGCN`, faster: the same arguments, parameters and results.
 
     Inside, poses are joint-major, (J, B, C), and the joints of a non-local pair are neighbours. Groups of more than two
-    joints take the plain equations.
+    joints run the plain equations.
     """
 
     joint_order: Tensor
@@ -54,7 +54,7 @@ class SemGCN(sem_gcn.SemGCN):
         return [*self.gconv_input, *self.gconv_layers]
 
     def convs(self) -> list[Any]:
-        """The convolution blocks, those within residual blocks too."""
+        """The convolution blocks, including the ones inside residual blocks."""
         return [conv for block in self.blocks() if type(block) is not GraphNonLocal
                 for conv in ((block.gconv1, block.gconv2) if type(block) is ResGraphConv else (block,))]
 

@@ -167,20 +167,18 @@ def test_the_network_is_read_off_the_tensors(tmp_path, name):
     assert torch.equal(restored.eval()(poses), model.eval()(poses))
 
 
-def test_the_described_network_wins(tmp_path):
-    """Dropout is not to be seen in tensors: it comes from the file, and from the flag only where the file is silent."""
+def test_dropout_comes_from_the_config(tmp_path):
+    """The tensors do not show it, so a file without a config has none; `take_flags_from` takes the flag's then."""
     path = str(tmp_path / 'a.pth.tar')
     config = dataclasses.replace(SMALL, dropout=0.25)
     model, optimizer = trained(config)
     checkpoint_of(model, optimizer, config).save(path)
     found = load_checkpoint(path)
     assert found.config == config
-    assert restore_model(found, path, skeleton(), dropout=0.5).gconv_input[0].dropout.p == 0.25
+    assert restore_model(found, path, skeleton()).gconv_input[0].dropout.p == 0.25
     path = published(model, optimizer, tmp_path / 'b.pth.tar')
     found = load_checkpoint(path)
-    assert found.config.dropout == 0
-    assert restore_model(found, path, skeleton(), dropout=0.5).gconv_input[0].dropout.p == 0.5
-    assert restore_model(found, path, skeleton()).gconv_input[0].dropout.p == 0
+    assert restore_model(found, path, skeleton()).gconv_input[0].dropout.p == found.config.dropout == 0
 
 
 def test_the_published_checkpoint(shared, golden):

@@ -1,12 +1,12 @@
-"""People for tests of detector files, the demo's in a camera; `benchmarks.detector_files` writes the files."""
+"""People for tests of detector files, the demo's in a camera; `detector_files` writes the files."""
 
 from functools import cache
 
 import numpy as np
 
-from benchmarks.detector_files import COCO_LIKE, FORMATS, MORE, write
 from common.datasets import h36m
 from common.geometry.camera import image_coordinates, project, world_to_camera
+from tests.helpers.detector_files import COCO_LIKE, FORMATS, MORE, write
 
 __all__ = ['COCO_LIKE', 'FORMATS', 'MORE', 'as_persons', 'demo_person', 'demo_walking', 'write']
 

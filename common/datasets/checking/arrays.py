@@ -85,12 +85,12 @@ def check_lengths(where: str, views: list[np.ndarray], frames: int) -> None:
                             f'are not one recording at one rate; make both at the same rate.')
 
 
-def _ordinal(number):
+def _ordinal(number: int) -> str:
     ending = 'th' if number % 100 in (11, 12, 13) else {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th')
     return f'{number}{ending}'
 
 
-def _finite_floats(where, array):
+def _finite_floats(where: str, array: np.ndarray) -> np.ndarray:
     if array.dtype.kind not in 'fiu':
         raise UserError(f'{where} must hold numbers, not {array.dtype}.')
     if not len(array):
@@ -103,7 +103,7 @@ def _finite_floats(where, array):
     return array
 
 
-def _shape_of(value):
+def _shape_of(value: Any) -> str:
     if isinstance(value, list | tuple):
         return f'{type(value).__name__} of {len(value)}'
     return f'{value.dtype} {value.shape}' if isinstance(value, np.ndarray) else type(value).__name__
