@@ -33,6 +33,22 @@ def test_wrong_dataset(few, tmp_path):
     assert told.endswith(f"member '{MEMBER}' has no dataset '3D_positions'; it has poses.")
 
 
+@pytest.mark.parametrize(('array', 'sentence'), [
+    (np.zeros((32, 5)), 'holds float64 of shape (32, 5), but numbers of (96, frames) belong there'),
+    (np.zeros((96, 0)), 'holds float64 of shape (96, 0)'),
+    (np.full((96, 2), np.nan), 'holds values that are not finite'),
+    (np.full((96, 2), 1e30), 'absurdly large'), (np.full((96, 2), 1j), 'holds no numbers')])
+def test_wrong_values(array, sentence, few, tmp_path):
+    told = refusal(few | {MEMBER: make.h5_bytes('3D_positions', array)}, tmp_path)
+    assert sentence in told and f"h36m.zip: member '{MEMBER}'" in told
+
+
+def test_the_same_sequence_twice(few, tmp_path):
+    photo = 'h36m/S1/MyPoses/3D_positions/Photo.h5'  # the archive has TakingPhoto
+    told = refusal(few | {photo: make.h5_bytes('3D_positions', np.zeros((96, 2)))}, tmp_path)
+    assert f"'{photo}' is S1 'Photo' a second time" in told
+
+
 @pytest.mark.parametrize('kind', ['external link', 'soft link', 'external storage', 'virtual', 'group', 'bomb',
                                   'large chunk'])
 def test_hdf5_never_looks_elsewhere(kind, tmp_path):

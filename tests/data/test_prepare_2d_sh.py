@@ -3,7 +3,6 @@
 import gzip
 import os
 import re
-import sys
 import tarfile
 
 import numpy as np
@@ -11,7 +10,6 @@ import pytest
 
 from common.datasets.h36m import skeleton
 from common.errors import UserError
-from common.files.npz import read_npz
 from data import archives, preparation, prepare_data_2d_h36m_sh
 from tests.helpers import make_archives as make
 
@@ -25,20 +23,10 @@ def detections():
 
 
 @pytest.fixture(scope='module')
-def members(detections):
-    return make.detection_members(detections, FOLDER)
-
-
-@pytest.fixture(scope='module')
 def few():
     """Members of a small archive, to be damaged."""
     detections = {'S1': {'Walking': list(np.random.default_rng(0).uniform(0, 1000, (4, 3, 16, 2)))}}
     return make.detection_members(detections, FOLDER)
-
-
-def prepare(monkeypatch, *arguments):
-    monkeypatch.setattr(sys, 'argv', ['prepare_data_2d_h36m_sh.py', *map(str, arguments)])
-    prepare_data_2d_h36m_sh.main()
 
 
 def refusal(path):
@@ -48,12 +36,19 @@ def refusal(path):
     return str(caught.value)
 
 
-def assert_published(path, detections):
+@pytest.mark.parametrize(('flag', 'name'), [('-pt', 'sh_pt_mpii'), ('--fine-tuned', 'sh_ft_h36m')])
+def test_archives_give_the_published_files(flag, name, detections, tmp_path, script):
     """The file has the published layout, its joints are ours by name, and S11 `Directions` is missing."""
-    with np.load(path, allow_pickle=True) as file:
+    archive = (make.make_h36m_zip(tmp_path / 'x', make.make_positions(1, ('S1',)), detections) if flag == '-pt'
+               else make.make_sh_tar(tmp_path / 'x', detections))
+    status, out, err = script(prepare_data_2d_h36m_sh.main, flag, archive, '--output', tmp_path)
+    assert status == 0 and 'Warning' in err, err
+    assert re.search(r'^test +59 +59 +708 +543,344$', out, re.MULTILINE)
+    assert sorted(os.listdir(tmp_path)) == [f'data_2d_h36m_{name}.npz', 'x']
+    with np.load(tmp_path / f'data_2d_h36m_{name}.npz', allow_pickle=True) as file:
         metadata, prepared = file['metadata'].item(), file['positions_2d'].item()
     assert metadata == {'num_joints': 16, 'keypoints_symmetry': [[4, 5, 6, 10, 11, 12], [1, 2, 3, 13, 14, 15]]}
-    order = [make.SH_JOINTS.index(name) for name in skeleton().names]
+    order = [make.SH_JOINTS.index(joint) for joint in skeleton().names]
     assert list(prepared) == list(preparation.SUBJECTS)
     for subject, actions in detections.items():
         assert prepared[subject].keys() == actions.keys() - ({'Directions'} if subject == 'S11' else set())
@@ -62,49 +57,6 @@ def assert_published(path, detections):
             for view, detected in zip(views, actions[action], strict=True):
                 assert view.dtype == np.float32
                 np.testing.assert_array_equal(view, detected[:, order].astype(np.float32))
-
-
-def test_pretrained(detections, members, tmp_path, monkeypatch, capsys):
-    members = {f'h36m/{name.replace("FineTuned240", "")}': content for name, content in members.items()}
-    archive = make.write_zip(tmp_path / 'h36m.zip', members | make.position_members(make.make_positions(1, ('S1',))))
-    prepare(monkeypatch, '-pt', archive, '--output', tmp_path)
-    assert_published(tmp_path / 'data_2d_h36m_sh_pt_mpii.npz', detections)
-    assert re.search(r'^test +59 +59 +708 +543,344$', capsys.readouterr().out, re.MULTILINE)
-    assert sorted(os.listdir(tmp_path)) == ['data_2d_h36m_sh_pt_mpii.npz', 'h36m.zip']
-
-
-def test_fine_tuned(detections, members, tmp_path, monkeypatch, capsys):
-    assert len(members) == prepare_data_2d_h36m_sh.FILES == 839
-    archive = make.write_tar(tmp_path / 'sh.tar.gz', members)
-    prepare(monkeypatch, '--fine-tuned', archive, '--output', tmp_path)
-    assert_published(tmp_path / 'data_2d_h36m_sh_ft_h36m.npz', detections)
-    assert 'Warning' in capsys.readouterr().err
-    prepare(monkeypatch, '--check', '--output', tmp_path)
-    assert re.search(r'^train +150 +150 +1,800 +1,559,752$', capsys.readouterr().out, re.MULTILINE)
-
-
-def test_a_few_frames_more_or_fewer_are_not_warned_of(tmp_path, capsys):
-    """Detections differ from the 3D by some frames; ground truth must not."""
-    detections: dict = {subject: {name: [[0]] * 4 for name in make.h36m_names()} for subject in preparation.SUBJECTS}
-    del detections['S11']['Directions']
-    for subject, frames in (('S1', 389_938 - 149 + 40), ('S9', 135_836 - 58 - 40)):
-        detections[subject]['Walking'] = [np.zeros((frames, 1), bool)] * 4
-    for keypoints in ('gt', 'sh_pt_mpii'):
-        np.savez_compressed(tmp_path / f'data_2d_h36m_{keypoints}.npz', positions_2d=detections)
-    preparation.check_files(str(tmp_path))
-    warnings = capsys.readouterr().err.splitlines()
-    assert [('_gt.npz' in line, 'Human3.6M has' in line) for line in warnings] == [(True, True)] * 2
-
-
-def test_nothing_is_overwritten_without_force(few, tmp_path, monkeypatch):
-    output = tmp_path / 'data_2d_h36m_sh_ft_h36m.npz'
-    output.write_bytes(b'precious')
-    archive = make.write_tar(tmp_path / 'sh.tar.gz', few)
-    with pytest.raises(UserError, match='give --force'):
-        prepare(monkeypatch, '-ft', archive, '--output', tmp_path)
-    assert output.read_bytes() == b'precious'
-    prepare(monkeypatch, '-ft', archive, '--output', tmp_path, '--force')
-    assert list(read_npz(str(output))['positions_2d']['S1']) == ['Walking']
 
 
 @pytest.mark.parametrize(('kind', 'name'), [
@@ -188,15 +140,3 @@ def test_the_other_archive(tmp_path, few):
     assert 'has nothing like S1/StackedHourglassFineTuned240/Directions_1.54138969.h5' in told
     with pytest.raises(UserError, match=r'has nothing like S1/StackedHourglass/Directions_1\.54138969\.h5'):
         prepare_data_2d_h36m_sh.read_zip(make.write_zip(tmp_path / 'h36m.zip', few))
-
-
-def test_from_inside_the_data_folder(few, tmp_path):
-    inside = os.path.join(make.ROOT, 'data')
-    script = 'prepare_data_2d_h36m_sh.py'
-    archive = make.write_tar(tmp_path / 'sh.tar.gz', few)
-    made = make.run_data_script(script, '-ft', archive, '--output', tmp_path, folder=inside)
-    assert (made.returncode, 'S5 is missing.' in made.stderr) == (0, True)
-    refused = make.run_data_script(script, '-ft', tmp_path / 'no.tar.gz', '--output', tmp_path / 'new', folder=inside)
-    assert (refused.returncode, refused.stderr) == (2, f'{script}: {tmp_path / "no.tar.gz"} is missing.\n')
-    assert make.run_data_script(script).returncode == 2
-    assert not (tmp_path / 'new').exists()

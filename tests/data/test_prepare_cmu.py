@@ -1,7 +1,6 @@
 """Preparing the Carnegie Mellon motions: the shared conversion matched, kinematics by hand, the table, damage."""
 
 import os
-import sys
 
 import numpy as np
 import pytest
@@ -14,6 +13,7 @@ from tests.helpers import make_archives as make
 
 TRIALS, CONVERTED = 'mocap/asfamc/02', 'mocap/data_3d_cmu.npz'  # of ../shared
 
+
 def make_database(folder, trials: dict[str, str]) -> str:
     """{'02_01': motion}, each actor with a skeleton."""
     for name, motion in trials.items():
@@ -24,11 +24,6 @@ def make_database(folder, trials: dict[str, str]) -> str:
     return str(folder)
 
 
-def prepare(monkeypatch, *arguments):
-    monkeypatch.setattr(sys, 'argv', ['prepare_data_cmu.py', *map(str, arguments)])
-    prepare_data_cmu.main()
-
-
 def positions_of(folder, rows: str = '', fps: int = 60):
     table = os.path.join(folder, 'table.csv')
     with open(table, 'w', encoding='utf-8') as file:
@@ -36,8 +31,9 @@ def positions_of(folder, rows: str = '', fps: int = 60):
     return prepare_data_cmu.read_database(str(folder), prepare_data_cmu.read_table(table), fps)
 
 
-def test_the_shared_conversion_is_matched(shared, tmp_path, monkeypatch):
-    prepare(monkeypatch, '--from-asfamc', shared(TRIALS), '--output', tmp_path)
+def test_the_shared_conversion_is_matched(shared, tmp_path, script):
+    status, _, err = script(prepare_data_cmu.main, '--from-asfamc', shared(TRIALS), '--output', tmp_path)
+    assert status == 0, err
     converted = read_npz(str(shared(CONVERTED)))['positions_3d']['S9']
     with np.load(tmp_path / 'data_3d_cmu.npz', allow_pickle=True) as file:
         prepared = file['positions_3d'].item()
@@ -48,9 +44,10 @@ def test_the_shared_conversion_is_matched(shared, tmp_path, monkeypatch):
         np.testing.assert_allclose(poses, converted[action], rtol=0, atol=1e-6)
 
 
-def test_50_hz_is_the_same_motion(shared, tmp_path, monkeypatch):
+def test_50_hz_is_the_same_motion(shared, tmp_path, script):
     """50 and 60 Hz have moments in common, every 5th and every 6th frame, and are near each other between them."""
-    prepare(monkeypatch, '--from-asfamc', shared(TRIALS), '--output', tmp_path, '--fps', 50)
+    status, _, err = script(prepare_data_cmu.main, '--from-asfamc', shared(TRIALS), '--output', tmp_path, '--fps', 50)
+    assert status == 0, err
     converted = read_npz(str(shared(CONVERTED)))['positions_3d']['S9']
     for action, poses in read_npz(str(tmp_path / 'data_3d_cmu.npz'))['positions_3d']['S9'].items():
         slow, fast = (motion.astype(float) - motion[:, :1] for motion in (poses, converted[action]))
@@ -105,6 +102,15 @@ def test_names_and_subjects(tmp_path):
     positions = positions_of(tmp_path, rows)
     assert {subject: list(actions) for subject, actions in positions.items()} == {
         'S1': ['Trial 120_09'], 'S6': ['Trial 13_06'], 'S9': ['Walking', 'Walking 1', 'Trial 02_03', 'Walking 2']}
+
+
+def test_the_script_prints_what_it_has_written(tmp_path, script):
+    database = make_database(tmp_path / 'cmu', {'02_01': make.make_amc(7), '01_01': make.make_amc(4)})
+    status, out, err = script(prepare_data_cmu.main, '--from-asfamc', database, '--output', tmp_path)
+    assert (status, 'Warning' in err) == (0, False)
+    assert 'S1                 1           2  Playground' in out
+    assert 'S9                 1           4  Walking' in out
+    assert len(read_npz(str(tmp_path / 'data_3d_cmu.npz'))['positions_3d']) == 2
 
 
 def test_the_default_table():
@@ -218,20 +224,3 @@ def test_folders_that_do_not_fit(tmp_path):
     (tmp_path / 'copy' / '02' / '02_01.amc').rename(tmp_path / 'copy' / '02' / 'walk.amc')
     with pytest.raises(UserError, match=r'walk\.amc is not named like 02_01\.amc'):
         positions_of(tmp_path)
-
-
-def test_from_the_command_line(tmp_path):
-    database = make_database(tmp_path / 'cmu', {'02_01': make.make_amc(7), '01_01': make.make_amc(4)})
-    inside = os.path.join(make.ROOT, 'data')
-    script = 'prepare_data_cmu.py'
-    made = make.run_data_script(script, '--from-asfamc', database, '--output', tmp_path, folder=inside)
-    assert (made.returncode, 'Warning' in made.stderr) == (0, False)
-    assert 'S1                 1           2  Playground' in made.stdout
-    assert 'S9                 1           4  Walking' in made.stdout
-    refused = make.run_data_script(script, '--from-asfamc', database, '--output', tmp_path)
-    assert (refused.returncode, 'give --force' in refused.stderr) == (2, True)
-    (tmp_path / 'cmu' / '02' / '02_01.amc').write_text(make.make_amc(7)[:-5])
-    damaged = make.run_data_script(script, '--from-asfamc', database, '--output', tmp_path, '--force')
-    assert (damaged.returncode, damaged.stderr.count('\n')) == (2, 1)
-    assert '02_01.amc, line 30: there are 0 numbers where 2 belong' in damaged.stderr
-    assert len(read_npz(str(tmp_path / 'data_3d_cmu.npz'))['positions_3d']) == 2

@@ -2,7 +2,6 @@
 
 import os
 import re
-import sys
 import time
 
 import cdflib.cdfwrite
@@ -11,7 +10,6 @@ import pytest
 import scipy.io
 
 from common.errors import UserError
-from common.files.npz import read_npz
 from data import preparation, prepare_data_h36m
 from tests.helpers import make_archives as make
 
@@ -26,17 +24,6 @@ def positions():
 @pytest.fixture(scope='module')
 def members(positions):
     return make.position_members(positions)
-
-
-@pytest.fixture(scope='module')
-def few():
-    """Members of a small archive, to be damaged."""
-    return make.position_members(make.make_positions(3, ('S1',)))
-
-
-def prepare(monkeypatch, *arguments):
-    monkeypatch.setattr(sys, 'argv', ['prepare_data_h36m.py', *map(str, arguments)])
-    prepare_data_h36m.main()
 
 
 def expected(positions):
@@ -54,40 +41,37 @@ def assert_same(prepared, wanted):
             np.testing.assert_array_equal(prepared[subject][action], poses)
 
 
-def refusal(members, tmp_path):
-    """The sentence about an archive of these members."""
-    with pytest.raises(UserError) as caught:
-        prepare_data_h36m.read_archive(make.write_zip(tmp_path / 'h36m.zip', members))
-    return str(caught.value)
-
-
-def test_archive_gives_the_published_file(positions, members, tmp_path, monkeypatch, capsys):
+def test_archive_gives_the_published_file(positions, members, tmp_path, script):
     archive = make.write_zip(tmp_path / 'h36m.zip', members)
-    prepare(monkeypatch, '--from-archive', archive, '--output', tmp_path)
+    status, out, err = script(prepare_data_h36m.main, '--from-archive', archive, '--output', tmp_path)
+    assert status == 0, err
     with np.load(tmp_path / 'data_3d_h36m.npz', allow_pickle=True) as file:  # as the published code reads it
         assert_same(file['positions_3d'].item(), expected(positions))
-    told = capsys.readouterr()
-    assert re.search(r'^S11 +29 +29 +348$', told.out, re.MULTILINE)
-    assert re.search(r'^train +150 +150 +1,800 +1,559,752$', told.out, re.MULTILINE)
-    assert re.search(r'^test +59 +59 +708 +543,344$', told.out, re.MULTILINE)
-    assert told.err.count('Warning') == 2
-    assert 'the test subjects have 708 poses, Human3.6M has 543,344.' in told.err
+    for row in (r'S11 +29 +29 +348', r'train +150 +150 +1,800 +1,559,752', r'test +59 +59 +708 +543,344'):
+        assert re.search(f'^{row}$', out, re.MULTILINE)
+    assert err.count('Warning') == 2
+    assert 'the test subjects have 708 poses, Human3.6M has 543,344.' in err
+    assert script(prepare_data_h36m.main, '--check', '--output', tmp_path)[:2] == (0, out)
+    assert script(prepare_data_h36m.main, '--check', '--output', tmp_path / 'nowhere')[0] == 2
+    assert prepare_data_h36m.get_args_parser().parse_args(['--check']).output == preparation.DATA_FOLDER
 
 
-def test_full_counts_give_no_warning(tmp_path, capsys):
-    """As many frames as Human3.6M has: the table agrees and says nothing more."""
-    frames = {'train': 389_938, 'test': 135_836}
-    positions: dict = {subject: {name: np.zeros((1, 1, 1), bool) for name in make.h36m_names()}
-                       for subject in preparation.SUBJECTS}
-    del positions['S11']['Directions']
-    for split, (subjects, _) in preparation.POSES.items():
-        missing = frames[split] - sum(len(positions[subject]) for subject in subjects)
-        positions[subjects[0]]['Walking'] = np.zeros((1 + missing, 1, 1), bool)
-    np.savez_compressed(tmp_path / 'data_3d_h36m.npz', positions_3d=positions)
+@pytest.mark.parametrize(('name', 'change', 'warnings'), [
+    ('3d_h36m', 0, 0), ('3d_h36m', 1, 2), ('2d_h36m_gt', 40, 2), ('2d_h36m_sh_pt_mpii', 40, 0),
+    ('2d_h36m_sh_pt_mpii', -40, 0)])
+def test_frames_are_counted_beside_human36m_s(name, change, warnings, tmp_path, capsys):
+    """Detections differ from the 3D by some frames; ground truth must not."""
+    frames = {subject: dict.fromkeys(make.h36m_names(), 1) for subject in preparation.SUBJECTS}
+    del frames['S11']['Directions']
+    for subjects, poses in preparation.POSES.values():
+        frames[subjects[0]]['Walking'] += poses // 4 - sum(len(frames[subject]) for subject in subjects) + change
+    content = {subject: {action: np.zeros((count, 1, 1), bool) if '3d' in name else [np.zeros((count, 1), bool)] * 4
+                         for action, count in actions.items()} for subject, actions in frames.items()}
+    np.savez_compressed(tmp_path / f'data_{name}.npz', **{f'positions_{name[:2]}': content})
     preparation.check_files(str(tmp_path))
     told = capsys.readouterr()
-    assert told.err == ''
-    assert re.search(r'^train +150 +150 +1,559,752 +1,559,752$', told.out, re.MULTILINE)
+    assert told.err.count('poses, Human3.6M has') == told.err.count('Warning') == warnings
+    assert re.search(rf'^train +150 +150 +{1_559_752 + 4 * change:,} +1,559,752$', told.out, re.MULTILINE)
 
 
 def test_the_folder_of_an_unpacked_archive(positions, members, tmp_path):
@@ -200,71 +184,22 @@ def test_missing_library_is_named():
         preparation.optional('of-nobody', 'of_nobody', 'Reading x')
 
 
-def test_nothing_is_overwritten_without_force(few, tmp_path, monkeypatch):
+def test_damage_leaves_the_old_file_and_nothing_else(tmp_path, script):
     output = tmp_path / 'data_3d_h36m.npz'
     output.write_bytes(b'precious')
-    archive = make.write_zip(tmp_path / 'h36m.zip', few)
-    with pytest.raises(UserError, match=r'data_3d_h36m\.npz exists already; give --force'):
-        prepare(monkeypatch, '--from-archive', archive, '--output', tmp_path)
-    assert output.read_bytes() == b'precious'
-    prepare(monkeypatch, '--from-archive', archive, '--output', tmp_path, '--force')
-    assert 'S1' in read_npz(str(output))['positions_3d']
-
-
-def test_damage_leaves_the_old_file_and_nothing_else(few, tmp_path, monkeypatch):
-    output = tmp_path / 'data_3d_h36m.npz'
-    output.write_bytes(b'precious')
-    archive = make.write_zip(tmp_path / 'h36m.zip', few | {MEMBER: b'no HDF5'})
-    with pytest.raises(UserError):
-        prepare(monkeypatch, '--from-archive', archive, '--output', tmp_path, '--force')
+    archive = make.write_zip(tmp_path / 'h36m.zip', {MEMBER: b'no HDF5'})
+    assert script(prepare_data_h36m.main, '--from-archive', archive, '--output', tmp_path, '--force')[0] == 2
     assert output.read_bytes() == b'precious'
     assert sorted(os.listdir(tmp_path)) == ['data_3d_h36m.npz', 'h36m.zip']
 
 
-@pytest.mark.parametrize(('array', 'sentence'), [
-    (np.zeros((32, 5)), r'holds float64 of shape \(32, 5\), but numbers of \(96, frames\) belong there'),
-    (np.zeros((96, 0)), r'holds float64 of shape \(96, 0\)'),
-    (np.full((96, 2), np.nan), 'holds values that are not finite'),
-    (np.full((96, 2), 1e30), 'absurdly large'),
-    (np.full((96, 2), 1j), 'holds no numbers'),
-])
-def test_wrong_values(array, sentence, few, tmp_path):
-    told = refusal(few | {MEMBER: make.h5_bytes('3D_positions', array)}, tmp_path)
-    assert re.search(sentence, told)
-    assert f"h36m.zip: member '{MEMBER}'" in told
-
-
-def test_the_same_sequence_twice(few, tmp_path):
-    photo = 'h36m/S1/MyPoses/3D_positions/Photo.h5'  # the archive has TakingPhoto
-    told = refusal(few | {photo: make.h5_bytes('3D_positions', np.zeros((96, 2)))}, tmp_path)
-    assert f"'{photo}' is S1 'Photo' a second time" in told
-
-
-def test_an_incomplete_archive_is_told(positions, tmp_path, monkeypatch, capsys):
+def test_an_incomplete_archive_is_told(positions, tmp_path, script):
     incomplete = {subject: dict(actions) for subject, actions in positions.items() if subject != 'S7'}
     del incomplete['S5']['Eating 1']
     archive = make.make_h36m_zip(tmp_path / 'h36m.zip', incomplete)
-    prepare(monkeypatch, '--from-archive', archive, '--output', tmp_path)
-    told = capsys.readouterr().err
-    assert 'S7 is missing.' in told
-    assert 'S5 has 1 of 2 Eating.' in told
-    assert_same(read_npz(str(tmp_path / 'data_3d_h36m.npz'))['positions_3d'], expected(incomplete))
-
-
-def test_from_the_command_line(positions, tmp_path):
-    archive = make.make_h36m_zip(tmp_path / 'h36m.zip', make.make_positions(1, ('S1', 'S9')))
-    script = 'prepare_data_h36m.py'
-    made = make.run_data_script(script, '--from-archive', archive, '--output', tmp_path)
-    assert (made.returncode, 'S9 ' in made.stdout, 'S5 is missing.' in made.stderr) == (0, True, True)
-    inside = os.path.join(make.ROOT, 'data')
-    refused = make.run_data_script(script, '--from-archive', archive, '--output', tmp_path, folder=inside)
-    assert (refused.returncode, refused.stdout) == (2, '')
-    assert refused.stderr.count('\n') == 1
-    assert 'give --force to replace it' in refused.stderr
-    checked = make.run_data_script(script, '--check', '--output', tmp_path, folder=inside)
-    assert (checked.returncode, checked.stdout) == (0, made.stdout)
-    assert make.run_data_script(script, '--check', '--output', tmp_path / 'nowhere').returncode == 2
-    assert prepare_data_h36m.get_args_parser().parse_args(['--check']).output == inside
+    _, _, err = script(prepare_data_h36m.main, '--from-archive', archive, '--output', tmp_path)
+    assert 'S7 is missing.' in err and 'S5 has 1 of 2 Eating.' in err
+    assert_same(prepare_data_h36m.read_archive(archive), expected(incomplete))
 
 
 @pytest.mark.parametrize('content', [3, [1], {'S1': 4}, {'S1': {'Walking': 5}}])

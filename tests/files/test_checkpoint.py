@@ -4,10 +4,7 @@ import dataclasses
 import errno
 import math
 import os
-import resource
-import signal
 
-import numpy as np
 import pytest
 import torch
 
@@ -28,14 +25,8 @@ from tests.helpers.make_checkpoints import (
 PUBLISHED_KEYS = ['epoch', 'lr', 'step', 'state_dict', 'optimizer', 'error']
 CONFIGS = {
     'plain': ModelConfig('gcn', hid_dim=16, num_layers=2),
-    'published size': default_config('gcn'),
-    'no layers': ModelConfig('gcn', hid_dim=6, num_layers=0),
-    'many layers': ModelConfig('gcn', hid_dim=4, num_layers=11),
-    'non-local': ModelConfig('gcn', hid_dim=8, num_layers=2, non_local=True),
-    'semch': ModelConfig('gcn', hid_dim=8, num_layers=1, conv='semch'),
     'semch non-local': ModelConfig('gcn', hid_dim=8, num_layers=1, conv='semch', non_local=True),
     'linear': ModelConfig('linear', hid_dim=32, num_layers=2, dropout=0.5),
-    'linear of 3 stages': ModelConfig('linear', hid_dim=24, num_layers=3, dropout=0.5),
 }
 
 
@@ -74,19 +65,6 @@ def test_round_trip(tmp_path, name):
     for index, moments in theirs.items():
         for key, value in moments.items():
             assert_equal_bits(mine[index][key], value)
-
-
-def test_random_states_go_on(tmp_path):
-    path = str(tmp_path / 'a.pth.tar')
-    checkpoint_of(*trained()).save(path)
-    expected = torch.rand(5)
-    found = load_checkpoint(path)
-    torch.set_rng_state(found.random['torch'])
-    assert torch.equal(torch.rand(5), expected)
-    order = torch.Generator()
-    order.set_state(found.random['order'])
-    same = torch.Generator().manual_seed(11)
-    assert torch.equal(torch.randperm(9, generator=order), torch.randperm(9, generator=same))
 
 
 def test_the_file_is_the_published_layout(tmp_path):
@@ -128,27 +106,15 @@ def test_state_dicts_of_wrapped_networks_and_alone(tmp_path, prefix, bare):
 
 def test_a_failed_save_leaves_the_old_checkpoint(tmp_path, monkeypatch):
     path = str(tmp_path / 'ckpt_last.pth.tar')
-    model, optimizer = trained()
-    checkpoint_of(model, optimizer).save(path)
+    saved = checkpoint_of(*trained())
+    saved.save(path)
 
     def full(*_):
         raise OSError(errno.ENOSPC, 'No space left on device')
 
-    with monkeypatch.context() as patch:
-        patch.setattr(os, 'fsync', full)
-        assert 'No space left on device' in rejection(checkpoint_of(model, optimizer, epoch=4).save, path)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 12, limits[1]))  # the system's own refusal, in the middle
-    try:
-        assert 'File too large' in rejection(checkpoint_of(model, optimizer, epoch=4).save, path)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        signal.signal(signal.SIGXFSZ, handler)
-    assert load_checkpoint(path).epoch == 3
-    assert os.listdir(tmp_path) == ['ckpt_last.pth.tar']
-    checkpoint_of(model, optimizer, epoch=4).save(path)
-    assert load_checkpoint(path).epoch == 4
+    monkeypatch.setattr(os, 'fsync', full)
+    assert 'No space left on device' in rejection(dataclasses.replace(saved, epoch=4).save, path)
+    assert load_checkpoint(path).epoch == 3 and os.listdir(tmp_path) == ['ckpt_last.pth.tar']
 
 
 # Files that do not describe themselves.
@@ -181,7 +147,7 @@ def test_dropout_comes_from_the_config(tmp_path):
     assert restore_model(found, path, skeleton()).gconv_input[0].dropout.p == found.config.dropout == 0
 
 
-def test_the_published_checkpoint(shared, golden):
+def test_the_published_checkpoint(shared):
     path = str(shared('pretrained/ckpt_semgcn.pth.tar'))
     found = load_checkpoint(path)
     assert (found.epoch, found.step, found.described) == (39, 950508, False)
@@ -189,11 +155,7 @@ def test_the_published_checkpoint(shared, golden):
     assert found.error == pytest.approx(42.32632323957809, rel=1e-12)
     assert found.config == default_config('gcn')
     assert all(value.isfinite().all() for value in found.state_dict.values())
-    model = restore_model(found, path, skeleton()).eval()
-    expected = golden('ckpt_semgcn')
-    with torch.no_grad():
-        positions = model(torch.from_numpy(expected['input']))
-    np.testing.assert_allclose((positions - positions[:, :1]).numpy(), expected['output'], rtol=0, atol=1e-5)
+    model = restore_model(found, path, skeleton())
     optimizer = torch.optim.Adam(model.parameters())
     restore_optimizer(optimizer, found, path)
     states = optimizer.state_dict()['state']

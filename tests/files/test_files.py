@@ -30,24 +30,18 @@ def full_disk(*_):
 # Writing.
 
 @pytest.mark.parametrize(('mode', 'content'), [('wb', b'\0\xff'), ('w', 'Å\n')])
-def test_content_appears_whole(tmp_path, mode, content):
+@pytest.mark.parametrize('old', [None, b'old'])
+def test_readers_see_the_old_file_until_the_new_one_is_whole(tmp_path, mode, content, old):
     path = tmp_path / 'new' / 'deep' / 'file.bin'
+    if old:
+        path.parent.mkdir(parents=True)
+        path.write_bytes(old)
     with atomic_write(str(path), mode) as file:
         file.write(content)
         file.flush()
-        assert not path.exists()
+        assert (path.read_bytes() if path.exists() else None) == old
     assert path.read_bytes() == (content if mode == 'wb' else content.encode())
     assert entries(path.parent) == ['file.bin']
-
-
-def test_readers_see_the_old_file_until_the_new_one_is_whole(tmp_path):
-    path = tmp_path / 'file'
-    path.write_text('old')
-    with atomic_write(str(path), 'w') as file:
-        file.write('new')
-        file.flush()
-        assert path.read_text() == 'old'
-    assert path.read_text() == 'new'
 
 
 def test_in_the_current_folder(tmp_path, monkeypatch):

@@ -5,16 +5,13 @@ import collections
 import io
 import os
 import pickle
-import subprocess
-import sys
 import zlib
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from common.files import safe_pickle
-from tests.helpers.make_pickles import ATTACKS, EMPTY_ARRAY, array, call, dtype, lit, name
+from tests.helpers.make_pickles import EMPTY_ARRAY, array, call, dtype, lit, name
 from tests.helpers.same import assert_same
 
 PROTOCOLS = range(5)  # NumPy and PyTorch write 2 to 4
@@ -64,20 +61,8 @@ def test_plain_data(kind, protocol):
     assert_same(loads(data), pickle.loads(data))  # NumPy itself turns the byte order in some protocols
 
 
-# Written by Python 2.7.18 with NumPy 1.16.6, protocols 0 and 2:
-# base64.b64encode(zlib.compress(pickle.dumps(value, protocol))), with `value` as `expected` below.
-PYTHON2 = [
-    'eJyNVctu2zAQvPNH7EsDLt8EiiaHooAvDlCj6aVAQcmK6ka2CFkG6qI/3L/oLinFsoPEPfjB5ZKcGQ535+vI2Wr2u+ra9YxFYOXusI3Hm7Lt'
-    'qpvtoek3oevCkX3vqrLd7fvuUPYsCjbPeWy3zvNRsvmCsz4q3K3AnTT+N+xztBgHNu+H/HV/jBWLjs1Xs0eHeZ7hMszoI3BMB8xdSNzjPaER'
-    'bLlcLt4BSx/aHiQrFpwgf/vF+Ssfd0eLFaVrVuxXs9juN/0G8X+XiaVh83UEi7usgMYujT2Ov4bmabOrMSg4q5FnPRITwGoiJQTCFDLTWgiG'
-    'aDGoWJ05KVqqn0kJ0kDYCSnhXpAS/jopx2+ngbvnP3fTnMkgcFJB0v4SUIU96vBIEXHOS8rMSypEKvWJl6CgGXht6K6kfeYlHWX7CS/FX/BS'
-    'QLzg7csaP+LKPFyZl2/NEz7io2TyQ9utq64iKyjFyrJtmqpM/mD3eebjhmyuUI15ExXaBb8t6RSQfQg0dEgr0A4egwKDfdTkYA0MT9iG/RO9'
-    'ggux9SC2JrH1SWyMjEoX5Eh9UlqT0npU+g9OmpdKG5g4CAbGhvY1mXGxIU8bdQ7H6AzHkEuNncAxbrx4QetOr9QSRzu+0g84aV++UvvaKyVu'
-    'lh6mzQ9z11LAMErG4WEXttWeQvYcqHUZqPV4uuMToA4GoF8IqBPPQJ2kVDVxqNMJqGMLxfAbU8wIM0xxFuegK3/FWc7SXi4R6g+xqSjmE8Ya'
-    '3dFHn8gVxz5x8/lBPD4Oy72gWSyPRdXRULKFpUjTpjrkESxw7zWAEdaiWDi3L0MTUrZ+rWLnFMxA99bCnt1FyW9pLeH2ZC/vadO2+InPgCAC'
-    'vyh+wIfqB5zKH3A5uQLgY/W7d2mxntR0k9LtxL7AzyugkSlxqIH4tAAuT4fxdEinw9npWOhr6dnVrvBfhYTwQT4KzRHo/gINbLbrYE/AjnGB'
-    '0A8IRepiAqYIsWVkfVYidTV50keolK6n+mDPIH0EpeTd8fpGoxblCFO4NIW67R8Ou03ZrrGxAhb8h7/0m8rQj9BQzQcs+p/4jU5Ga3dVCkm2'
-    'pJbQhDoNUcVkFe2HKpKiiZNMlyiTK49ZAKz/VNkxUG1jf0whf6EJdoSsCfYBXI8FOGvCc88ELMY1wHBxqWOnlq2oNNz8A1zAMEw=',
+# Written by Python 2.7.18 with NumPy 1.16.6: base64.b64encode(zlib.compress(pickle.dumps(expected, 2))).
+PYTHON2 = (
     'eJx1k+ty00YcxSXZjo2BAqWltNByBwdKig3kUi5OC+USFafdsBAoJmjldSQiSz7Suq0pgbQ0Tky59Q34ylsw0xfhK09Bdy3pQ8l0R6udkXbO'
     '7/zPf3fJWIRWorl7PAwa0G2/02p3R+wg5COtjidcKwytbnEu5HbgRyLs2KIII95V9BvxX2RMbRlZqjPkVjBEkC+Z+nCyqSG6bV5EgRrNcawz'
     'NVNfQZFgfcnMUP00NtRqtal3cgxepiawkfVpQRuMwiQ+ENjE6IZ2ELnClRbmjjeweRFbqDFTxoeL2Erz1y1vwfXn8ZFjOAMnHzvSxjaCT6QN'
@@ -87,12 +72,10 @@ PYTHON2 = [
     'E/yQMH5UDFoBiRkzBFeT4KlkmAUzaxYErkn1zZaUZ3K+TSO+LjDLaE502h7HDVN3yj3cpDnWFZL4EzXeabhFh+SpZjxE3czTrBfIY3f7cvnY'
     'xMTJcnm0MjY2NlqkQ5FteVaIuf+5TPHvIu44O1SNr6uwemAEtmwvuyt7GqGR1sdVfU2C+aQ+R9U3PQ43ru8uwULSG++/GVYFWqxfh19KpQIl'
     '1SZAIhU6h2QK2nsHDpGAYE6ZC3RkGHHcP6cavyiNXwm6icY9ZWemgt9iO/cJFhM7D1Tchtwlm/lQNdNitoYlgd/ZbF5yOr5rBw2OP2bVkf/n'
-    'FR7RrGN5Tfx5sfomtkKzfuBzLNdotulZ8+g5d5xTVNex0sMqQZ9mutLb41Wa46226OKv1OUT5fIpwTPlUlP3/7mzvk81vBD4m3VG/gUWAI71',
-]
+    'FR7RrGN5Tfx5sfomtkKzfuBzLNdotulZ8+g5d5xTVNex0sMqQZ9mutLb41Wa46226OKv1OUT5fIpwTPlUlP3/7mzvk81vBD4m3VG/gUWAI71')
 
 
-@pytest.mark.parametrize('data', PYTHON2, ids=['protocol 0', 'protocol 2'])
-def test_pickles_of_python2(data):
+def test_a_pickle_of_python2():
     objects = np.empty(2, object)
     objects[:] = [np.arange(2), 'a']
     expected = {
@@ -102,7 +85,7 @@ def test_pickles_of_python2(data):
         'unames': np.array(['ab', 'é']), 'mask': np.array([True, False]), 'big': np.arange(2, dtype='i2'),
         'f': np.asfortranarray(np.arange(4).reshape(2, 2)), 'ordered': collections.OrderedDict([('b', 1), ('a', 2)]),
         'empty': np.zeros((0, 3)), 'zerod': np.array(3.)}
-    found = loads(zlib.decompress(base64.b64decode(data)))
+    found = loads(zlib.decompress(base64.b64decode(PYTHON2)))
     assert found.keys() == expected.keys()
     assert_same({key: found[key] for key in expected}, expected)
 
@@ -227,27 +210,6 @@ def test_forged_arrays(data):
 def test_misused_functions(function, arguments):
     refusal(call(name(*function.split()), *arguments))
 
-
-# What would hang or crash the interpreter is tried in one of its own.
-
-OUTSIDE = '''
-import io, pickle, resource, sys
-from common.files import safe_pickle
-resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
-try:
-    safe_pickle.load_plain(io.BytesIO(sys.stdin.buffer.read()))
-except pickle.UnpicklingError as error:
-    print('refused')
-'''
-
-
-@pytest.mark.parametrize('what', [*ATTACKS, 'arrays cut short', 'lists', 'marks'])
-def test_attacks_neither_hang_nor_crash(what):
-    data = {'arrays cut short': ATTACKS['nested arrays'][:-1], 'lists': b']' * 100_000 + b'a' * 99_999 + b'.',
-            'marks': b'(' * 100_000}.get(what) or ATTACKS[what]
-    done = subprocess.run([sys.executable, '-c', OUTSIDE], input=data, capture_output=True, timeout=120,
-                          cwd=Path(__file__).parent.parent.parent)
-    assert (done.returncode, done.stdout.strip()) == (0, b'refused'), done.stderr
 
 
 # Damage: every cut and every flipped byte of a pickle ends in data or in one exception.

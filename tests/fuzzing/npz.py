@@ -17,7 +17,7 @@ from common.files.npz import read_npy, read_npz
 from common.training.resume import restore_optimizer
 from models.config import ModelConfig, build_model
 from tests.fuzzing.target import Target
-from tests.helpers.make_damage import damage_pickle
+from tests.helpers.make_damage import damage_entries, damage_pickle
 from tests.helpers.make_pickles import ATTACKS
 
 
@@ -31,6 +31,8 @@ def targets() -> list[Target]:
         Target('checkpoint, zip', 'x.pth.tar', lambda: checkpoints(True), use_checkpoint),
         Target('checkpoint, zip, pickle', 'x.pth.tar', checkpoint_pickles, use_checkpoint, zip_checkpoint,
                damage_pickle),
+        Target('checkpoint, values', 'x.pth.tar', lambda: [pickle.dumps(content) for content in contents()],
+               use_checkpoint, lambda pickled: written(_save, pickle.loads(pickled), False), damage_entries),
     ]
 
 

@@ -1,6 +1,8 @@
 """The fuzzer itself: whole files are read by every target, and each kind of finding is found."""
 
+import multiprocessing
 import os
+import sys
 
 import pytest
 
@@ -48,3 +50,12 @@ def test_findings(read, outcome, tmp_path):
 def test_what_is_read_apart_may_crash(tmp_path):
     target = Target('x', 'x', list, lambda path: os._exit(11), apart=True)
     assert fuzz.judge_apart(target, 'x', fuzz.Watch(str(tmp_path)))[0] == 'apart'
+
+
+def test_a_short_run_finds_nothing(monkeypatch):
+    fuzz_detections.model.cache_clear()  # each run writes into a folder of its own
+    monkeypatch.setattr(sys, 'argv', ['fuzz', '--inputs', str(4 * len(TARGETS))])
+    run = multiprocessing.get_context('fork').Process(target=lambda: sys.exit(fuzz.main()))  # it limits its memory
+    run.start()
+    run.join()
+    assert run.exitcode == 0

@@ -2,9 +2,6 @@
 
 import gzip
 import io
-import os
-import subprocess
-import sys
 import tarfile
 import zipfile
 
@@ -15,7 +12,6 @@ import scipy.io
 
 from common.datasets.h36m import ACTIONS, CORRUPTED, TEST_SUBJECTS, TRAIN_SUBJECTS, cameras
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 CAMERA_IDS = [camera.name for camera in cameras()['S1']]
 # The detector's order of the 16 joints, written as names so that tests need no table of indices.
 SH_JOINTS = ('RFoot', 'RKnee', 'RHip', 'LHip', 'LKnee', 'LFoot', 'Hip', 'Spine', 'Thorax', 'Head', 'RWrist', 'RElbow',
@@ -115,12 +111,6 @@ def write_mat(path, poses):
     cell[0, 0] = poses.reshape(-1, 96)
     scipy.io.savemat(path, {'data': cell})
 
-
-def run_data_script(name: str, *arguments, folder: str = ROOT) -> subprocess.CompletedProcess:
-    """Run a script of data/ as a user does, from the project root or from another folder."""
-    script = os.path.relpath(os.path.join(ROOT, 'data', name), folder)
-    return subprocess.run([sys.executable, script, *map(str, arguments)], cwd=folder, capture_output=True, text=True,
-                          timeout=60)
 
 
 # Every bone that the 32 joints need, each 0.45 units (1 inch) up, but the forearms: these have channels, and axes that

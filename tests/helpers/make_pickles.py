@@ -76,4 +76,7 @@ ATTACKS = {what: pickled + b'.' for what, pickled in {
     'doubled lists': doubled(b']', b'q\x010](h\x01h\x01e'),
     'nested arrays': nested_arrays(12_000),
     'itself': b']2a',
+    'arrays cut short': nested_arrays(12_000)[:-1],
+    'lists': b']' * 100_000 + b'a' * 99_999,
+    'marks': b'(' * 100_000,
 }.items()}
