@@ -2,9 +2,8 @@
 
 import dataclasses
 import hashlib
+import multiprocessing
 import os
-import subprocess
-import sys
 import time
 
 import numpy as np
@@ -19,7 +18,7 @@ from common.datasets.loading import DataOptions
 from common.datasets.splits import Data
 from common.errors import UserError
 from common.files import npz
-from tests.conftest import ROOT, moving_people
+from tests.conftest import moving_people
 from tests.datasets.test_loading import pixels_of, write_2d
 
 DATA_3D = 'data_3d_tiny.npz'
@@ -224,36 +223,25 @@ def test_a_second_training_reads_no_source_and_gives_the_same_log(folder, unread
     assert logs[0] == logs[1]
 
 
-TWO_AT_ONCE = '''
-import hashlib, sys
-from common.datasets import cache as pose_cache
-from common.datasets.loading import DataOptions
-from common.datasets.splits import Data
-pose_cache.SMALL = 0
-sys.stdin.read()  # until both are ready
-for _ in range(20):
-    data = Data(DataOptions(dataset='tiny', data_dir=sys.argv[1]))
-    for poses in (data.train(), data.test()):
-        print(hashlib.sha256(poses.positions.numpy()).hexdigest())
-    for path in sys.argv[2:]:
-        open(path, 'r+b').write(b'damage')
-'''
+def read_while_it_is_damaged(folder, files):
+    """Hashes of the splits, read ten times; after each the files of the cache are damaged, to be made again."""
+    found = []
+    for _ in range(10):
+        data = Data(options(folder))
+        found += [hashlib.sha256(poses.positions.numpy()).hexdigest() for poses in (data.train(), data.test())]
+        for path in files:
+            with open(path, 'r+b') as file:
+                file.write(b'damage')
+    return found
 
 
-def test_two_processes_at_once(folder):
+def test_two_processes_at_once(folder, capfd):
     data = Data(options(folder))
-    expected = [hashlib.sha256(poses.positions.numpy()).hexdigest() for poses in (data.train(), data.test())] * 20
-    files = [str(folder / 'cache' / name) for name in kept(folder)]  # damaged again and again, to be made again
-    runs = [subprocess.Popen([sys.executable, '-c', TWO_AT_ONCE, str(folder), *files], cwd=ROOT, text=True,
-                             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(2)]
-    for run in runs:
-        run.stdin.close()
-        run.stdin = None
-    for run in runs:
-        out, err = run.communicate(timeout=120)
-        assert run.returncode == 0 and not err, err
-        assert out.split() == expected
-    assert len(kept(folder)) == 2
+    expected = [hashlib.sha256(poses.positions.numpy()).hexdigest() for poses in (data.train(), data.test())] * 10
+    files = [str(folder / 'cache' / name) for name in kept(folder)]
+    with multiprocessing.get_context('fork').Pool(2) as pool:
+        assert pool.starmap(read_while_it_is_damaged, [(folder, files)] * 2, 1) == [expected] * 2
+    assert len(kept(folder)) == 2 and not capfd.readouterr().err
 
 
 def test_a_change_of_the_preparation_needs_a_new_version(folder):

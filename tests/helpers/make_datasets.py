@@ -11,7 +11,6 @@ from data.prepare_data_demo import build_body, make_take
 
 SEVENTEEN = h36m.skeleton_17()
 FIFTEEN = SEVENTEEN.keep([joint for joint, name in enumerate(SEVENTEEN.names) if name not in ('Spine', 'Neck/Nose')])
-SKELETONS = {'h36m16': h36m.skeleton(), 'h36m17': SEVENTEEN, 'fifteen': FIFTEEN}
 
 
 def walkers(names=('S1', 'S9'), kinds=('Walking', 'Eating'), joints=h36m.SKELETON_32.names):

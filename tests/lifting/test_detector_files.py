@@ -8,18 +8,22 @@ import pytest
 import predict
 from benchmarks.layouts import spread
 from common.errors import UserError
+from common.files import npz
 from common.lifting.detections import read_detections, sequence_names
 from common.lifting.layouts import LAYOUTS
 from common.lifting.plausibility import recognise
-from tests.helpers.make_detections import MORE, demo_walking, write
+from tests.helpers.make_detections import COCO_LIKE, MORE, demo_walking, write
 from tests.lifting.test_predict import lifted, model, run  # noqa: F401
 
-FORMAT_OF = {'alphapose_merged': 'alphapose', 'alphapose_open': 'openpose', 'openpose_old': 'openpose',
-             'openpose_body25b': 'openpose', 'mediapipe_frames': 'mediapipe', 'mediapipe_npy': 'array',
-             'mediapipe_rows': 'array', 'mediapipe_csv': 'csv', 'landmarks_csv': 'csv', 'tensorflow_js': 'mediapipe',
-             'halpe136': 'coco', 'rtmlib': 'array', 'people_npy': 'array', 'wholebody': 'array'}
+FORMAT_OF = {'mmpose_video': 'mmpose', 'mmpose_demo': 'mmpose', 'mmpose_image': 'mmpose',
+             'ultralytics_track': 'ultralytics', 'ultralytics_image': 'ultralytics', 'alphapose_merged': 'alphapose',
+             'alphapose_open': 'openpose', 'openpose_old': 'openpose', 'openpose_body25b': 'openpose',
+             'mediapipe_frames': 'mediapipe', 'mediapipe_npy': 'array', 'mediapipe_rows': 'array',
+             'mediapipe_csv': 'csv', 'landmarks_csv': 'csv', 'tensorflow_js': 'mediapipe', 'halpe136': 'coco',
+             'rtmlib': 'array', 'people_npy': 'array', 'wholebody': 'array'}
+LAYOUT_OF = {**dict.fromkeys((*COCO_LIKE, 'mmpose_image', 'ultralytics_image'), 'coco17'), 'openpose': 'body25', **MORE}
 ONE = ('mediapipe', 'mediapipe_frames', 'mediapipe_npy', 'mediapipe_rows', 'mediapipe_csv', 'landmarks_csv',
-       'deeplabcut', 'trc', 'wholebody')
+       'deeplabcut', 'trc', 'wholebody', 'videopose3d')
 
 
 @pytest.fixture(scope='module')
@@ -27,28 +31,32 @@ def walking():
     return demo_walking(2)
 
 
-@pytest.mark.parametrize('format', MORE)
+@pytest.mark.parametrize('format', LAYOUT_OF)
 def test_every_format_is_recognised_and_read(tmp_path, walking, format):
-    name = MORE[format]
+    name = LAYOUT_OF[format]
     joints = spread(walking, name)
     people = [joints] if format in ONE else [joints, joints + (200.0, 5.0)]
-    found = read_detections(str(write(tmp_path, format, people)))
+    path = str(write(tmp_path, format, people))
+    found = read_detections(path)
     assert found.format == FORMAT_OF.get(format, format) and not found.photos
+    assert read_detections(path, found.format).people.keys() == found.people.keys()
+    if format in COCO_LIKE:
+        assert found.layout == 'coco17'
     found, _ = found.scaled((1000, 1000))
     found, layout, _ = recognise(found)
     assert layout.name == {'mediapipe_csv': 'mediapipe33'}.get(format, name)
-    assert len(found.people) == len(walking)
+    assert len(found.people) == (1 if format.endswith('_image') else len(walking))
     used = sorted({joint for parts in layout.sources() for joint in parts})
     for place, everybody in enumerate(found.people.values()):
         assert len(everybody) == len(people)
         for person, joints in zip(everybody, people):
             np.testing.assert_allclose(person.keypoints[used], joints[place][used], atol=5e-3)
             assert 0.85 < person.scores[used].min() <= 1
-    assert found.size == ((1000, 1000) if format == 'coco_dataset' else None)
+    assert found.size == ((1000, 1000) if format in ('coco_dataset', 'videopose3d', 'detectron2') else None)
     assert found.fps == {'mediapipe_frames': 25, 'trc': 30}.get(format)
     tracks = {who.track for everybody in found.people.values() for who in everybody}
-    assert tracks == {'alphapose_merged': {'1', '2'}, 'coco_dataset': {'0', '1'}, 'ultralytics_txt': {'1', '2'},
-                      'vitpose': {'0', '1'}}.get(format, {None})
+    assert tracks == {'coco_dataset': {'0', '1'}, 'vitpose': {'0', '1'}, **dict.fromkeys(
+        ('alphapose', 'alphapose_merged', 'ultralytics_track', 'ultralytics_txt'), frozenset('12'))}.get(format, {None})
 
 
 def test_empty_frames_hands_and_wrappers(tmp_path):
@@ -137,7 +145,6 @@ def test_frames_counted_from_1_begin_with_the_first_of_the_video(tmp_path, walki
 
 
 def test_every_sequence_is_lifted_when_all_are_asked_for(run, model, walking, tmp_path):  # noqa: F811
-    from common.files import npz
     view = spread(walking, 'coco17').astype(np.float32)
     npz.write_npz('d.npz', positions_2d={'a.mp4': {'custom': [view]}, 'b.mp4': {'custom': [view[:9]]}}, metadata={
         'layout_name': 'coco', 'video_metadata': {name: {'w': 1000, 'h': 1000} for name in ('a.mp4', 'b.mp4')}})

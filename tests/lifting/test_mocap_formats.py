@@ -1,4 +1,4 @@
-"""Real motion, written as every detector writes it, comes back through predict.py as the evaluation lifts it."""
+"""Real motion in every layout comes back as the evaluation lifts it."""
 
 import re
 from functools import cache
@@ -7,19 +7,17 @@ import numpy as np
 import pytest
 import torch
 
-import predict
 from benchmarks.layouts import spread, with_face
 from common import checkpoint, inference
 from common.datasets import h36m
 from common.files import npz
 from common.geometry.camera import image_coordinates, project, world_to_camera
 from common.lifting.layouts import LAYOUTS
+from common.lifting.lifter import Lifter
 from tests.conftest import ROOT
-from tests.helpers.make_detections import COCO_LIKE, FORMATS, write
 
 CAMERA = 1  # of S9's the first of 1000x1000
 EVERY = 4  # of 60 frames a second
-IMAGES = ('mmpose_image', 'ultralytics_image')  # hold a single frame
 
 
 @cache
@@ -45,30 +43,11 @@ def test_the_documentation_states_an_error_for_every_layout():
     assert stated().keys() == LAYOUTS.keys()
 
 
-def flags(format, name):
-    """The flags that name the layout where neither the number of joints nor the format does."""
-    recognised = name in ('body25', 'mediapipe33', 'halpe26') or (name == 'coco17' and format in COCO_LIKE + IMAGES)
-    return () if recognised else ('--layout', name)
-
-
 @pytest.mark.parametrize('name', LAYOUTS)
-def test_every_format_comes_back_as_the_evaluation_lifts_it(shared, script, tmp_path, monkeypatch, name):
-    monkeypatch.chdir(tmp_path)
+def test_every_layout_comes_back_as_the_evaluation_lifts_it(shared, name):
     published = str(shared('pretrained/ckpt_semgcn.pth.tar'))
     pixels, direct = walking(str(shared('mocap/data_3d_cmu.npz')), published)
-    lifted = {}
-    for format in FORMATS:
-        path = write(tmp_path, format, [spread(pixels, name)])
-        status, out, err = script(predict.main, '--checkpoint', published, '--input', path, '--output', 'out.npz',
-                                  '--size', '1000x1000', '--no_smooth', *flags(format, name))
-        assert status == 0 and f'layout {name},' in out and 'swapped' not in err, err
-        lifted[format] = np.load('out.npz')['positions_3d']
-        assert len(lifted[format]) == (1 if format in IMAGES else len(pixels))
-    for format, positions in lifted.items():
-        away = np.linalg.norm(positions - direct[:len(positions)], axis=-1)
-        if name == 'h36m16':
-            assert away.max() < 1e-4, format
-        if format in IMAGES:
-            np.testing.assert_allclose(positions, lifted['npy'][:1], atol=1e-4)
-        else:
-            assert 1000 * away.mean() == pytest.approx(stated()[name], abs=0.06), format  # stated to 0.1
+    away = np.linalg.norm(Lifter(published)(spread(pixels, name), (1000, 1000), name) - direct, axis=-1)
+    if name == 'h36m16':
+        assert away.max() < 1e-4
+    assert 1000 * away.mean() == pytest.approx(stated()[name], abs=0.06)  # stated to 0.1

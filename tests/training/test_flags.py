@@ -78,6 +78,8 @@ def test_wrong_inputs_get_one_sentence_and_status_2(trained, workplace, script):
         (main_gcn.main, ['-d', 'tiny', '-c', 'text.pth.tar'], ['text.pth.tar']),
         (main_gcn.main, [*GCN, '-e', '1', '--report', 'text.pth.tar/r.json'], ['text.pth.tar']),
         (main_gcn.main, ['-d', 'tiny', '-e', '0'], ['not at least 1']),
+        (main_gcn.main, ['-d', 'tiny', '--by', 'joint'], ['--by is for --evaluate']),
+        (main_gcn.main, ['-d', 'tiny', '--predictions', 'p.npz'], ['--predictions is for --evaluate']),
         (main_gcn.main, ['-d', 'tiny', '--lr', 'nan'], ['not a positive number']),
         (main_gcn.main, ['-d', 'tiny', '--dropout', '1'], ['[0, 1)']),
     ]:
