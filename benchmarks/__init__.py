@@ -1,1 +1,1 @@
-"""Measurements on this machine: speed and memory beside a reference program, and the figures of the documents."""
+"""Measurements on this machine: speed and memory compared with a reference program, and the figures in docs/."""

@@ -5,8 +5,8 @@
     python -m benchmarks --quick                            # about a minute
     python -m benchmarks --output benchmark.json
 
-The reference program (benchmarks/reference.py) has the same equations, written the obvious way. Both are timed in
-turns, ABAB..., and medians are printed. Ratios hold on a busy machine too; times need a quiet one.
+The reference program (benchmarks/reference.py) has the same equations, written the obvious way. Both programs are timed
+in turns, ABAB..., and medians are printed. Ratios are valid on a busy machine too; times need a quiet one.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What is decided about detectors' files, on real motion: layouts, what is human, and swaps of left and right.
+"""Decisions about detectors' files, measured on real motion: layouts, poses that are not human, left/right swaps.
 
     python -m benchmarks.detector_decisions free_mocap.npz
 
@@ -28,7 +28,7 @@ DISTANCE, FOCAL = 4.5, 800.0  # metres, pixels
 
 
 def seen_by_camera(poses: np.ndarray, rng: np.random.Generator, noise: float = 0.0) -> np.ndarray:
-    """(T, J, 2) pixels of people (T, J, 3), z up, in a random camera that looks at where they begin.
+    """(T, J, 2) pixels of people (T, J, 3), z up, in a random camera that points at their first position.
 
     Args:
         noise: standard deviation, in heights of the person.
@@ -44,7 +44,7 @@ def seen_by_camera(poses: np.ndarray, rng: np.random.Generator, noise: float = 0
 
 
 def with_feet(joints: np.ndarray, poses: np.ndarray, name: str) -> np.ndarray:
-    """Toes and heels stand at the feet."""
+    """Keypoints whose toes and heels are placed at the feet."""
     for place, joint in enumerate(LAYOUTS[name].joint_names):
         if joint.endswith(('toe', 'heel')):
             joints[:, place] = poses[:, 6 if joint.startswith('left') else 3] + (10.0, 10.0)
@@ -53,7 +53,7 @@ def with_feet(joints: np.ndarray, poses: np.ndarray, name: str) -> np.ndarray:
 
 def report_layouts(clips: list[np.ndarray], rng: np.random.Generator) -> None:
     for frames in (60, 5, 1):
-        right = wrong = asked = 0
+        right = wrong = unclear = 0
         for poses in clips:
             first = rng.integers(max(1, len(poses) - 3 * frames))
             seen = seen_by_camera(with_face(poses[first:first + 3 * frames:3]), rng, rng.choice([0.0, 0.01]))
@@ -64,8 +64,8 @@ def report_layouts(clips: list[np.ndarray], rng: np.random.Generator) -> None:
                                                for other in pair})
                     right += clear and found == name
                     wrong += clear and found != name
-                    asked += not clear
-        print(f'layouts, {frames} frames: {right} right, {wrong} wrong, {asked} not clear')
+                    unclear += not clear
+        print(f'layouts, {frames} frames: {right} right, {wrong} wrong, {unclear} not clear')
 
 
 def report_humans(clips: list[np.ndarray], rng: np.random.Generator) -> None:

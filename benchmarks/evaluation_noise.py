@@ -1,4 +1,4 @@
-"""How far the test error moves from step to step, and why: the same weights, evaluated in several ways.
+"""How much the test error changes from step to step, and why: the same weights, evaluated in several ways.
 
     python -m benchmarks.evaluation_noise --dataset cmu --downsample 6
 
@@ -7,7 +7,7 @@ over test poses. Columns are the mean and standard deviation of the ten evaluati
 
 - `raw`: as published, batch norm with its running statistics;
 - `fresh statistics`: the same weights, batch norm's statistics computed again from training poses;
-- `centred`: raw, without each joint's mean displacement over all test poses (no method: it needs the ground truth);
+- `centred`: raw, without each joint's mean displacement over all test poses (an analysis that needs the ground truth);
 - `averaged`: the moving average of the weights, 0.999;
 - `small rate`: the weights after a hundred further steps with a hundredth of the learning rate.
 """
@@ -38,7 +38,7 @@ TEST_POSES, STATISTICS_POSES = 2000, 4096
 
 
 def with_fresh_statistics(model: nn.Module, keypoints: Tensor) -> nn.Module:
-    """A copy whose batch norms have the plain mean over these poses as statistics."""
+    """A copy whose batch norm statistics are plain means over these poses."""
     model = copy.deepcopy(model).train()
     for module in model.modules():
         if isinstance(module, nn.BatchNorm1d):

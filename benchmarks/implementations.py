@@ -1,4 +1,4 @@
-"""This program and the reference program behind one interface, and what both are given."""
+"""This program and the reference program with one interface, and the poses that both get."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Program:
         return mean['mpjpe_mm'], mean['p_mpjpe_mm']
 
     def _train(self, poses: Poses, batches: Iterable[Tensor]) -> float:
-        if self.step is None or self.poses is not poses:  # one step for all batches, as it may be captured
+        if self.step is None or self.poses is not poses:  # the same step for all batches, because it may be captured
             self.poses, samples = poses, Samples(poses.to(self.device), h36m.skeleton(), RECIPE)
             self.step = make_step(self.model, RECIPE, samples)
         counters, given = Counters(), _Batches(batches)
@@ -103,7 +103,7 @@ IMPLEMENTATIONS = {'reference': Reference, 'program': Program}
 
 
 def random_poses(count: int, seed: int = 0) -> Poses:
-    """Bodies about as large as people, with keypoints that depend on them."""
+    """Random bodies about as large as people, with keypoints that depend on them."""
     generator = torch.Generator().manual_seed(seed)
     skeleton = h36m.skeleton()
     positions = torch.zeros(count, len(skeleton), 3)

@@ -1,4 +1,4 @@
-"""Keypoints of every detector layout made from the 16 joints, with a face where a detector sees one."""
+"""Keypoints of every detector layout, made from the 16 joints and a face."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ NOSE, EYES, EARS = 0, [1, 2], [3, 4]
 
 
 def with_face(poses: np.ndarray) -> np.ndarray:
-    """Append nose, eyes and ears to poses, where adults have them below their crown: (T, 16, 3) metres to (T, 21, 3).
+    """Append the nose, eyes and ears of an adult to poses: (T, 16, 3) metres to (T, 21, 3).
 
-    The head stands on the thorax and faces where the chest does.
+    The head is above the thorax and faces the same way as the chest.
     """
     up, across = poses[:, 9] - poses[:, 8], poses[:, 10] - poses[:, 13]
     up = up / np.linalg.norm(up, axis=-1, keepdims=True)
@@ -25,10 +25,10 @@ def with_face(poses: np.ndarray) -> np.ndarray:
 
 
 def spread(poses: np.ndarray, name: str, trained_on: str = 'gt') -> np.ndarray:
-    """Keypoints of a layout, (T, J, 2), from the 16: joints that the layout has are exact, others near the middle.
+    """Keypoints of a layout, (T, J, 2), from the 16 joints: common joints are exact, others are near the middle.
 
-    Where one of the 16 is the mean of two keypoints, these lie a little to its sides, unless they are joints of the 16
-    themselves. So the Head is exact too, unless there is a face, (T, 21, 2), from which eyes and ears are taken.
+    Where one of the 16 is the mean of two keypoints, these are placed a little to its left and right, unless they are
+    joints of the 16 themselves. So the Head is exact too, unless the poses have a face, (T, 21, 2), with eyes and ears.
     """
     layout = LAYOUTS[name]
     sources = layout.sources(trained_on)
@@ -42,7 +42,7 @@ def spread(poses: np.ndarray, name: str, trained_on: str = 'gt') -> np.ndarray:
         if len(parts) == 2 and not set(parts) & own:
             for part, aside in zip(parts, (-7.0, 7.0)):
                 made[:, part] = poses[:, joint] + (aside, 0.0)
-    if layout.raised_over:  # the Head is raised by as much as the eyes lie above the nose
+    if layout.raised_over:  # the Head is raised by the height of the eyes above the nose
         eyes = sources[9]
         made[:, layout.joint_names.index(layout.raised_over)] = poses[:, 9] + (0.0, 30.0)
         made[:, list(eyes), 1] = poses[:, 9, None, 1] + 15.0

@@ -1,4 +1,4 @@
-"""The figures of docs/measurements/lifting.md: layouts, framing, and how long a single pose takes.
+"""The figures of docs/measurements/lifting.md: layouts and framing.
 
     python -m benchmarks.lifting CHECKPOINT                      # S9 of the demo set
     python -m benchmarks.lifting CHECKPOINT data_3d_cmu.npz      # S9 of another
@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
@@ -60,12 +59,7 @@ def main() -> None:
         found = [[lift(view[:, :JOINTS] * scale + shift, size, 'h36m16', center_crop=crop) for view in pixels]
                  for crop in (False, True)]
         print(f'{name:30} {" | ".join(errors(lifted, truth) for lifted in found)}')
-    pose, times = pixels[0][0, :JOINTS], []
-    for _ in range(300):
-        start = time.perf_counter()
-        lift(pose, SQUARE, 'h36m16')
-        times.append(time.perf_counter() - start)
-    print(f'a single pose: {1000 * np.median(times):.2f} ms (median of {len(times)}, one thread)')
+
 
 
 if __name__ == '__main__':

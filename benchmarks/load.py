@@ -1,8 +1,8 @@
-"""Check that memory stays flat under load: `python -m benchmarks.load` measures peaks at one size and at a larger one.
+"""Check that memory stays flat under load: `python -m benchmarks.load` measures peaks at two sizes.
 
-Each measurement is a process of its own. It makes its input, notes its peak memory, does the work, and reports by how
-much the peak has risen, less the `output` that the caller asked for. What remains is extrapolated from the two sizes to
-the full load, and must grow by less than `FLAT` bytes.
+Each measurement runs in its own process. It makes its input, measures its peak memory, does the work, and reports by
+how much the peak has risen, without the requested output. The rest is extrapolated from the two sizes to the full load,
+and must grow by less than `FLAT` bytes.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ from models.config import ModelConfig, build_model
 
 CONFIG = ModelConfig('gcn', hid_dim=4, num_layers=0)
 POSES = 500_000, 5_000_000, 5_000_000  # small, large, full load
-FRAMES = 4_000, 16_000, 3600 * 50  # an hour of Human3.6M; by 4,000 all buffers are as large as they get
+FRAMES = 4_000, 16_000, 3600 * 50  # an hour of Human3.6M; at 4,000 all buffers have their final size
 FLAT = 100e6
 Work = tuple[Callable[[], object], int, int]  # what to do, bytes of its input, bytes of its output
 
 
 def keypoints(count: int) -> torch.Tensor:
-    """Random keypoints, made in place, so that making them has no peak of its own."""
+    """Random keypoints, made in place, so that making them needs no further memory."""
     return torch.empty(count, 16, 2).uniform_(-0.5, 0.5)
 
 
@@ -88,7 +88,7 @@ MEASURED: dict[str, tuple[Callable[[int], Work], tuple[int, int, int]]] = {
 
 
 def measure(what: str, count: int) -> None:
-    """Print, as JSON, what one piece of work takes in this process."""
+    """Print the memory and time of one piece of work in this process, as JSON."""
     work, given, output = MEASURED[what][0](count)
     before, started = peak_memory(), time.monotonic()
     made = work()
@@ -100,8 +100,8 @@ def measure(what: str, count: int) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(prog='python -m benchmarks.load', description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--measure', nargs=2, metavar=('WHAT', 'COUNT'), help='one of them, in this process')
-    parser.add_argument('--what', choices=list(MEASURED), action='append', help='only these')
+    parser.add_argument('--measure', nargs=2, metavar=('WORK', 'COUNT'), help='measure one work in this process')
+    parser.add_argument('--what', choices=list(MEASURED), action='append', help='only this work; may be repeated')
     arguments = parser.parse_args()
     if arguments.measure:
         measure(arguments.measure[0], int(arguments.measure[1]))
@@ -121,7 +121,7 @@ def main() -> int:
         growth = (rests[1] - rests[0]) / (large - small) * full
         if growth > FLAT:
             growing.append(f'{what} grows by {growth / 1e6:,.0f} MB to {full:,}')
-    print('; '.join(growing) or 'All of it is flat.')
+    print('; '.join(growing) or 'Memory stays flat.')
     return min(len(growing), 1)
 
 

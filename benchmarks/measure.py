@@ -1,4 +1,4 @@
-"""How things are measured: in turns, by medians, beside the rate at which the machine multiplies matrices."""
+"""Timing in turns with medians, and the hardware that the figures depend on."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def in_turns(timers: Sequence[Callable[[], float]], repetitions: int) -> list[fl
 
 @contextmanager
 def threads(count: int) -> Iterator[None]:
-    """Compute with so many threads."""
+    """Set PyTorch's number of threads within the context."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:
@@ -52,7 +52,7 @@ def matmul_rate(device: torch.device, size: int = 1024, repetitions: int = 15) -
 
 
 def machine(device: torch.device) -> dict[str, str | int]:
-    """What figures depend on: hardware, versions, date, load."""
+    """The hardware, versions, date and load of this machine."""
     name = platform.processor() or platform.machine()
     if os.path.exists('/proc/cpuinfo'):
         with open('/proc/cpuinfo', encoding='utf-8') as file:

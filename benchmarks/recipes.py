@@ -1,18 +1,17 @@
-"""The tables of docs/measurements/accuracy.md: what each ingredient of the tuned recipe gives, over three seeds.
+"""The tables of docs/measurements/accuracy.md: the effect of each ingredient of the tuned recipe, over three seeds.
 
     python -m benchmarks.recipes --dataset demo
     python -m benchmarks.recipes --dataset cmu --networks SemGCN --rows published tuned
     python -m benchmarks.recipes --output recipes.json --jobs 2     # runs only what the file does not have yet
 
-Each row is a command. Errors are P1 and P2 in mm, averaged over actions, mean and standard deviation over seeds. They
-are shown for the last epoch, which the test subjects did not choose, and for the epoch with the lowest test error,
-which the published code reports.
+Each row is a command. Errors are P1 and P2 in mm, averaged over actions, mean and standard deviation over seeds: of the
+last epoch, which the test subjects did not choose, and of the epoch with the lowest test error, which the published
+code reports.
 """
 
 from __future__ import annotations
 
 import argparse
-import functools
 import json
 import os
 import shlex
@@ -21,25 +20,17 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from benchmarks.implementations import NETWORKS
-from benchmarks.measure import in_turns, machine, timed
+from benchmarks.measure import machine
 from common.argument_types import positive_int
 from common.checkpoint import BEST, LAST, load_checkpoint
-from common.datasets import h36m
-from common.datasets.poses import Poses
 from common.errors import run_script
 from common.files.atomic import atomic_write
-from common.training.augmentation import Samples
-from common.training.recipe import RECIPES, Recipe
-from common.training.step import TrainingStep
-from models.config import build_model
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMANDS = {'SemGCN': 'main_gcn.py', 'non-local': 'main_gcn.py --non_local', 'linear': 'main_linear.py'}
@@ -90,7 +81,7 @@ def get_args_parser() -> argparse.ArgumentParser:
 
 
 def train(command: str, data: list[str]) -> dict[str, float]:
-    """Run a training and score its best epoch; returns the errors of the last and the best, mm, and its time, s."""
+    """Run a training and evaluate its best epoch. Returns the errors of the last and the best, mm, and its time, s."""
     environment = {**os.environ, 'OMP_NUM_THREADS': os.environ.get('OMP_NUM_THREADS', '1')}
     with tempfile.TemporaryDirectory() as folder:
         report = os.path.join(folder, 'report.json')
@@ -113,19 +104,7 @@ def train(command: str, data: list[str]) -> dict[str, float]:
             'best P2': chosen['p_mpjpe_mm'], 'seconds': seconds}
 
 
-def step_times(steps: int = 40) -> Iterator[tuple[str, float]]:
-    """Yield (network, time of a tuned step / time of a published step): medians of steps taken in turns."""
-    skeleton = h36m.skeleton()
-    poses = Poses(torch.randn(64, 16, 2), torch.randn(64, 16, 3), torch.zeros(64, 3), torch.zeros(64, dtype=torch.long),
-                  torch.zeros(64, dtype=torch.long), kind_names=[''], cameras=[])
-    for name, config in NETWORKS.items():
-        recipes = [Recipe(1, 1, **RECIPES[recipe][config.architecture]) for recipe in ('published', 'tuned')]
-        trainings = [TrainingStep(build_model(config, skeleton).train(), recipe, Samples(poses, skeleton, recipe))
-                 for recipe in recipes]
-        timers = [functools.partial(timed, functools.partial(training, torch.arange(64)), torch.device('cpu'))
-                  for training in trainings]
-        published, tuned = in_turns(timers, steps)
-        yield name, tuned / published
+
 
 
 def main() -> None:
@@ -152,8 +131,6 @@ def main() -> None:
                        for seed in args.seeds]:
             result.result()
     print_table(found, args.dataset)
-    for network, ratio in step_times():
-        print(f'{network}: a tuned step takes {ratio:.2f} times as long as a published one')
 
 
 def print_table(found: dict[str, dict[str, Any]], dataset: str) -> None:

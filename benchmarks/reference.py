@@ -1,8 +1,8 @@
-"""The reference program: the same equations written the obvious way, to measure this program against.
+"""The reference program, with which this program is compared: the same equations written the obvious way.
 
-Nothing here is slow on purpose. It is what one writes from the paper with PyTorch's usual tools: batch-major poses, a
-product with the adjacency for each of the two weights, batch norm between two transpositions, the non-local block on
-the concatenated (B, 2C, J, P) tensor, a Dataset of single poses, a DataLoader that shuffles, and PyTorch's Adam.
+Nothing here is slow on purpose. It is written from the paper with PyTorch's usual tools: batch-major poses, a product
+with the adjacency for each of the two weights, batch norm between two transpositions, the non-local block on the
+concatenated (B, 2C, J, P) tensor, a Dataset of single poses, a DataLoader that shuffles, and PyTorch's Adam.
 Parameters have the published names, so that both programs can load the same weights and be compared.
 """
 
@@ -111,7 +111,7 @@ class SemGCN(nn.Module):
 
 
 def build_model(config: ModelConfig, skeleton: Skeleton) -> nn.Module:
-    """The network of a config, written the obvious way; for the linear one that is the project's own code."""
+    """The network of a config, written the obvious way. The linear network is the project's own plain one."""
     if config.architecture == 'linear':
         return LinearModel(len(skeleton), config.hid_dim, config.num_layers, config.dropout)
     return SemGCN(config, skeleton)

@@ -1,4 +1,4 @@
-"""What is measured: each function yields the rows of one table."""
+"""The sections of the benchmark: each function yields the rows of one table."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ STARTED = 'poses to train'  # main_gcn.py prints this when the first step is nex
 
 @dataclass(frozen=True)
 class Plan:
-    """How much is measured.
+    """The extent of the measurements.
 
     Attributes:
-        repetitions: of every timing.
-        networks, threads, batches: each is measured; the first of `batches` is the recipe's.
-        poses: of an epoch; an evaluation has eight times as many.
-        frames: of the synthetic motion that a start loads; Human3.6M has 525,774.
-        device: where networks run.
+        repetitions: repetitions of every timing.
+        networks, threads, batches: values to measure with; the first of `batches` is the recipe's.
+        poses: poses of an epoch; an evaluation has eight times as many.
+        frames: frames of the synthetic motion that a start loads; Human3.6M has 525,774.
+        device: where the networks run.
     """
 
     repetitions: int
@@ -49,7 +49,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Row:
-    """One figure of both implementations, `reference` and `program`, in `unit`; less is better."""
+    """A figure of both implementations, `reference` and `program`, in `unit`; less is better."""
 
     section: str
     what: str
@@ -134,7 +134,7 @@ def latency(plan: Plan) -> Iterator[Row]:
 
 
 def start(plan: Plan) -> Iterator[Row]:
-    """From the command to the first step on synthetic motion; "reference" is this program without its cache."""
+    """From the command to the first step, on synthetic motion; "reference" is this program without its cache."""
     with tempfile.TemporaryDirectory() as folder:
         write_motion(folder, plan.frames)
         cold, warm = _start(folder, plan.device), _start(folder, plan.device)
@@ -158,7 +158,7 @@ def _start(folder: str, device: torch.device) -> tuple[float, int]:
 
 
 def write_motion(folder: str, frames: int) -> None:
-    """Write data_3d_bench.npz: so many frames of random walks in Human3.6M's layout, old enough to be cached."""
+    """Write data_3d_bench.npz: random walks of `frames` frames in Human3.6M's layout, old enough to be cached."""
     rng = np.random.default_rng(0)
     rest = rng.normal(0, 0.15, (32, 3))
     people = {subject: {'Walking': (rest + [0, 0, 1] + np.clip(

@@ -1,4 +1,4 @@
-"""One implementation in a process of its own, as its users run it, so that neither meets the other's heap or settings.
+"""One implementation in its own process, as its users run it, without the heap and the settings of the other one.
 
     python -m benchmarks.worker program SemGCN cpu      # reads a job a line, as ["evaluate", 640]
 """
@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-_REST = 0.03  # seconds after which the threads of the other implementation no longer look for work
+_REST = 0.03  # seconds after which the threads of the other implementation no longer spin
 
 
 class Cost(NamedTuple):
@@ -47,7 +47,7 @@ class Worker:
         self.process.communicate()
 
     def run(self, job: str, poses: int, *arguments: int) -> Cost:
-        """The cost of a method of the implementation on so many random poses, which are made before, once."""
+        """The cost of a method of the implementation on a number of random poses, which are made before the call."""
         assert self.process.stdin is not None and self.process.stdout is not None
         self.process.stdin.write(json.dumps([job, poses, *arguments]) + '\n')
         self.process.stdin.flush()
@@ -57,12 +57,12 @@ class Worker:
         return Cost(*json.loads(reply))
 
     def seconds(self, job: str, poses: int, *arguments: int) -> float:
-        """As `run`, the seconds alone."""
+        """The seconds of `run`."""
         return self.run(job, poses, *arguments).seconds
 
 
 def peak_memory(pid: int | str = 'self') -> int:
-    """The largest resident set that a process has had, bytes; getrusage would include its parent's on Linux."""
+    """The largest resident set of a process so far, bytes; on Linux getrusage would include its parent's."""
     if os.path.exists(f'/proc/{pid}/status'):
         with open(f'/proc/{pid}/status', encoding='ascii') as file:
             return next(int(line.split()[1]) for line in file if line.startswith('VmHWM')) * 1024

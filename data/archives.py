@@ -1,4 +1,4 @@
-"""Reading archives in place, unpacked archives and HDF5, within limits of size."""
+"""Reads archives without unpacking them, folders of unpacked archives, and HDF5, within limits of size."""
 
 import gzip
 import io
@@ -30,10 +30,10 @@ Member = tuple[str, Any, bytes]
 
 @contextmanager
 def damage_as_sentence(where: str) -> Iterator[None]:
-    """Raise whatever a reading library raises on damaged content as one sentence about `where`.
+    """Turn every exception that a library raises on damaged content into one sentence about `where`.
 
-    That is every exception, because zipfile, tarfile, h5py, cdflib and SciPy raise some twenty kinds between them. So
-    nothing but the reading itself belongs under it.
+    zipfile, tarfile, h5py, cdflib and SciPy raise some twenty kinds, so every kind is caught. Put only the call of the
+    library into this context.
     """
     try:
         yield
@@ -49,17 +49,17 @@ def damage_as_sentence(where: str) -> Iterator[None]:
 
 
 def progress(items: Iterable = (), total: int | None = None) -> tqdm:
-    """A progress bar over files, on a terminal only."""
+    """A progress bar over files, shown only on a terminal."""
     return tqdm(items, total=total, unit=' files', disable=None)
 
 
 def zip_members(path: str, choose: Choose) -> Iterator[Member]:
-    """Read members of a zip archive in place, one at a time, or the files of a folder into which it was unpacked.
+    """Read members of a zip archive without unpacking it, one at a time, or files of a folder where it was unpacked.
 
     Args:
-        choose: returns what a member is by its name, or None where it is not wanted.
+        choose: returns a description of a member by its name; None for members that are not wanted.
     Yields:
-        (archive and member for messages, what `choose` returned, the member's content)
+        (archive and member for messages, the description, the member's content)
     Raises:
         UserError: the archive or a member is damaged, or a member is unsafe or too large.
     """
@@ -104,7 +104,7 @@ def folder_members(folder: str, choose: Choose) -> Iterator[Member]:
 
 
 def tar_members(path: str, choose: Choose, expected: int) -> Iterator[Member]:
-    """As `zip_members`, for a `.tar.gz`, which is streamed through once. `expected` members scale the progress bar."""
+    """As `zip_members`, for a `.tar.gz`, which is read once from begin to end. `expected` scales the progress bar."""
     if os.path.isdir(path):
         yield from folder_members(path, choose)
         return
@@ -134,9 +134,9 @@ def tar_members(path: str, choose: Choose, expected: int) -> Iterator[Member]:
 
 
 class _BoundedGzip(gzip.GzipFile):
-    """Gzip that unpacks no more than an archive may have, and reads no more at once than a member may have.
+    """Gzip with limits: in total the size of an archive, and in each read the size of a member.
 
-    tarfile allocates what a long-name header claims, and goes through terabytes to skip a member.
+    Without them tarfile would allocate any size that a long-name header claims, and read terabytes to skip a member.
     """
 
     def __init__(self, path: str) -> None:
@@ -174,16 +174,16 @@ def _refuse_too_much(path: str, members: int, size: int) -> None:
 
 
 def refuse_large(where: str, size: int) -> None:
-    """Refuse a file or member that claims more bytes than any sequence has, before it is read."""
+    """Refuse a file or member that claims more bytes than any sequence has; called before it is read."""
     if not 0 <= size <= MAX_BYTES:
         raise UserError(f'{where} is refused: it claims {size:,} bytes, more than the {MAX_BYTES:,} '
                         'that any sequence of Human3.6M needs.')
 
 
 def read_h5(content: bytes, name: str, where: str) -> np.ndarray:
-    """Return one dataset of an HDF5 file that is in memory.
+    """One dataset of an HDF5 file in memory.
 
-    Datasets that HDF5 would fetch from other files (links, external storage, virtual datasets) are refused, and so are
+    Datasets that HDF5 would read from other files (links, external storage, virtual datasets) are refused, and so are
     sizes above the limit.
     """
     with damage_as_sentence(where), h5py.File(io.BytesIO(content), 'r') as file:
@@ -201,7 +201,7 @@ def read_h5(content: bytes, name: str, where: str) -> np.ndarray:
 
 
 def limit_memory(more: int) -> None:
-    """Limit the growth of this process to that many bytes, where the system can: beyond it MemoryError is raised."""
+    """Limit the further memory of this process, where the system supports it: beyond it, Python raises MemoryError."""
     with suppress(ImportError, OSError, ValueError):
         import resource
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from common.errors import UserError, listing
+from common.geometry.quaternion import about_axis
 
 MAX_BYTES = 256 << 20  # a quarter of an hour at 120 Hz takes a third of this
 ABSURD = 1e6  # degrees, or the file's units of length
@@ -54,14 +55,8 @@ def rotations(axes: list[str], degrees: np.ndarray) -> np.ndarray:
         (..., 3, 3) matrices that turn column vectors.
     """
     result = np.broadcast_to(np.eye(3), (*degrees.shape[:-1], 3, 3))
-    for axis, angle in zip(axes, np.moveaxis(np.radians(degrees), -1, 0)):
-        one, two = (_AXES[axis] + 1) % 3, (_AXES[axis] + 2) % 3
-        turn = np.zeros_like(result)
-        turn[..., _AXES[axis], _AXES[axis]] = 1
-        turn[..., one, one] = turn[..., two, two] = np.cos(angle)
-        turn[..., two, one] = np.sin(angle)
-        turn[..., one, two] = -np.sin(angle)
-        result = turn @ result
+    for axis, angle in zip(axes, np.moveaxis(degrees, -1, 0)):
+        result = about_axis(_AXES[axis], angle) @ result
     return result
 
 

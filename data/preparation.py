@@ -1,7 +1,8 @@
-"""Shared by the preparation scripts: names of sequences, checks of arrays, and the table of a file's content."""
+"""What several preparation scripts need: names of sequences, checks of arrays, the entries and the table of a file."""
 
 import glob
 import importlib
+import json
 import os
 import re
 import sys
@@ -13,13 +14,14 @@ from common.datasets.h36m import ACTIONS, CORRUPTED, TEST_SUBJECTS, TRAIN_SUBJEC
 from common.datasets.loading import load_dataset, load_keypoints
 from common.errors import UserError
 from common.files.npz import read_npz, write_npz
+from common.geometry.skeleton import Skeleton
 from data.archives import damage_as_sentence
 
 DATA_FOLDER = os.path.dirname(os.path.abspath(__file__))
 SUBJECTS = TRAIN_SUBJECTS + TEST_SUBJECTS
 CAMERAS = 4
 TAKES = 2  # every subject performs every kind of action twice
-# Poses over four cameras that Human3.6M has at 50 Hz. Detections may have a few frames more or fewer.
+# Human3.6M's number of poses over four cameras at 50 Hz. Detections may have a few frames more or fewer.
 POSES = {'train': (TRAIN_SUBJECTS, 1_559_752), 'test': (TEST_SUBJECTS, 543_344)}
 DETECTIONS_TOLERANCE = 0.01
 ABSURD = 1e6  # millimetres or pixels
@@ -33,13 +35,25 @@ def keep_existing(path: str, force: bool) -> None:
 
 
 def save(path: str, **entries: Any) -> None:
-    """Write an `.npz`, whole or not at all, and print that it takes a while: Human3.6M is compressed."""
+    """Write an `.npz` atomically, and print its path first, because compressing Human3.6M takes a while."""
     print(f'Writing {path} ...', file=sys.stderr, flush=True)
     write_npz(path, **entries)
 
 
+def skeleton_entries(skeleton: Skeleton) -> dict[str, np.ndarray]:
+    """The entries of a 3D file that describe its skeleton; `common.datasets.entries` reads them."""
+    return {'joints': np.array(skeleton.names), 'parents': np.array(skeleton.parents),
+            'joints_left': np.array(skeleton.left), 'joints_right': np.array(skeleton.right),
+            'groups': np.array(json.dumps(skeleton.groups))}
+
+
+def keypoints_metadata(skeleton: Skeleton) -> dict[str, Any]:
+    """The metadata of a 2D file, as in VideoPose3D's files."""
+    return {'num_joints': len(skeleton), 'keypoints_symmetry': [list(skeleton.left), list(skeleton.right)]}
+
+
 def optional(package: str, module: str, purpose: str) -> Any:
-    """Return an imported library that only some sources need."""
+    """Import a library that only some sources need."""
     try:
         return importlib.import_module(module)
     except ImportError as error:
@@ -47,7 +61,7 @@ def optional(package: str, module: str, purpose: str) -> Any:
 
 
 def sequence(subject: str, text: str) -> tuple[str, str] | None:
-    """Subject and action as in the prepared file (`TakingPhoto 1` -> `Photo 1`), None if they are not Human3.6M's."""
+    """Subject and action as in the prepared file (`TakingPhoto 1`: `Photo 1`); None if Human3.6M lacks them."""
     match = re.fullmatch(r'([A-Za-z]+)( \d+)?', text)
     if not match or subject not in SUBJECTS:
         return None
@@ -56,7 +70,7 @@ def sequence(subject: str, text: str) -> tuple[str, str] | None:
 
 
 def checked(array: np.ndarray, shape: tuple[int | None, ...], where: str) -> np.ndarray:
-    """Return the array if it has the shape (None stands for any length but 0) and only finite numbers."""
+    """The array, if it has the shape (None: any length but 0) and only finite numbers; otherwise raise UserError."""
     fits = array.ndim == len(shape) and array.size > 0 and all(b in (None, a) for a, b in zip(array.shape, shape))
     if array.dtype.kind not in 'fiu' or not fits:
         wanted = ', '.join('frames' if length is None else str(length) for length in shape)
@@ -68,7 +82,7 @@ def checked(array: np.ndarray, shape: tuple[int | None, ...], where: str) -> np.
 
 
 def add_sequence(sequences: dict[str, dict[str, Any]], subject: str, action: str, value: Any, where: str) -> None:
-    """Add a sequence, unless it is the corrupted video; the same sequence twice is an error."""
+    """Add a sequence unless it is the corrupted video; a sequence that is there already is an error."""
     if (subject, action) == CORRUPTED:
         return
     if action in sequences.setdefault(subject, {}):
@@ -87,7 +101,7 @@ def check_files(folder: str) -> None:
              for path in sorted(glob.glob(os.path.join(glob.escape(folder), name)))]
     if not found:
         raise UserError(f'{folder} has no data_3d_h36m.npz and no data_2d_h36m_*.npz to check; '
-                        'data/README.md says how to make them.')
+                        'data/README.md describes how to make them.')
     for path in found:
         print_h36m_table(path)
     detected = [os.path.basename(path)[len('data_2d_h36m_'):-len('.npz')] for path in found

@@ -24,8 +24,8 @@ PRETRAINED = 'data_2d_h36m_sh_pt_mpii.npz'
 FINE_TUNED = 'data_2d_h36m_sh_ft_h36m.npz'
 FILES = 7 * 30 * 4 - 1  # in the archive of fine-tuned detections; S11 lacks one
 CAMERA_IDS = [camera.name for camera in cameras()['S1']]
-# From the detector's order to the 16 joints. The published detectors were trained with Spine and Thorax exchanged in
-# MPII's order, and this order keeps what they learned.
+# From the detector's order to the 16 joints. The published networks were trained on detections whose thorax and upper
+# neck stand for Spine and Thorax, and this order gives them the same.
 SH_TO_H36M = [6, 2, 1, 0, 3, 4, 5, 7, 8, 9, 13, 14, 15, 12, 11, 10]
 
 
@@ -54,10 +54,8 @@ def main() -> None:
         parser.error('give -pt FILE, -ft FILE or --check')
     for _, output, _ in sources:
         preparation.keep_existing(output, args.force)
-    joints = skeleton()
-    metadata = {'num_joints': len(joints), 'keypoints_symmetry': [list(joints.left), list(joints.right)]}
     for archive, output, read in sources:
-        preparation.save(output, positions_2d=read(archive), metadata=metadata)
+        preparation.save(output, positions_2d=read(archive), metadata=preparation.keypoints_metadata(skeleton()))
         preparation.print_h36m_table(output)
 
 
@@ -96,7 +94,7 @@ def _detections(path: str, folder: str, read_members: Callable[[str, archives.Ch
 
 def _four_views(path: str, subject: str, views: dict[str, dict[str, dict[str, np.ndarray]]]
                 ) -> dict[str, list[np.ndarray]]:
-    """{action: its four views} of one subject; a sequence that some cameras lack is an error."""
+    """{action: its four views} of one subject; it is an error if only some cameras have a sequence."""
     seen = [view.get(subject, {}) for view in views.values()]
     for action in sorted(set().union(*seen)):
         lacking = [camera for camera, view in zip(CAMERA_IDS, seen) if action not in view]

@@ -3,8 +3,8 @@
     python data/prepare_data_3dhp.py --from-source mpi_inf_3dhp_test_set     # has TS1/annot_data.mat, ..., TS6
     python main_gcn.py --dataset 3dhp --evaluate checkpoint/pretrained/semgcn_wild.pth.tar
 
-Positions are in camera coordinates, which need no calibration. Frames that the set marks as invalid are left out; each
-run of consecutive frames of one activity is a sequence, and the activity is its kind of action.
+Positions are in camera coordinates, so no calibration is needed. Frames that the set marks as invalid are left out.
+Each run of consecutive frames of one activity is a sequence, and the activity is its kind of action.
 """
 
 import argparse
@@ -26,8 +26,7 @@ NAMES = 'data_3d_3dhp.npz', 'data_2d_3dhp_gt.npz'
 SUBJECTS = tuple(f'TS{number}' for number in range(1, 7))
 SIZES = {subject: (1920, 1080) if subject in ('TS5', 'TS6') else (2048, 2048) for subject in SUBJECTS}
 ACTIVITIES = ('Standing', 'Exercise', 'Sitting', 'Crouching', 'OnTheFloor', 'Sports', 'Miscellaneous')
-# The set's joints under their names in Human3.6M, whose Thorax is the set's neck, Neck/Nose its head, and Head its
-# top of the head.
+# The set's joints by Human3.6M's names: Thorax is the set's neck, Neck/Nose its head, and Head its top of the head.
 JOINTS = ('Head', 'Thorax', 'RShoulder', 'RElbow', 'RWrist', 'LShoulder', 'LElbow', 'LWrist', 'RHip', 'RKnee', 'RFoot',
           'LHip', 'LKnee', 'LFoot', 'Hip', 'Spine', 'Neck/Nose')
 SKELETONS = {16: h36m.skeleton, 17: h36m.skeleton_17}
@@ -56,13 +55,10 @@ def main() -> None:
     skeleton = SKELETONS[args.joints]()
     positions, keypoints = read_test_set(args.from_source, ANNOTATIONS[args.scale], skeleton.names)
     cameras = {subject: [{'width': width, 'height': height}] for subject, (width, height) in SIZES.items()}
-    preparation.save(paths[0], positions_3d=positions, fps=np.array(args.fps), joints=np.array(skeleton.names),
-                     parents=np.array(skeleton.parents), joints_left=np.array(skeleton.left),
-                     joints_right=np.array(skeleton.right), groups=np.array(json.dumps(skeleton.groups)),
-                     cameras=np.array(json.dumps(cameras)), test_subjects=np.array(list(positions)),
-                     pck_joints=np.array(PCK_JOINTS))
-    preparation.save(paths[1], positions_2d=keypoints, metadata={
-        'num_joints': len(skeleton), 'keypoints_symmetry': [list(skeleton.left), list(skeleton.right)]})
+    preparation.save(paths[0], positions_3d=positions, fps=np.array(args.fps), cameras=np.array(json.dumps(cameras)),
+                     test_subjects=np.array(list(positions)), pck_joints=np.array(PCK_JOINTS),
+                     **preparation.skeleton_entries(skeleton))
+    preparation.save(paths[1], positions_2d=keypoints, metadata=preparation.keypoints_metadata(skeleton))
     print_table(paths[0], positions)
 
 

@@ -25,11 +25,11 @@ from data.asfamc import Skeleton, far_ends, read_amc, read_asf
 NAME = 'data_3d_cmu.npz'
 TABLE = os.path.join(preparation.DATA_FOLDER, 'cmu_trials.csv')
 RECORDED_FPS = 120
-REACH = 2.0  # metres from the centre, along x and along y: what Human3.6M's cameras can see
+REACH = 2.0  # metres from the centre, along x and along y, that Human3.6M's cameras can see
 FLOOR_PERCENTILE = 5
 COLUMNS = 'actor,trial,subject,action'
 LEFT_OUT = '-'
-# Of which bone's far end each of the 32 joints is; the Spine (12) is half way from the root to the thorax.
+# The bone whose far end is each of the 32 joints; the Spine (12) is half way from the root to the thorax.
 SPINE = 12
 BONES_OF_JOINTS = (
     'root', 'rhipjoint', 'rfemur', 'rtibia', 'rfoot', 'rtoes', 'lhipjoint', 'lfemur', 'ltibia', 'lfoot', 'ltoes',
@@ -59,25 +59,25 @@ def main() -> None:
 
 @dataclass
 class Table:
-    """Which subject an actor becomes, and of which kind a trial is."""
+    """The subject of each actor and the kind of action of each trial."""
 
     subjects: dict[int, str] = field(default_factory=dict)
     kinds: dict[tuple[int, int | None], str] = field(default_factory=dict)  # None stands for the actor's other trials
 
     def subject(self, actor: int) -> str:
-        """Actors that the table has not are spread over the training subjects."""
+        """The subject of an actor; actors that the table lacks are spread over the training subjects."""
         return self.subjects.get(actor, TRAIN_SUBJECTS[actor % len(TRAIN_SUBJECTS)])
 
     def kind(self, actor: int, trial: int) -> str:
-        """Empty where it is not known."""
+        """The kind of action of a trial; empty where it is not known."""
         return self.kinds.get((actor, trial), self.kinds.get((actor, None), ''))
 
 
 def read_table(path: str) -> Table:
-    """Read the table of actors and trials; the one in use, cmu_trials.csv, explains its columns.
+    """Read a table of actors and trials; the default, cmu_trials.csv, explains its columns.
 
     Raises:
-        UserError: with the line that cannot be understood.
+        UserError: a line is not understood.
     """
     table = Table()
     with archives.damage_as_sentence(path), open(path, encoding='utf-8-sig') as file:
@@ -99,8 +99,8 @@ def _add_row(table: Table, cells: str, where: str) -> None:
                         f'7,1-12,S8,Walking, with a subject out of {listing(preparation.SUBJECTS)}.')
     actor, subject, kind = int(match[1]), match[5], match[6]
     if table.subjects.setdefault(actor, subject) != subject:
-        raise UserError(f'{where}: actor {actor} is {table.subjects[actor]} in a line above and {subject} here; nobody '
-                        'may be in two subjects, lest the same person be trained on and tested on.')
+        raise UserError(f'{where}: actor {actor} is {table.subjects[actor]} in a line above and {subject} here; an '
+                        'actor must be one subject, because nobody may be both trained on and tested on.')
     for trial in trials:
         if (actor, trial) in table.kinds:
             raise UserError(f'{where}: trial {trial or "*"} of actor {actor} is in a line above already; '
@@ -111,8 +111,8 @@ def _add_row(table: Table, cells: str, where: str) -> None:
 def read_database(folder: str, table: Table, fps: int) -> dict[str, dict[str, np.ndarray]]:
     """Positions of all trials below a folder: {subject: {action: float32 (T, 32, 3)}}, metres, z up.
 
-    The first Walking of a subject is `Walking`, the next `Walking 1`; a trial that the table does not name is
-    `Trial 13_05`, so all such are one kind.
+    The first Walking of a subject is `Walking`, the next is `Walking 1`. Trials that the table lacks are named like
+    `Trial 13_05`, so they are all of one kind.
     """
     skeletons: dict[str, Skeleton] = {}
     taken: Counter = Counter()
@@ -139,8 +139,8 @@ def read_database(folder: str, table: Table, fps: int) -> dict[str, dict[str, np
 def convert(skeleton: Skeleton, motion: dict[str, np.ndarray], fps: int) -> np.ndarray:
     """The 32 joints of a trial that was recorded at 120 Hz.
 
-    The path of the hip has its mean at x = y = 0, and the floor, z = 0, is where the lowest joint is in the lowest
-    frames. Frames in which the hip is out of reach of the cameras are dropped.
+    The mean of the hip's path is moved to x = y = 0, and the lowest joint of the lowest frames to the floor, z = 0.
+    Frames in which the hip is out of reach of the cameras are dropped.
 
     Returns:
         (T, 32, 3) float32, metres, z up, at `fps`.
@@ -156,10 +156,10 @@ def convert(skeleton: Skeleton, motion: dict[str, np.ndarray], fps: int) -> np.n
 
 
 def resample(positions: np.ndarray, step: float) -> np.ndarray:
-    """Every `step`-th frame; where that falls between two frames, on the straight line between them.
+    """Every `step`-th frame, interpolated linearly where it falls between two frames.
 
-    A cubic would not be closer: when every second frame of 02_03 (jogging) is left out, joints on the line are 1.1 mm
-    away from where they were, those on the cubic 0.8 mm, and in the worst moment both are 15 mm away: that is noise.
+    A cubic would not be better: with every second frame of 02_03 (jogging) left out, linear interpolation misses the
+    joints by 1.1 mm and a cubic by 0.8 mm in the mean; at most both miss them by 15 mm, which is noise.
     """
     times = np.arange(int((len(positions) - 1) / step) + 1) * step
     before = times.astype(int)
@@ -169,7 +169,7 @@ def resample(positions: np.ndarray, step: float) -> np.ndarray:
 
 
 def print_table(path: str, positions: dict[str, dict[str, np.ndarray]]) -> None:
-    """Print what the file holds."""
+    """Print the sequences, frames and kinds of action of each subject."""
     print(f'{path}\n{"":10}{"sequences":>10}{"frames":>12}  kinds of action')
     for subject, actions in positions.items():
         kinds = list(dict.fromkeys(action.split(' ')[0] for action in actions))

@@ -1,4 +1,4 @@
-"""Make data_3d_demo.npz: synthetic people who act Human3.6M's fifteen kinds, for use without Human3.6M itself.
+"""Make data_3d_demo.npz: synthetic people who perform Human3.6M's fifteen kinds of action.
 
     python data/prepare_data_demo.py                      # data/data_3d_demo.npz, in a few seconds
     python data/prepare_data_demo.py --output demo.npz --force
@@ -16,16 +16,17 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__)))) 
 from common.datasets.loading import source_paths
 from common.errors import UserError, run_script
 from common.files.npz import write_npz
+from common.geometry.quaternion import about_axis as turn
 from data.demo_motion import KINDS, MARGIN, act, smooth
 
 OUTPUT = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'data_3d_demo.npz')
 SEED = 36
 TAKES = 2
 FRAMES = (34, 43)  # range of a take's length
-DECIMALS = 5  # of metres: far below what shows, far above what differs between machines
-SEAT_HEIGHT = 0.42  # of a chair for an average person, pressed down; others get one of their size
+DECIMALS = 5  # of metres: too small to see, and larger than the differences between machines
+SEAT_HEIGHT = 0.42  # of a chair, with an average person on it; it is scaled with the person
 
-# Build: height in metres, then how long legs, arms, shoulders and hips are beside an average person of that height.
+# Height in metres, then the lengths of legs, arms, shoulders and hips relative to an average person of this height.
 SUBJECTS = {
     'S1': (1.68, 1.00, 0.98, 0.96, 1.06),
     'S5': (1.56, 0.97, 0.97, 0.93, 1.08),
@@ -37,8 +38,8 @@ SUBJECTS = {
 }
 AVERAGE_HEIGHT = 1.75
 
-# An average body standing upright with hanging arms, after the bones of Human3.6M's S1: each joint, by its number among
-# the 32, from the joint that it hangs on, in metres forward, left and up. Left limbs are the right ones mirrored.
+# An average body that stands upright with hanging arms, after the bones of Human3.6M's S1. {joint of the 32: (parent,
+# offset from it in metres: forward, left, up)}. Left limbs mirror the right ones.
 RIGHT_LIMBS = {
     1: (0, (0, -0.133, 0)), 2: (1, (0, 0, -0.443)), 3: (2, (0, 0, -0.454)),  # hip, knee, ankle
     4: (3, (0.145, -0.02, -0.07)), 5: (4, (0.073, 0, -0.005)),  # ball of the foot, toes
@@ -47,16 +48,16 @@ RIGHT_LIMBS = {
 }
 MIDDLE = {12: (0, (0, 0, 0.233)), 13: (12, (0, 0, 0.257)), 14: (13, (0.05, 0, 0.11)), 15: (14, (-0.015, 0, 0.114))}
 LEFT_OF = {1: 6, 2: 7, 3: 8, 4: 9, 5: 10, 25: 17, 26: 18, 27: 19, 29: 21, 30: 22}
-DOUBLES = {11: 0, 16: 13, 24: 13, 20: 19, 23: 22, 28: 27, 31: 30}  # joints of the 32 that lie on another one
+DOUBLES = {11: 0, 16: 13, 24: 13, 20: 19, 23: 22, 28: 27, 31: 30}  # joints of the 32 that coincide with another joint
 
-# What the body can rest on: a point off a joint, in the frame of the bone that ends at the second joint.
+# Points on which the body can rest: offset from the first joint, in the frame of the bone that ends at the second.
 CONTACTS = [(3, 4, (-0.05, 0, -0.075)), (4, 4, (0, 0, -0.01)), (5, 4, (0, 0, -0.01)),  # heel, ball and toes
             (2, 3, (0.045, 0, 0)), (1, 1, (-0.03, 0, -0.085))]  # kneecap, buttock
 BUTTOCKS = [8, 9]  # among the contacts of both sides
 CONTACT_SOFTNESS = 0.01  # metres
 
-# The ground that all four cameras of all seven subjects see up to 2 m above it, n . (x, y) <= d, and how people are
-# spread over it, in metres.
+# The ground above which all cameras of all subjects see everything up to 2 m, n . (x, y) <= d, and the distribution of
+# people over it, in metres.
 AREA = np.array([(-1, 0, 1.2), (1, 0, 1.7), (-1, 1, 2.6), (1, 1, 2.9), (-1, -1, 1.4), (1, -1, 1.6)])
 MIDDLE_OF_AREA, SPREAD = (0.2, 0.7), 0.4
 
@@ -81,14 +82,14 @@ def make_demo() -> dict[str, dict[str, np.ndarray]]:
 
 @dataclass
 class Body:
-    """A subject's size beside the average, and bones: {joint: (the joint it hangs on, (3,) offset in metres)}."""
+    """A subject's size relative to the average, and its bones: {joint: (parent, (3,) offset in metres)}."""
 
     scale: float
     bones: dict[int, tuple[int, np.ndarray]]
 
 
 def build_body(subject: str) -> Body:
-    """The body of one of `SUBJECTS`, its bones in an order that puts parents before children."""
+    """The body of one of `SUBJECTS`; in its bones parents come before children."""
     height, legs, arms, shoulders, hips = SUBJECTS[subject]
     factor = {1: hips, 2: legs, 3: legs, 25: shoulders, 26: arms, 27: arms}
     scale = height / AVERAGE_HEIGHT
@@ -102,26 +103,17 @@ def build_body(subject: str) -> Body:
 
 
 def make_take(rng: np.random.Generator, body: Body, kind: str, variant: int) -> np.ndarray:
-    """One sequence, (T, 32, 3) float32 in metres: the `variant`-th take of a kind, acted by this body."""
+    """One sequence, (T, 32, 3) float32 in metres: the take number `variant` of a kind of action."""
     frames = int(rng.integers(*FRAMES)) + 2 * MARGIN
     angles, seated = act(rng, kind, variant, frames)
     positions, frame_of = pose_body(body, angles)
     positions += rest_on_ground(body, positions, frame_of, SEAT_HEIGHT if seated else 0.0)[:, None]
-    positions = positions[MARGIN:-MARGIN]  # the margins are there for the smoothing to have both sides
+    positions = positions[MARGIN:-MARGIN]  # the smoothing needed frames on both sides
     positions[..., :2] += find_place(rng, positions)
     return positions.round(DECIMALS).astype(np.float32)
 
 
-def turn(axis: int, degrees: np.ndarray) -> np.ndarray:
-    """Rotation matrices (T, 3, 3) about the x, y or z axis by (T,) angles."""
-    radians = np.radians(degrees)
-    cos, sin = np.cos(radians), np.sin(radians)
-    matrix = np.zeros((*radians.shape, 3, 3))
-    first, second = (axis + 1) % 3, (axis + 2) % 3
-    matrix[..., axis, axis] = 1
-    matrix[..., first, first] = matrix[..., second, second] = cos
-    matrix[..., second, first], matrix[..., first, second] = sin, -sin
-    return matrix
+
 
 
 def pose_body(body: Body, angle: dict[str, np.ndarray]) -> tuple[np.ndarray, dict[int, np.ndarray]]:
@@ -162,10 +154,10 @@ def pose_body(body: Body, angle: dict[str, np.ndarray]) -> tuple[np.ndarray, dic
 
 
 def rest_on_ground(body: Body, positions: np.ndarray, frame_of: dict[int, np.ndarray], seat: float) -> np.ndarray:
-    """Where the hip must be, (T, 3) metres, for the body to rest on the floor or a seat and not to slide there.
+    """The place of the hip, (T, 3) metres, with which the body rests on the floor or a seat and does not slide there.
 
-    Whatever of feet, knees and buttocks is lowest touches the ground, and what touches stands still: so steps carry a
-    walker on, and sitting down moves the hips back. The minimum is a soft one, which keeps the motion smooth.
+    The lowest of feet, knees and buttocks touches the ground and stands still, so steps move a walker forward, and
+    sitting down moves the hips back. A soft minimum keeps the motion smooth.
     """
     both_sides = [(side.get(joint, joint), side.get(bone, bone), body.scale * np.array(offset))
                   for joint, bone, offset in CONTACTS for side in ({}, LEFT_OF)]
@@ -192,21 +184,15 @@ def find_place(rng: np.random.Generator, positions: np.ndarray) -> np.ndarray:
     return shifts[outside.argmin()]  # the first that fits
 
 
-def prepare(path: str) -> None:
-    """Make the set and write it to `path`, in the layout of `data_3d_h36m.npz`.
 
-    Raises:
-        UserError: the file cannot be written.
-    """
-    write_npz(path, positions_3d=make_demo())
 
 
 def make_if_missing(dataset: str, data_dir: str) -> None:
-    """Make the demo dataset where a script asks for it and its file is missing."""
+    """Make the demo dataset if a script asks for it and its file is missing."""
     path, _ = source_paths(dataset, '', data_dir)
     if dataset == 'demo' and not os.path.exists(path):
         print(f'Making the demo dataset {path} ...')
-        prepare(path)
+        write_npz(path, positions_3d=make_demo())
 
 
 def get_args_parser() -> argparse.ArgumentParser:
@@ -223,10 +209,9 @@ def main() -> None:
     demo = make_demo()
     write_npz(args.output, positions_3d=demo)
     print(f'{"subject":<8}{"sequences":>10}{"frames":>8}')
-    for subject, actions in demo.items():
-        print(f'{subject:<8}{len(actions):>10}{sum(map(len, actions.values())):>8}')
-    sequences = [positions for actions in demo.values() for positions in actions.values()]
-    print(f'{"all":<8}{len(sequences):>10}{sum(map(len, sequences)):>8}')
+    rows = {subject: list(actions.values()) for subject, actions in demo.items()}
+    for subject, sequences in {**rows, 'all': [take for takes in rows.values() for take in takes]}.items():
+        print(f'{subject:<8}{len(sequences):>10}{sum(map(len, sequences)):>8}')
     print(f'Written to {args.output}.')
 
 

@@ -1,11 +1,11 @@
-"""Make data_3d_free.npz, motion to train on for the wild, from an archive of 16-joint clips.
+"""Make data_3d_free.npz, the training motion of `--recipe wild`, from an archive of 16-joint clips.
 
     python data/prepare_data_free.py --from-source free_mocap.npz
     python main_gcn.py --recipe wild --dataset free -e 20
 
 The archive has `positions` (N, 16, 3) float32 in metres, z up, joints as in common/datasets/h36m.py; `clip` (N,), the
 number of each frame's clip, in order; `names` and `fps` (clips,). data/free_clips.csv gives each clip its subject and
-action. Four actors are to test: gymnastics, karate, everyday motion and dance.
+action. Four actors are test subjects: gymnastics, karate, everyday motion and dance.
 """
 
 import argparse
@@ -26,9 +26,9 @@ from data import preparation
 NAME = 'data_3d_free.npz'
 TABLE = os.path.join(preparation.DATA_FOLDER, 'free_clips.csv')
 TEST = ('cmu_049', 'cmu_135', 'cmu_013', 'cmu_094')
-UNKNOWN = 'cmu8'  # clips that may be of a test actor: neither trained on nor tested, unless --train_subjects names them
+UNKNOWN = 'cmu8'  # clips that may be of a test actor: in neither split, unless --train_subjects names them
 FPS = 30
-# A camera that sees all of every clip, for programs that want one: training has virtual cameras.
+# A camera that sees every clip whole, for scripts that need one; training uses virtual cameras.
 CAMERA = {'width': 1000, 'height': 1000, 'focal_length': 2000, 'R': [[1, 0, 0], [0, 0, -1], [0, 1, 0]],
           't': [0, 1, 12]}
 
@@ -49,10 +49,10 @@ def read_table() -> dict[str, tuple[str, str]]:
 
 
 def read_clips(path: str) -> dict[str, dict[str, np.ndarray]]:
-    """{subject: {action: (T, 16, 3)}}, each clip around the origin.
+    """{subject: {action: (T, 16, 3)}}, each clip centred on the origin.
 
     Raises:
-        UserError: the archive is another.
+        UserError: the archive holds other clips than data/free_clips.csv.
     """
     content = read_npz(path, ('positions', 'clip', 'names', 'fps'))
     frames, clip, names = content['positions'], content['clip'], content['names']
@@ -74,13 +74,11 @@ def main() -> None:
     args = get_args_parser().parse_args()
     output = os.path.join(args.output, NAME)
     preparation.keep_existing(output, args.force)
-    positions, skeleton = read_clips(args.from_source), h36m.skeleton()
-    preparation.save(output, positions_3d=positions, fps=np.array(FPS), joints=np.array(skeleton.names),
-                     parents=np.array(skeleton.parents), joints_left=np.array(skeleton.left),
-                     joints_right=np.array(skeleton.right), groups=np.array(json.dumps(skeleton.groups)),
-                     cameras=np.array(json.dumps([CAMERA])),
+    positions = read_clips(args.from_source)
+    preparation.save(output, positions_3d=positions, fps=np.array(FPS), cameras=np.array(json.dumps([CAMERA])),
                      train_subjects=np.array([name for name in positions if name not in (*TEST, UNKNOWN)]),
-                     test_subjects=np.array([name for name in TEST if name in positions]))
+                     test_subjects=np.array([name for name in TEST if name in positions]),
+                     **preparation.skeleton_entries(h36m.skeleton()))
     frames = {name: sum(map(len, takes.values())) for name, takes in positions.items()}
     print(f'{output}: {sum(frames.values()):,} frames of {len(frames)} subjects, to test ' +
           ', '.join(f'{name} ({frames[name]:,})' for name in TEST if name in frames))

@@ -24,10 +24,10 @@ from data import archives, preparation
 
 NAME = 'data_3d_h36m.npz'
 ARCHIVED = re.compile(r'(?:^|/)(S\d+)/MyPoses/3D_positions/([^/]+)\.h5$')
-CDF_3 = bytes.fromhex('cdf300010000ffff')  # how an uncompressed file of version 3 begins
-PATIENCE = 5  # seconds for a file, which needs some hundredths
-MEMORY = 1 << 30  # bytes for a file, which needs some MB
-# Of the original release, of h36m-fetch as it unpacks, and where it keeps that.
+CDF_3 = bytes.fromhex('cdf300010000ffff')  # first bytes of an uncompressed file of version 3
+PATIENCE = 5  # seconds to read a file; an intact file takes some hundredths
+MEMORY = 1 << 30  # bytes to read a file; an intact file takes some MB
+# Folders of the original release, and of h36m-fetch inside and outside its folder `extracted`.
 SOURCE_FOLDERS = [os.path.join('*', 'MyPoseFeatures', 'D3_Positions'), os.path.join('*', 'Poses_D3_Positions'),
                   os.path.join('extracted', '*', 'Poses_D3_Positions')]
 
@@ -105,7 +105,7 @@ def read_cdf(path: str) -> np.ndarray:
 
 
 def read_mat(path: str) -> np.ndarray:
-    """The same from a MATLAB copy of such a file: `data` is a 1x1 cell that holds (T, 96)."""
+    """As `read_cdf`, from a MATLAB copy of such a file: `data` is a 1x1 cell that holds (T, 96)."""
     scipy_io = preparation.optional('scipy', 'scipy.io', 'Reading .cdf.mat files')
     with archives.damage_as_sentence(path):
         archives.refuse_large(path, os.path.getsize(path))
@@ -122,8 +122,8 @@ def _start_worker() -> None:
 
 
 def _read_in_worker(pool: multiprocessing.pool.Pool, path: str) -> np.ndarray:
-    """Read a file in another process: on a damaged one SciPy can crash, and cdflib can run without end or allocate
-    whatever a record claims."""
+    """Read a file in another process: on a damaged file SciPy can crash, and cdflib can run forever or allocate any
+    amount of memory."""
     reading = pool.apply_async(read_mat if path.endswith('.mat') else read_cdf, (path,))
     with archives.damage_as_sentence(path):
         try:

@@ -1,4 +1,4 @@
-"""Rotation of points by unit quaternions, written w first."""
+"""Rotations: unit quaternions, written w first, and rotations about an axis."""
 
 import numpy as np
 
@@ -26,6 +26,18 @@ def matrix(quaternion: np.ndarray) -> np.ndarray:
     return np.array([[1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
                      [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
                      [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)]])
+
+
+def about_axis(axis: int, degrees: np.ndarray) -> np.ndarray:
+    """Rotation matrices (..., 3, 3) about the x, y or z axis (0, 1, 2) by angles (...)."""
+    radians = np.radians(degrees)
+    first, second = (axis + 1) % 3, (axis + 2) % 3
+    rotation = np.zeros((*radians.shape, 3, 3))
+    rotation[..., axis, axis] = 1
+    rotation[..., first, first] = rotation[..., second, second] = np.cos(radians)
+    rotation[..., second, first] = np.sin(radians)
+    rotation[..., first, second] = -np.sin(radians)
+    return rotation
 
 
 def from_matrix(rotation: np.ndarray) -> np.ndarray:
