@@ -160,7 +160,7 @@ def parse_args(parser: argparse.ArgumentParser, architecture: str) -> argparse.N
         UserError: flags exclude each other.
     """
     args = parser.parse_args()
-    defaults = RECIPES[args.recipe][architecture]
+    defaults = RECIPES[args.recipe].get(architecture, {})
     if args.evaluate or args.resume or args.init:  # the file says which network it holds
         defaults = {name: value for name, value in defaults.items() if name not in network_flags(defaults)}
     args.typed = {**defaults, **typed_flags(parser)}

@@ -57,7 +57,8 @@ class ModelConfig:
         frames = f', {self.window} frames at a time' if self.window > 1 else ''
         if self.architecture == 'linear':
             return f'linear model ({self.num_layers} stages of {self.hid_dim}{frames})'
-        kind = {'sem': 'SemGCN', 'semch': 'SemGCN with channel-wise convolutions'}[self.conv]
+        kinds = {'sem': 'SemGCN', 'semch': 'SemGCN with channel-wise convolutions'}
+        kind = kinds.get(self.conv, f'SemGCN with {self.conv}') if self.architecture == 'gcn' else self.architecture
         return f'{kind}{", non-local" if self.non_local else ""} ({self.num_layers} layers of {self.hid_dim}{frames})'
 
 

@@ -1,4 +1,4 @@
-"""The errors of a network on a test set. Errors are computed and averaged in float64."""
+"""The errors of a network on a test set, computed and averaged in float64."""
 
 from __future__ import annotations
 
@@ -14,19 +14,12 @@ from common import distributed
 from common.datasets.mocap import kind_of
 from common.datasets.poses import Poses
 from common.errors import UserError
-from common.evaluation.metrics import align, auc, joint_errors, pck, rescale
+from common.evaluation.metrics import BY_JOINT, joint_errors
 from common.geometry.mirror import Mirror
 from common.inference import Predictor
 from common.threads import map_over_threads
 
 METRES_TO_MM = 1000.0
-BY_JOINT: dict[str, Callable[[Tensor, Tensor], Tensor]] = {  # (N, J, 3) mm, twice -> (N, J)
-    'mpjpe_mm': joint_errors,
-    'p_mpjpe_mm': lambda predicted, target: joint_errors(align(predicted, target), target),
-    'n_mpjpe_mm': lambda predicted, target: joint_errors(rescale(predicted, target), target),
-    'pck_150_percent': lambda predicted, target: pck(joint_errors(predicted, target)),
-    'auc_percent': lambda predicted, target: auc(joint_errors(predicted, target)),
-}
 VELOCITY, BASELINE = 'velocity_error_mm', 'mean_pose_mpjpe_mm'
 PROTOCOLS = ('mpjpe_mm', 'p_mpjpe_mm')
 METRICS = (*BY_JOINT, VELOCITY)
@@ -42,13 +35,13 @@ class Group(NamedTuple):
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Errors of a test set: sums over the poses of each group, joint by joint. Every table is a mean of some of them.
+    """Errors of a test set: sums over the poses of each group, joint by joint. Every table is a mean of some sums.
 
     Attributes:
         groups: G groups of poses.
         sums: {metric: (G, J)}, in mm or percent.
         poses: (G,) number of poses.
-        pairs: (G,) number of poses that follow another one of their sequence, over which velocity errors are averaged.
+        pairs: (G,) number of poses that follow another pose of their sequence; velocity errors are averaged over them.
         pck_joints: the joints over which PCK and AUC are averaged.
     """
 
@@ -59,7 +52,7 @@ class Evaluation:
     pck_joints: list[int]
 
     def mean(self, groups: Iterable[int] | None = None, joint: int | None = None) -> dict[str, float]:
-        """{metric: mean over the poses of some groups, or of all, and over the joints, or of one joint}."""
+        """{metric: mean over the poses of some groups (None: of all) and over the joints (None: over all)}."""
         chosen = list(range(len(self.groups)) if groups is None else groups)
         means = {}
         for metric, sums in self.sums.items():
@@ -84,7 +77,7 @@ class Evaluation:
 
     @property
     def action_average(self) -> dict[str, float]:
-        """{metric: the plain mean over the kinds of action}; of `PROTOCOLS` these are the published figures."""
+        """{metric: the plain mean over the kinds of action}; papers publish these means of `PROTOCOLS`."""
         actions = self.by('action').values()
         return {metric: fmean(action[metric] for action in actions if metric in action)
                 for metric in self.sums if any(metric in action for action in actions)}
@@ -94,17 +87,17 @@ def evaluate(model: nn.Module, poses: Poses, mean_pose: Tensor | None = None,
              report: Callable[[int], None] | None = None, mirror: Mirror | None = None,
              metrics: Sequence[str] = PROTOCOLS, pck_joints: Sequence[int] = (),
              predictions: Tensor | None = None) -> Evaluation:
-    """Score a network on a test set. Several processes share the poses; each gets the whole result.
+    """Evaluate a network on a test set. Several processes share the poses, and each gets the whole result.
 
     Args:
         model: any network (B, J, 2) -> (B, J, 3).
         poses: on the model's device.
-        mean_pose: (J, 3) the mean training pose, whose error stands beside the network's.
+        mean_pose: (J, 3) the mean training pose, whose error is reported beside the network's.
         report: called with the number of poses done.
         mirror: as of `Predictor`.
         metrics: of `METRICS`.
-        pck_joints: the joints that count for PCK and AUC; all but the root where there are none.
-        predictions: (N, J, 3) zeros on the CPU, to be filled with the predicted positions.
+        pck_joints: the joints that count for PCK and AUC; if empty, all joints but the root.
+        predictions: (N, J, 3) float32 zeros on the CPU, which are filled with the predicted positions.
     Raises:
         UserError: a prediction is not finite.
     """

@@ -67,12 +67,12 @@ def auc(errors: Tensor) -> Tensor:
         errors: of any shape, mm.
     """
     thresholds = torch.tensor(AUC_THRESHOLDS, dtype=errors.dtype, device=errors.device)
-    not_larger = torch.bucketize(errors, thresholds, right=True)  # thresholds within which the joint is not
+    not_larger = torch.bucketize(errors, thresholds, right=True)  # number of thresholds that the error reaches
     return (1 - not_larger.to(errors.dtype) / len(thresholds)) * 100
 
 
 def align(predicted: Tensor, target: Tensor) -> Tensor:
-    """Each pose after the similarity that fits it best onto its target, (N, J, 3).
+    """The poses after similarity alignment to their targets, (N, J, 3).
 
     Each pose is translated, rotated and scaled by the least-squares fit of Umeyama, PAMI 1991; reflections are
     excluded. A prediction that is a single point is only translated.
@@ -90,7 +90,7 @@ def align(predicted: Tensor, target: Tensor) -> Tensor:
 
 
 def rescale(predicted: Tensor, target: Tensor) -> Tensor:
-    """Each pose times the factor that fits it best onto its target, (N, J, 3)."""
+    """The poses, each times the factor that fits it best to its target, (N, J, 3)."""
     _check_shapes(predicted, target)
     squared = predicted.square().sum((1, 2))
     scale = (predicted * target).sum((1, 2)) / torch.where(squared > 0, squared, 1)
@@ -107,4 +107,13 @@ LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     'mpjpe': lambda predicted, target: mpjpe(predicted, target).mean(),
     'l1': F.l1_loss,
     'smooth_l1': lambda predicted, target: F.smooth_l1_loss(predicted, target, beta=SMOOTH_L1_BETA),
+}
+
+# The metrics of an evaluation, joint by joint: (N, J, 3) mm, twice -> (N, J).
+BY_JOINT: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    'mpjpe_mm': joint_errors,
+    'p_mpjpe_mm': lambda predicted, target: joint_errors(align(predicted, target), target),
+    'n_mpjpe_mm': lambda predicted, target: joint_errors(rescale(predicted, target), target),
+    'pck_150_percent': lambda predicted, target: pck(joint_errors(predicted, target)),
+    'auc_percent': lambda predicted, target: auc(joint_errors(predicted, target)),
 }

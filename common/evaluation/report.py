@@ -1,4 +1,4 @@
-"""The results of an evaluation: tables, the two published lines, a JSON report and a file of predictions."""
+"""The output of an evaluation: tables, the two published lines, a JSON report and a file of predictions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from common import distributed
@@ -19,8 +18,8 @@ from common.geometry.skeleton import Skeleton
 WIDTHS = {'poses': 9, BASELINE: 12}
 HEADINGS = {'poses': 'poses', 'mpjpe_mm': 'MPJPE', 'p_mpjpe_mm': 'P-MPJPE', 'n_mpjpe_mm': 'N-MPJPE',
             'velocity_error_mm': 'velocity', 'pck_150_percent': 'PCK@150', 'auc_percent': 'AUC', BASELINE: 'mean pose'}
-BY = ('joint', 'subject', 'camera')  # further tables that can be asked for
-PCK_METRICS = (*PROTOCOLS, 'pck_150_percent', 'auc_percent')  # for data sets of which PCK is reported
+BY = ('joint', 'subject', 'camera')  # further tables, for `--by`
+PCK_METRICS = (*PROTOCOLS, 'pck_150_percent', 'auc_percent')  # for data sets with `pck_joints`
 
 
 def print_table(evaluation: Evaluation, metrics: Sequence[str] = PROTOCOLS) -> None:
@@ -52,7 +51,7 @@ def write_report(path: str, evaluation: Evaluation, skeleton: Skeleton, about: d
     """Write all means of an evaluation, unrounded, as JSON. The first process alone writes.
 
     Args:
-        about: what was evaluated, on what; put first.
+        about: what was evaluated on which data; the first entries of the file.
     """
     if distributed.rank():
         return
@@ -66,7 +65,7 @@ def write_report(path: str, evaluation: Evaluation, skeleton: Skeleton, about: d
 
 
 def write_predictions(path: str, predictions: Tensor, poses: Poses, skeleton: Skeleton) -> None:
-    """Write predicted and true poses, with what they are of, as plain arrays. The first process alone writes.
+    """Write predicted and true poses and what they show, as plain arrays. The first process alone writes.
 
     Entries: `subject`, `action`, `camera` (N,) text, `frame` (N,) counted from 0, `predicted` and `true` (N, J, 3)
     metres from the root in camera axes (x right, y down, z forward), `joints` (J,) names.
@@ -88,16 +87,13 @@ def _by(attribute: str, evaluation: Evaluation, skeleton: Skeleton) -> dict[str,
 
 
 def _print_rows(label: str, rows: dict[str, dict[str, float]], metrics: Sequence[str]) -> None:
-    """Print a table with a line for each row: its name, its number of poses, its metrics as far as it has them."""
+    """Print a table with a line for each row: its name, its number of poses and the metrics that it has."""
     shown = [metric for metric in ('poses', *metrics) if any(metric in row for row in rows.values())]
-    width = max(14, *(len(name) + 1 for name in rows))
-    print(f'{label:<{width}}' + ''.join(f'{HEADINGS[metric]:>{WIDTHS.get(metric, 10)}}' for metric in shown))
+    headings = [HEADINGS.get(metric, metric) for metric in shown]
+    widths = [max(WIDTHS.get(metric, 10), len(heading) + 1) for metric, heading in zip(shown, headings, strict=True)]
+    first = max(14, *(len(name) + 1 for name in rows))
+    print(f'{label:<{first}}' + ''.join(f'{heading:>{width}}' for heading, width in zip(headings, widths, strict=True)))
     for name, row in rows.items():
         cells = [f'{row[metric]:{",d" if metric == "poses" else ".2f"}}' if metric in row else '' for metric in shown]
-        print(f'{name:<{width}}' + ''.join(f'{cell:>{WIDTHS.get(metric, 10)}}'
-                                           for cell, metric in zip(cells, shown, strict=True)))
+        print(f'{name:<{first}}' + ''.join(f'{cell:>{width}}' for cell, width in zip(cells, widths, strict=True)))
 
-
-def empty_predictions(poses: Poses) -> Tensor:
-    """(N, J, 3) zeros for `evaluate` to fill."""
-    return torch.zeros(poses.positions.shape, dtype=torch.float32)

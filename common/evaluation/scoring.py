@@ -21,7 +21,6 @@ from common.evaluation.cost import cost
 from common.evaluation.evaluate import METRICS, PROTOCOLS, VELOCITY, Evaluation, evaluate
 from common.evaluation.report import (
     PCK_METRICS,
-    empty_predictions,
     print_pck,
     print_table,
     print_tables_by,
@@ -53,7 +52,7 @@ def evaluate_checkpoint(model: nn.Module, checkpoint: Checkpoint, path: str, dat
     mean_pose, spec = None if virtual else data.mean_pose(), data.spec
     print(f'{path}: {checkpoint.config.describe()}, {cost(model, test.keypoints)}, {checkpoint.epoch} epochs')
     metrics = metrics_for(spec, report, by, virtual is not None)
-    lifted = empty_predictions(test) if predictions else None
+    lifted = torch.zeros(test.positions.shape) if predictions else None
     started = time.monotonic()
     with Progress('evaluating', len(test)) as progress:
         evaluation = evaluate(model, test, None if mean_pose is None else mean_pose.to(device), progress,
@@ -131,7 +130,6 @@ def load(path: str, architecture: str, flags: dict[str, Any]) -> Checkpoint:
     """Read a checkpoint for a script that is for one architecture."""
     checkpoint = checkpoints.load_checkpoint(path)
     if checkpoint.config.architecture != architecture:
-        script = {'gcn': 'main_gcn.py', 'linear': 'main_linear.py'}[checkpoint.config.architecture]
-        raise UserError(f'{path} holds a {checkpoint.config.describe()}: use {script}.')
+        raise UserError(f'{path} holds a {checkpoint.config.describe()}: use main_{checkpoint.config.architecture}.py.')
     checkpoints.check_flags(checkpoint, path, flags)
     return checkpoint
