@@ -1,11 +1,11 @@
-"""Write a checkpoint's network as ONNX (or a PyTorch program), and check it against PyTorch.
+"""Write a checkpoint's network as ONNX or as a PyTorch program, and compare the file with PyTorch.
 
     python export.py --checkpoint checkpoint/pretrained/ckpt_semgcn.pth.tar --output model.onnx
     python export.py --checkpoint CKPT --output model.pt2 --format pt2
 
 The file maps normalised keypoints, (batch, 16, 2) or of a window of W frames (batch, 16, 2 W), to positions
-(batch, 16, 3) in metres from the hip; its metadata describes both and names the joints. TorchScript is not offered:
-PyTorch has deprecated it.
+(batch, 16, 3) in metres from the hip. Its metadata describes both and names the joints. TorchScript is not offered,
+because PyTorch has deprecated it.
 """
 
 import argparse
@@ -47,16 +47,16 @@ def lifelike_poses() -> np.ndarray:
 def main() -> None:
     args = get_args_parser().parse_args()
     if not args.output.lower().endswith(f'.{args.format}'):
-        raise UserError(f'--output {args.output}: the name must end in .{args.format}, or --format be another.')
+        raise UserError(f'--output {args.output}: the name must end in .{args.format}, or choose another --format.')
     write, load, runtime = WRITERS[args.format]
-    torch.set_num_threads(1)  # as the file below, for a fair comparison of speed
+    torch.set_num_threads(1)  # as many as the written file gets below, for a fair comparison of speed
     lifter = Lifter(args.checkpoint, 'cpu', args.trained_on)
     write(args.output, lifter)
     poses, source = lifelike_poses(), 'poses of the demo subject S9'
     if poses.shape[1] != len(lifter.skeleton):
         poses = np.random.default_rng(1).uniform(-0.4, 0.4, (512, len(lifter.skeleton), 2)).astype(np.float32)
-        source = 'uniform random ones'
-    if lifter.normalization == 'person':  # each frame a window of its own
+        source = 'uniform random poses'
+    if lifter.normalization == 'person':  # each frame becomes a window
         poses = person_input(torch.from_numpy(poses)[:, None].expand(-1, lifter.window, -1, -1)).numpy()
     result = check(load(args.output), lifter, poses)
     kind = f'ONNX opset {OPSET}' if args.format == 'onnx' else 'PyTorch program'

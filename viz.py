@@ -1,4 +1,4 @@
-"""Draw a clip of a dataset: 2D input, predicted pose and ground truth, side by side.
+"""Draw a clip of a dataset: 2D input, prediction and ground truth, side by side.
 
     python viz.py --evaluate checkpoint/pretrained/ckpt_semgcn.pth.tar --viz_subject S11 --viz_action Walking \\
         --viz_camera 0 --viz_output walking.gif --viz_size 3 --viz_downsample 2 --viz_limit 60
@@ -48,15 +48,15 @@ def get_args_parser() -> argparse.ArgumentParser:
     group.add_argument('--evaluate', metavar='FILE', help='checkpoint to predict with')
     group.add_argument('-a', '--architecture', choices=list(DEFAULTS_BY_ARCHITECTURE), help='kind of network')
     group = parser.add_argument_group(
-        'drawing', 'Of the frames, --viz_skip leaves out the first, then --viz_downsample keeps every Nth of the rest, '
-        'then --viz_limit keeps the first of these.')
+        'drawing', '--viz_skip leaves out the first frames, then --viz_downsample keeps every Nth of the rest, then '
+        '--viz_limit keeps the first of these.')
     group.add_argument('--viz_subject', metavar='NAME', help='subject to draw, like S9')
     group.add_argument('--viz_action', metavar='NAME', help='action to draw, like "Walking 1"')
     group.add_argument('--viz_camera', type=int, default=0, metavar='N', help='camera to look through (default: 0)')
     group.add_argument('--viz_video', metavar='FILE',
                        help='video to draw under the 2D input; its first frame belongs to the first pose of the action')
     group.add_argument('--viz_skip', type=argument_types.non_negative_int, default=0, metavar='N',
-                       help='leave out the first N poses, and the time they take of the video (default: 0)')
+                       help='leave out the first N poses, and the same time of the video (default: 0)')
     group.add_argument('--viz_output', metavar='FILE', help='file to make: .gif, .mp4, .html or .png (a contact sheet)')
     group.add_argument('--viz_bitrate', type=argument_types.positive_int, default=3000, metavar='N',
                        help='kbit/s of an .mp4 (default: 3000)')
@@ -67,7 +67,7 @@ def get_args_parser() -> argparse.ArgumentParser:
     group.add_argument('--viz_size', type=argument_types.positive_float, default=5, metavar='N',
                        help='side of a panel, in units of 100 pixels (default: 5)')
     group.add_argument('--viz_fps', type=frame_rate, metavar='N',
-                       help='poses a second of the dataset (default: as it says, or 50)')
+                       help='poses a second of the dataset (default: its own rate, or 50)')
     group = arguments.add_run_flags(parser)
     group.add_argument('-b', '--batch_size', type=argument_types.positive_int, default=64, metavar='N',
                        help='poses to predict at a time (default: 64)')
@@ -78,7 +78,7 @@ def find_camera(dataset: MocapDataset, subject: str | None, action: str | None, 
     """The camera of the sequence that the flags name.
 
     Raises:
-        UserError: the dataset has no such subject, action or camera; the sentence lists those that it has.
+        UserError: the dataset has no such subject, action or camera; the sentence lists the known ones.
     """
     if subject not in dataset.subjects:
         what = 'which subject is to be drawn' if subject is None else f'{dataset.name} has no subject {subject}'
@@ -95,7 +95,7 @@ def find_camera(dataset: MocapDataset, subject: str | None, action: str | None, 
 
 def make_clip(args: argparse.Namespace, dataset: MocapDataset, camera: Camera, model: nn.Module,
               file: checkpoint.Checkpoint) -> Clip:
-    """Lift the sequence that the flags name: a clip of the prediction and the ground truth side by side.
+    """Lift the sequence that the flags name. Returns a clip of the prediction and the ground truth side by side.
 
     Raises:
         UserError: the sequence has no 2D keypoints, or the flags select no frame.

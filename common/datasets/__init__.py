@@ -1,1 +1,1 @@
-"""Data sets: what they hold, how they are read, checked, paired, split and batched."""
+"""Data sets: described, read, checked, paired, split and batched."""

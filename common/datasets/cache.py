@@ -1,7 +1,7 @@
-"""Prepared poses kept beside the data, so that the next run need not read and pair its sources again.
+"""A cache of prepared poses beside the data, so that the next run need not read and pair its sources again.
 
-The name of a file in DATA_DIR/cache states what it was made from: which sources, a digest of their sizes and times, the
-split, a digest of the options. So an outdated file is never found, and the folder can be deleted at any time.
+The name of a file in DATA_DIR/cache identifies its origin: the sources, a digest of their sizes and times, the split,
+and a digest of the options. So an outdated file is never found, and the folder can be deleted at any time.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from common.errors import UserError
 from common.files.atomic import atomic_write
 from common.files.npz import read_npz
 
-VERSION = 2  # to be raised when the same sources and options give other poses than before
-SMALL = 8 << 20  # bytes of sources that are read and paired in less than a second
-SETTLED = 2.0  # seconds: a change within the coarsest clock of a file system might leave a file's time as it is
+VERSION = 2  # raise it when a change of the program gives other poses for the same sources and options
+SMALL = 8 << 20  # bytes of sources that take less than a second to read and pair
+SETTLED = 2.0  # seconds: the coarsest clock of a file system does not show two changes within this time
 _UNUSABLE = (UserError, ValueError, KeyError, TypeError, AttributeError)
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A split, its subjects, its dataset without the motion, and the warnings of its preparation."""
+    """A split: its poses, its subjects, its dataset without the motion, and the warnings of its preparation."""
 
     poses: Poses
     subjects: tuple[str, ...]
@@ -42,7 +42,7 @@ class Prepared:
 
 
 class PoseCache:
-    """The prepared splits, 'train', 'validation' and 'test', of one choice of data."""
+    """The prepared splits 'train', 'validation' and 'test' of a choice of data."""
 
     def __init__(self, options: DataOptions) -> None:
         self.options = options
@@ -52,7 +52,7 @@ class PoseCache:
         self.current = self.prefix + _digest(VERSION, self.stamps)
 
     def load(self, split: str) -> Prepared | None:
-        """A split; None where it is not kept, or its file is damaged."""
+        """A split; None if it is not in the cache, or its file is damaged."""
         try:
             tensors = read_npz(self._path(split))
             about = json.loads(bytes(tensors.pop('about')))
@@ -66,7 +66,7 @@ class PoseCache:
             return None
 
     def spec(self) -> DatasetSpec | None:
-        """The dataset without its motion, where a split of it is kept."""
+        """The dataset without its motion; None if the cache has no split of it."""
         for split in ('train', 'validation', 'test'):
             with suppress(*_UNUSABLE):
                 about = json.loads(bytes(read_npz(self._path(split), ('about',))['about']))
@@ -74,9 +74,9 @@ class PoseCache:
         return None
 
     def save(self, split: str, prepared: Prepared) -> None:
-        """Keep a split, and delete what was kept of its sources as they were before.
+        """Write a split, and delete the files of earlier versions of its sources.
 
-        Small data is not kept, because it is prepared as fast. A folder that cannot be written is no error.
+        Small data is not written, because it is prepared as fast. A folder that cannot be written is no error.
         """
         if sum(size for _, size, _ in self.stamps) < SMALL or not self._settled():
             return
@@ -92,9 +92,9 @@ class PoseCache:
             print(f'Note: the next run will have to prepare its data again: {error}', file=sys.stderr)
             return
         for name in os.listdir(self.folder):
-            whole = name.removeprefix('.')  # what a run that was killed left half written begins with a dot
+            whole = name.removeprefix('.')  # unfinished files of a killed run begin with a dot
             if whole.startswith(self.prefix) and not whole.startswith(self.current):
-                with suppress(OSError):  # another run was faster
+                with suppress(OSError):  # another run may have deleted it already
                     os.unlink(os.path.join(self.folder, name))
 
     def _path(self, split: str) -> str:
@@ -104,7 +104,7 @@ class PoseCache:
         return os.path.join(self.folder, f'{self.current}-{split}-{_digest(kinds, options.downsample, chosen)}.npz')
 
     def _settled(self) -> bool:
-        """Whether the sources are what they were when this run began, and a later change of them will show."""
+        """Whether the sources have not changed since this run began, and their times will show a later change."""
         youngest = max(modified for _, _, modified in self.stamps)
         return self.stamps == _stamps(self.options) and time.time_ns() - youngest > SETTLED * 1e9
 

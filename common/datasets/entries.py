@@ -1,6 +1,6 @@
-"""What a file `data_3d_<name>.npz` says of itself beside its positions: skeleton, cameras, splits and rate.
+"""The entries of a file `data_3d_<name>.npz` that describe it: skeleton, cameras, splits and rate.
 
-`docs/datasets.md` describes the entries. Whatever a file lacks is as in Human3.6M.
+`docs/datasets.md` describes the entries. A missing entry has Human3.6M's value.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from common.geometry.skeleton import Skeleton
 SPLITS = ('train_subjects', 'test_subjects')
 ENTRIES = ('fps', 'joints', 'parents', 'joints_left', 'joints_right', 'groups', 'cameras', 'image_size', 'pck_joints',
            *SPLITS)
-LEVEL = np.sqrt((0.5, 0.5, 0, 0)) * (1, -1, 1, 1)  # a camera that looks along the world's y axis, which has z up
+LEVEL = np.sqrt((0.5, 0.5, 0, 0)) * (1, -1, 1, 1)  # orientation of a level camera that points along the world's y axis
 CAMERA_KEYS = {'width', 'height', 'focal_length', 'center', 'radial_distortion', 'tangential_distortion', 'R', 't',
                'azimuth', 'name'}
 
@@ -31,10 +31,10 @@ def describe(path: str, name: str, entries: dict[str, Any], subjects: list[str])
     """The spec of a file.
 
     Args:
-        entries: of `ENTRIES`, those that the file has.
-        subjects: those that the file has positions of; they may lack a camera.
+        entries: the file's entries with names in `ENTRIES`.
+        subjects: the subjects with positions in the file; they may lack a camera.
     Raises:
-        UserError: an entry is not as `docs/datasets.md` describes it, or no subject has a camera.
+        UserError: an entry is not as in `docs/datasets.md`, or no subject has a camera.
     """
     spec = h36m.spec(name)
     changes: dict[str, Any] = {}

@@ -15,7 +15,7 @@ TEST_SUBJECTS = ('S9', 'S11')
 ACTIONS = ('Directions', 'Discussion', 'Eating', 'Greeting', 'Phoning', 'Photo', 'Posing', 'Purchases', 'Sitting',
            'SittingDown', 'Smoking', 'Waiting', 'WalkDog', 'Walking', 'WalkTogether')
 FPS = 50
-CORRUPTED = ('S11', 'Directions')  # a damaged video: this sequence is left out, of 3D and of 2D
+CORRUPTED = ('S11', 'Directions')  # its video is damaged, so 3D and 2D leave this sequence out
 
 SKELETON_32 = Skeleton(
     names=('Hip', 'RHip', 'RKnee', 'RFoot', '', '', 'LHip', 'LKnee', 'LFoot', '', '', '', 'Spine', 'Thorax',
@@ -32,7 +32,7 @@ NECK_IN_17 = 9  # where files of 17 joints (VideoPose3D) have the Neck/Nose that
 
 @cache
 def skeleton() -> Skeleton:
-    """The 16 joints that the networks work on; both shoulders hang on the Thorax."""
+    """The 16 joints of the networks; both shoulders are children of the Thorax."""
     kept = SKELETON_32.keep(KEPT_JOINTS, new_parents={17: 13, 25: 13})
     groups = ((2, 3), (5, 6), (1, 4), (0, 7), (8, 9), (14, 15), (11, 12), (10, 13))
     return Skeleton(kept.names, kept.parents, kept.left, kept.right, groups)
@@ -46,7 +46,7 @@ def skeleton_17() -> Skeleton:
 
 
 def spec(name: str) -> DatasetSpec:
-    """Human3.6M, or another dataset in its 32 joints with subjects of its names: `cmu`, `demo`."""
+    """Human3.6M, or another dataset with its 32 joints and its names of subjects: `cmu`, `demo`."""
     return DatasetSpec(name=name, skeleton=skeleton(), file_skeleton=SKELETON_32, cameras=cameras(),
                        train_subjects=TRAIN_SUBJECTS, test_subjects=TEST_SUBJECTS, action_order=ACTIONS,
                        left_out=(CORRUPTED,) if name == 'h36m' else (), synthetic=name == 'demo', fps=FPS)
@@ -54,7 +54,7 @@ def spec(name: str) -> DatasetSpec:
 
 @cache
 def cameras() -> dict[str, tuple[Camera, ...]]:
-    """The four calibrated cameras as they stood for each subject: {subject: 4 cameras}."""
+    """The four calibrated cameras of each subject: {subject: 4 cameras}."""
     with open(os.path.join(os.path.dirname(__file__), 'h36m_cameras.json'), encoding='utf-8') as file:
         table = json.load(file)
     return {subject: tuple(map(_camera, table['intrinsics'], places))

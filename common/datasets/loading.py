@@ -23,7 +23,7 @@ SAMPLES = 3  # frames of a sequence that are compared with the 3D to find the or
 
 @dataclass(frozen=True)
 class DataOptions:
-    """Which data to use: as the flags of the same names."""
+    """The choice of data, named as the flags."""
 
     dataset: str = 'h36m'
     keypoints: str = 'gt'
@@ -35,7 +35,7 @@ class DataOptions:
     test_subjects: tuple[str, ...] = ()
 
     def as_recipe(self) -> dict[str, Any]:
-        """What a checkpoint records of them: all but the folder, and subjects only where they were chosen."""
+        """The options that a checkpoint records: all but the folder, and subjects only if flags chose them."""
         return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()
                 if name != 'data_dir' and (value or name not in ('train_subjects', 'test_subjects'))}
 
@@ -50,7 +50,7 @@ def load_dataset(name: str, data_dir: str) -> MocapDataset:
     """Read `data_3d_<name>.npz`.
 
     Raises:
-        UserError: the file is missing, is damaged, or does not hold what it should.
+        UserError: the file is missing or damaged, or its content is not as in docs/datasets.md.
     """
     path, _ = source_paths(name, '', data_dir)
     if not os.path.exists(path):
@@ -80,10 +80,10 @@ def load_dataset(name: str, data_dir: str) -> MocapDataset:
 def load_keypoints(dataset: MocapDataset, keypoints: str, data_dir: str) -> Keypoints:
     """Read `data_2d_<dataset>_<keypoints>.npz`, normalised, in the order of the dataset's joints.
 
-    Ground truth is projected where there is no such file.
+    Without such a file, ground truth is projected from the 3D.
 
     Returns:
-        {subject: {action: [(T, J, 2) float32 for every camera]}} for the dataset's sequences, as far as there is 2D.
+        {subject: {action: [(T, J, 2) float32 for every camera]}} of the dataset's sequences that have 2D.
     Raises:
         UserError: the file is missing, is damaged, or does not fit the dataset.
     """
@@ -138,7 +138,7 @@ def _read_keypoints(dataset: MocapDataset, path: str) -> Keypoints:
 
 
 def select_kinds(dataset: MocapDataset, actions: Iterable[str] | None) -> list[str]:
-    """The kinds of action that a user names (all: None), in the order of tables.
+    """The chosen kinds of action (None: all), in the order of tables.
 
     Raises:
         UserError: the dataset has no such action.

@@ -1,4 +1,4 @@
-"""What a dataset is: its skeleton, cameras, splits and rate (`DatasetSpec`), and its motion (`MocapDataset`)."""
+"""A dataset: its skeleton, cameras, splits and rate (`DatasetSpec`), and its motion (`MocapDataset`)."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ class DatasetSpec:
 
     Attributes:
         name: as in `data_3d_<name>.npz`.
-        skeleton: the J joints that networks work on, the root first.
-        file_skeleton: the joints of the file's 3D; the joints of `skeleton` are found among them by name.
+        skeleton: the J joints of the networks, the root first.
+        file_skeleton: the joints of the file's 3D, which include the joints of `skeleton`.
         cameras: {subject: its cameras}, for every subject.
-        camera_coordinates: subjects whose file holds the coordinates of their one camera: x right, y down, z forward.
-            They are read as coordinates of a world in which that camera is level.
+        camera_coordinates: subjects whose positions in the file are in the coordinates of their only camera: x right,
+            y down, z forward. They are read into a world in which this camera is level.
         train_subjects, test_subjects: the splits.
         action_order: kinds of action in the order of tables; others follow in the order of the file.
         left_out: (subject, action) of sequences that are not used.
-        pck_joints: names of the joints that count for PCK and AUC, which evaluations print where there are some.
-        synthetic: made by this project, so that errors are printed beside a baseline's.
+        pck_joints: names of the joints that count for PCK and AUC; if there are some, evaluations print both.
+        synthetic: made by this project, so that evaluations print the error of a baseline too.
         fps: frames a second.
     """
 
@@ -58,7 +58,7 @@ class DatasetSpec:
 
     @property
     def file_joints(self) -> list[int]:
-        """(J,) where the file's 3D has the joints of `skeleton`."""
+        """(J,) index of each joint of `skeleton` in the file's 3D."""
         return [self.file_skeleton.names.index(name) for name in self.skeleton.names]
 
     @property
@@ -67,7 +67,7 @@ class DatasetSpec:
         return DatasetSpec(**{part.name: getattr(self, part.name) for part in dataclasses.fields(DatasetSpec)})
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain data for JSON, with arrays in it; `from_dict` is the inverse."""
+        """Plain data and arrays, for JSON; `from_dict` is the inverse."""
         return dataclasses.asdict(self.spec)
 
     @classmethod

@@ -18,8 +18,8 @@ from common.geometry.person import person_windows
 
 Range = dict[str, list[float]]
 RANGE_PERCENTILES = (1, 50, 99)
-CHUNK = 1 << 14  # poses whose windows are in memory at a time
-RANGE_POSES = 100_000  # at most this many poses are measured
+CHUNK = 1 << 14  # number of poses whose windows are in memory at a time
+RANGE_POSES = 100_000  # number of poses that are measured, at most
 
 
 class PoseSequence(NamedTuple):
@@ -44,7 +44,7 @@ class Poses:
         views: (N,) int64, index into `cameras`.
         kind_names: the kinds of action, in the order of tables.
         cameras: of all poses.
-        sequences: whose poses they are, in their order; empty where that is not known.
+        sequences: the sequences of the poses, in order; empty if they are not known.
     """
 
     keypoints: Tensor
@@ -84,7 +84,7 @@ class Poses:
         return positions
 
     def as_person(self, window: int, fps: float) -> Poses:
-        """The same poses with windows of `person_input` as their keypoints, (N, J, 2 W).
+        """The same poses with the windows of `person_input` as keypoints, (N, J, 2 W).
 
         Args:
             window: W, frames.
@@ -100,10 +100,10 @@ def pair(dataset: MocapDataset, keypoints: Keypoints, subjects: Iterable[str], k
          downsample: int = 1) -> Poses:
     """Pair the 2D of every camera with the 3D in that camera's coordinates, relative to the hip.
 
-    Sequences whose 2D and 3D differ in length are cut to the shorter, and counted in one warning.
+    Sequences whose 2D and 3D differ in length are cut to the shorter length; one warning counts them.
 
     Raises:
-        UserError: nothing is left to pair.
+        UserError: no pose can be paired.
     """
     subjects = list(subjects)
     cameras: list[Camera] = []
@@ -139,12 +139,12 @@ def pair(dataset: MocapDataset, keypoints: Keypoints, subjects: Iterable[str], k
 
 
 def measure_range(keypoints: np.ndarray) -> Range:
-    """Where in the image poses are and how large, as percentiles 1, 50 and 99.
+    """The place and size of poses in the image: percentiles 1, 50 and 99.
 
     Args:
         keypoints: (N, J, 2) normalised image coordinates.
     Returns:
-        {'height': of the box around the joints, 'hip_x': ..., 'hip_y': ... of the root}, three numbers each.
+        {'height': of the box around the joints, 'hip_x' and 'hip_y': of the root}, three numbers each.
     """
     some = keypoints[::max(len(keypoints) // RANGE_POSES, 1)]
     measured = {'height': np.ptp(some[..., 1], axis=1), 'hip_x': some[:, 0, 0], 'hip_y': some[:, 0, 1]}

@@ -1,4 +1,4 @@
-"""A dataset and its keypoints, paired and split into training and test, or taken from the cache of such pairs."""
+"""A dataset and its keypoints, paired and split into training, validation and test, or read from the cache."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from common.geometry.skeleton import Skeleton
 
 @dataclass(frozen=True)
 class Sources:
-    """Content of the data's files, the chosen kinds of action, and the warnings of reading."""
+    """The content of the data's files, the chosen kinds of action, and the warnings of reading."""
 
     dataset: MocapDataset
     keypoints: Keypoints
@@ -29,7 +29,7 @@ class Data:
     """A dataset paired with its keypoints; each split is read at its first use.
 
     Raises:
-        UserError: from any member, where the data cannot be used.
+        UserError: from any member, if the data cannot be used.
     """
 
     def __init__(self, options: DataOptions) -> None:
@@ -62,7 +62,7 @@ class Data:
         return self._split('train').poses
 
     def validation(self) -> Poses:
-        """Poses of the subjects that are kept out of training to choose the epoch by."""
+        """Poses of the subjects that are kept out of training and choose the epoch."""
         return self._split('validation').poses
 
     def test(self) -> Poses:
@@ -70,14 +70,14 @@ class Data:
         return self._split('test').poses
 
     def mean_pose(self, train: Poses | None = None) -> Tensor | None:
-        """(J, 3) the mean training pose, for synthetic data, on which errors mean something only beside its error."""
+        """(J, 3) the mean training pose of synthetic data, a baseline; None for other data."""
         return (train or self.train()).positions.mean(0) if self.spec.synthetic else None
 
     def subjects(self, split: str) -> tuple[str, ...]:
-        """Subjects of 'train', 'validation' or 'test': the ones that the command line names, else the dataset's.
+        """Subjects of 'train', 'validation' or 'test': chosen by flags, otherwise the dataset's.
 
         Raises:
-            UserError: there are none, or the dataset does not have them.
+            UserError: there are no subjects, or the dataset lacks them.
         """
         options, spec = self.options, self.spec
         train = options.train_subjects or spec.train_subjects
@@ -107,7 +107,7 @@ class Data:
         if name == 'test' and (both := [subject for subject in prepared.subjects if subject in trained]):
             warn(f'{listing(both)} of the test subjects are training subjects, too: errors on them are too low.')
         self._loaded.add(name)
-        if len(self._loaded) > 1:  # enough for a training; the sources are as large as its poses, so they are released
+        if len(self._loaded) > 1:  # a training needs two splits; then the sources, as large as the poses, are released
             self._sources = None
         return prepared
 

@@ -1,1 +1,1 @@
-"""Drawing clips: one scene, written as GIF, MP4, page or contact sheet."""
+"""Drawing clips as GIF, MP4, web page or contact sheet."""

@@ -1,7 +1,7 @@
 """Writes a clip as a GIF, an MP4 video, a PNG contact sheet or a web page.
 
-Frames are drawn and encoded one at a time, so that memory does not grow with the clip. ffmpeg writes GIFs too: Pillow's
-writer keeps all frames until the end (docs/measurements/rendering.md).
+Frames are drawn and encoded one at a time, so memory does not grow with the clip. ffmpeg writes GIFs too, because
+Pillow's writer keeps all frames until the end (docs/measurements/rendering.md).
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from common.rendering.video import VideoFrames, encode, ffmpeg
 from common.rendering.visualization import COLORS, PAPER, Scene
 
 SUFFIXES = ('.gif', '.mp4', '.html', '.png')
-GIF_FPS = 50.0  # delays are whole hundredths of a second, and browsers show a delay of one as ten
-GIF_COLORS = 64  # enough for lines and their soft edges; fewer colours compress better
+GIF_FPS = 50.0  # delays are whole hundredths of a second, and browsers show a delay of one hundredth as a tenth
+GIF_COLORS = 64  # enough for lines with soft edges; fewer colours compress better
 SHEET_FRAMES = 8
 SHEET_ASPECT = 4 / 3
 
 
 def check_packages(path: str) -> None:
-    """Find out before hours of work whether what `render` needs for a file of this suffix is installed.
+    """Check that the packages that `render` needs for a file of this suffix are installed, before hours of work.
 
     Raises:
-        UserError: it is not.
+        UserError: a package is missing.
     """
     if path.lower().endswith('.html'):
         web_page.plotly_script()
@@ -44,12 +44,12 @@ def check_packages(path: str) -> None:
 
 
 def render(clip: Clip, path: str, size: float = 5, bitrate: int = 3000, video: VideoFrames | None = None) -> Clip:
-    """Draw a clip into a file of the kind that its suffix names. The file is complete or is not written.
+    """Draw a clip to a file, atomically, in the format of its suffix.
 
     Args:
         size: side of a panel, in units of 100 pixels.
         bitrate: of an .mp4, kbit/s.
-        video: drawn under the 2D input; a clip longer than the video is cut.
+        video: is drawn under the 2D input; a clip longer than the video is cut.
     Returns:
         the clip as drawn.
     Raises:
@@ -82,7 +82,7 @@ def render(clip: Clip, path: str, size: float = 5, bitrate: int = 3000, video: V
 
 
 def draw(scene: Scene, indices: Sequence[int], video: VideoFrames | None) -> Iterator[Image.Image]:
-    """Draw frames of the clip one by one, in ascending order, with a progress bar."""
+    """Draw frames of the clip one by one, with a progress bar; the indices ascend."""
     box = scene.image_box
     pictures = enumerate(video.frames(box.width, box.height, indices[-1] + 1)) if video else iter(())
     for index in tqdm(indices, desc='drawing', unit='frame', leave=False, dynamic_ncols=True,
@@ -92,7 +92,7 @@ def draw(scene: Scene, indices: Sequence[int], video: VideoFrames | None) -> Ite
 
 
 def _write_gif(scene: Scene, path: str, video: VideoFrames | None) -> None:
-    """Write at most `GIF_FPS` frames a second: of faster clips, the frames on the screen at these times."""
+    """Write at most `GIF_FPS` frames a second; faster clips lose the frames between."""
     fps, frames = scene.clip.fps, len(scene.clip)
     rate = min(fps, GIF_FPS)
     indices = [int(number * fps / rate + 1e-6) for number in range(math.ceil(frames * rate / fps - 1e-6))]
@@ -110,7 +110,7 @@ def _write_gif(scene: Scene, path: str, video: VideoFrames | None) -> None:
 
 
 def _palette(picture: Image.Image) -> Image.Image:
-    """A 16x16 image of the colours of a GIF: `COLORS` exactly, and more of the first picture's up to `GIF_COLORS`."""
+    """A 16x16 image of the colours of a GIF: `COLORS` and, up to `GIF_COLORS`, colours of the first picture."""
     exact = np.array([ImageColor.getrgb(color) for color in COLORS], np.uint8)
     quantized = picture.quantize(GIF_COLORS - len(exact), Image.Quantize.MEDIANCUT)
     colors = np.concatenate([exact, np.array(quantized.getpalette(), np.uint8).reshape(-1, 3)])[:GIF_COLORS]

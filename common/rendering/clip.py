@@ -1,4 +1,4 @@
-"""A clip: 2D keypoints and the 3D views beside them, as they are drawn."""
+"""A clip to draw: 2D keypoints and the 3D views beside them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class View:
     Attributes:
         title: short; shown above the panel.
         positions: (P, T, J, 3) metres, z up, the floor at z = 0; NaN where a joint or a person is missing.
-        errors: (T,) mm, shown under the title; None where there are none.
+        errors: (T,) mm, shown under the title; None: no errors are shown.
     """
 
     title: str
@@ -36,7 +36,7 @@ class Clip:
         views: the 3D panels, from left to right.
         skeleton: of the J joints.
         fps: frames a second at which the clip plays.
-        start: time of the first frame, seconds, as shown.
+        start: displayed time of the first frame, seconds.
         azimuth: viewpoint of the 3D views, degrees, as in matplotlib's `view_init`.
         caption: short; shown under the title of the 2D panel.
     Raises:

@@ -1,7 +1,7 @@
-"""Projections to pixels of a picture: boxes of panels, the window onto the 2D image, the viewpoint of the 3D views.
+"""Projections to the pixels of a picture: boxes of panels, the part of the 2D image, the viewpoint of the 3D views.
 
-The direction and the limits of a view are fixed for the whole clip, so that nothing jumps. A frame costs one matrix
-product, where mplot3d lays out its axes again. The angles have the meaning of matplotlib's `view_init`.
+The direction and the limits of a view are fixed for the whole clip, so nothing jumps. A frame costs one matrix product,
+where mplot3d would lay out its axes again. The angles are those of matplotlib's `view_init`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Box:
 
     @property
     def slices(self) -> tuple[slice, slice]:
-        """Its rows and columns of the picture."""
+        """The rows and columns of the picture that it covers."""
         return slice(self.top, self.top + self.height), slice(self.left, self.right)
 
 
@@ -78,7 +78,7 @@ class Eye:
     """Perspective projection from an azimuth and `ELEVATION`, toward the middle of the positions.
 
     Args:
-        positions: (N, 3) each, everything to be shown, metres, z up; may contain NaN.
+        positions: (N, 3) each, everything that is shown, metres, z up; may contain NaN.
         azimuth: degrees.
     Attributes:
         floor: (2,) half the sides, along x and y, of the rectangle of floor under the positions, metres.
@@ -110,7 +110,7 @@ class Eye:
 
 
 class Stage:
-    """Maps the projection of an eye to a box: as large as it fits, to the same scale across and up."""
+    """Maps the projection of an eye to a box, as large as possible and with the same scale in both directions."""
 
     def __init__(self, box: Box, eye: Eye, margin: float = 0.03) -> None:
         self.eye = eye
@@ -127,7 +127,7 @@ class Stage:
 
 
 def floor_lines(floor: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(N, 2, 3) lines between the tiles, and (4, 3) corners, of a floor as of `Eye`."""
+    """(N, 2, 3) lines between the tiles, and (4, 3) corners, of the floor of an `Eye`."""
     x, y = floor
     columns, rows = (np.linspace(-half, half, round(2 * half / TILE) + 1) for half in floor)
     lines = [[(column, -y, 0), (column, y, 0)] for column in columns] + [[(-x, row, 0), (x, row, 0)] for row in rows]

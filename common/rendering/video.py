@@ -1,4 +1,4 @@
-"""Videos through the ffmpeg of imageio-ffmpeg: the frames that belong to a clip's poses, and encoding of pictures."""
+"""Videos, through the ffmpeg of imageio-ffmpeg: reading the frames of a clip's poses, and encoding pictures."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from PIL import Image
 
 from common.errors import UserError, printable
 
-# Containers round timestamps to their clock (Matroska: to 1 ms), so a frame can seem to be later than its pose. A frame
-# that is late by at most this many microseconds counts as on time.
+# Containers round timestamps (Matroska: to 1 ms), so a frame can seem to be later than its pose. A frame that is late
+# by at most this many microseconds counts as on time.
 _TOLERANCE = 1000
-_HELD_SECONDS = 0.3  # the last frame replaces frames missing at the end of a stream for at most this time
+_HELD_SECONDS = 0.3  # the last frame replaces missing frames at the end of a stream for at most this time
 
 
 def ffmpeg() -> str:
@@ -38,19 +38,19 @@ def ffmpeg() -> str:
 
 
 class VideoFrames:
-    """The frames of a video, for each pose of a clip the frame on the screen at its time.
+    """The frames of a video: for each pose of a clip, the frame on the screen at its time.
 
-    Pose number n of the sequence is taken n / fps seconds after the video's first frame. Times are the timestamps in
-    the file, so neither the video's frame rate nor a change of it matters.
+    Pose number n of the sequence is n / fps seconds after the video's first frame. Times are the timestamps in the
+    file, so the video may have any frame rate, even a varying one.
 
     Args:
         path: of the video.
-        fps: poses a second; None where the sequence has one pose for every frame, whatever its time.
-        first, step: the clip begins with pose `first` of the sequence and has every `step`-th pose from there.
+        fps: poses a second. None: the sequence has one pose for every frame of the video.
+        first, step: the clip begins with pose `first` of the sequence and has every `step`-th pose from there on.
     Attributes:
         size: width and height as displayed, pixels.
         count, seconds: number of frames, and their duration.
-        covered: number of poses of the clip for which the video is long enough.
+        covered: number of poses of the clip before the video ends.
     Raises:
         UserError: the file is missing, is no video, or is damaged.
     """
@@ -101,12 +101,12 @@ class VideoFrames:
             yield frame
 
     def _command(self, *output: str) -> list[str]:
-        # Only files: a playlist that calls itself a video must not reach into the network.
+        # Only files: a playlist disguised as a video must not open network connections.
         return [ffmpeg(), '-v', 'error', '-protocol_whitelist', 'file,pipe', '-i', f'file:{self.path}', '-map', '0:V:0',
                 *output]
 
     def _probe(self) -> tuple[tuple[int, int], int, float]:
-        """Size, frames and seconds: decodes the first frame, and lists the others' times without decoding them."""
+        """Size, number of frames and seconds. Only the first frame is decoded; of the others the times are listed."""
         command = self._command('-c', 'copy', '-f', 'framecrc', 'pipe:2')
         command += ['-map', '0:V:0', '-frames:v', '1', '-c:v', 'ppm', '-f', 'image2pipe', '-']
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
@@ -156,7 +156,7 @@ def encode(pictures: Iterable[Image.Image], path: str, fps: float, *options: str
 
 
 def _reason(messages: bytes) -> str:
-    """The first message of ffmpeg; the later ones only list consequences."""
+    """The first message of ffmpeg; later messages only list consequences."""
     lines = messages.decode(errors='replace').splitlines()
     reasons = (re.sub(r'^(\[[^\]]*\]\s*)+', '', line).strip() for line in lines)
     return printable(next(filter(None, reasons), 'it has no frames')).rstrip('.')

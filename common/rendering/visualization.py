@@ -1,7 +1,7 @@
 """Draws the frames of a clip: the 2D input over its image, and the 3D views on a floor.
 
-One matplotlib axes holds everything. Its unit is the pixel, y down, so that joints are drawn at known pixels. The still
-parts are drawn once, as a background; a frame moves and draws only the skeletons.
+One matplotlib axes holds everything. Its unit is the pixel, y down, so joints are drawn at known pixels. The static
+parts are drawn once, as a background; for each frame only the skeletons and the notes are drawn.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def bone_colors(skeleton: Skeleton) -> list[str]:
 
 
 def check_size(size: float) -> None:
-    """Check the size of a panel. Raises UserError if it is too small or too large."""
+    """Raise UserError if the size of a panel is too small or too large."""
     if not SMALLEST <= size <= LARGEST:
         raise UserError(f'--viz_size {size:g}: a panel is {PANEL} pixels times this, which must lie between {SMALLEST} '
                         f'and {LARGEST}.')
@@ -95,8 +95,8 @@ class Scene:
     Args:
         clip: to draw.
         size: side of a panel, in units of 100 pixels.
-        image: whether `draw` is given pictures for the 2D panel, which then shows the whole image; otherwise it shows
-            the part around the keypoints.
+        image: whether `draw` gets pictures for the 2D panel, which then shows the whole image. Otherwise it shows the
+            part around the keypoints.
     Attributes:
         width, height: of the picture, pixels; even, as video codecs need.
         image_box: the 2D panel; pictures given to `draw` must have its size.
@@ -158,7 +158,7 @@ class Scene:
         return bones
 
     def _make_texts(self) -> list[Text]:
-        """Draw titles and legend; returns the notes under the titles, which change from frame to frame."""
+        """Draw titles and legend. Returns the notes under the titles, which change from frame to frame."""
         for box, title in zip(self.boxes, ['2D input', *(view.title for view in self.clip.views)], strict=True):
             self._text(box.left, 1.5, title, fontweight='bold', color=INK)
         self._text(self.boxes[-1].right, 1.5, 'right', ha='right', color=RIGHT, fontweight='bold')

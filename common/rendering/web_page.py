@@ -1,4 +1,4 @@
-"""Writes a clip as one self-contained web page, which needs no network: its 3D views turn while they play."""
+"""Writes a clip as one self-contained web page, which works offline and lets the reader turn the 3D views."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from common.rendering.perspective import ELEVATION, TILE, Eye, around
 from common.rendering.video import VideoFrames
 
 TEMPLATE = os.path.join(os.path.dirname(__file__), 'web_page.html')
-EYE_DISTANCE = 1.35  # at which something of size 1 fills the panel, found by trial
+EYE_DISTANCE = 1.35  # distance at which an object of size 1 fills the panel, found by trial
 JPEG_QUALITY = 80
 COLOR_NAMES = ('PAPER', 'INK', 'FAINT_INK', 'SHADE', 'TILES', 'LEFT', 'RIGHT')
 
@@ -47,7 +47,7 @@ def write(clip: Clip, path: str, size: float = 5, video: VideoFrames | None = No
 
     Args:
         size: largest side of a panel, in units of 100 pixels.
-        video: its frames are embedded as JPEG, under the 2D input.
+        video: its frames are embedded as JPEG under the 2D input.
     Raises:
         UserError: plotly is not installed, or the video cannot be used.
     """
@@ -71,9 +71,9 @@ def write(clip: Clip, path: str, size: float = 5, video: VideoFrames | None = No
 
 
 def _constants(clip: Clip, eye: Eye, window: tuple[float, ...]) -> dict[str, Any]:
-    """The data of the page's script that do not change from frame to frame."""
+    """The page's data that do not change from frame to frame."""
     joints, people = len(clip.skeleton), len(clip.keypoints)
-    longest = max(*(2 * eye.floor), eye.target[2] * 2)  # this length is 1 in plotly
+    longest = max(*(2 * eye.floor), eye.target[2] * 2)  # has length 1 in plotly
     across = 2 * max(-eye.lowest[0], eye.highest[0])  # the middle of the floor is the middle of the panel
     largest = float(max(across, eye.highest[1] - eye.lowest[1]) / longest)
     colors = visualization.bone_colors(clip.skeleton)
@@ -88,7 +88,7 @@ def _constants(clip: Clip, eye: Eye, window: tuple[float, ...]) -> dict[str, Any
 
 
 def _frames(clip: Clip, video: VideoFrames | None, size: float) -> Iterator[str]:
-    """Lines of script: each frame (tenths of pixels, millimetres, null for missing joints) and its picture."""
+    """Lines of script with each frame (tenths of pixels, millimetres, null for missing joints) and its picture."""
     width = round(visualization.PANEL * size)
     height = round(width * clip.image_size[1] / clip.image_size[0])
     pictures = video.frames(width, height, len(clip)) if video else iter(())

@@ -72,7 +72,7 @@ def test_other_skeletons(saved, script, name):
     skeleton = OTHER_SKELETONS[name]
     path = saved(skeleton)
     status, out, err = script(export.main, '--checkpoint', path, '--output', 'm.pt2', '--format', 'pt2')
-    assert status == 0 and 'uniform random ones' in out, err
+    assert status == 0 and 'uniform random poses' in out, err
     call, lifter = export_graph.load_pt2('m.pt2'), Lifter(path)
     keypoints = np.random.default_rng(0).uniform(100, 900, (4, len(skeleton), 2))
     inputs = normalize_screen(keypoints, 1000, 1000).astype(np.float32)

@@ -1,1 +1,1 @@
-"""What a dataset's files hold and show, checked against what they are used for."""
+"""Checks of a dataset's files: their arrays, the order of their joints, their people."""

@@ -1,4 +1,4 @@
-"""The order of joints in a file of 2D keypoints: found from what the file says of itself, and from the poses."""
+"""The order of joints in a file of 2D keypoints, found from the file's metadata and from its poses."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from common.datasets.mocap import DatasetSpec
 from common.errors import UserError, listing, printable
 from common.geometry.camera import Camera, project, world_to_camera
 
-# Median distance between the joints and the projected 3D, in parts of the pose's size: correct files have less than
-# 0.05, exchanged sides 0.13 and more, other orders and other cameras 0.18 and more.
+# Median distance between the joints and the projected 3D, relative to the size of the pose: below 0.05 in correct
+# files, 0.13 and more with exchanged sides, 0.18 and more with other orders or other cameras.
 MAX_DISTANCE = 0.12
-NEAR = 0.1  # metres: closer to the camera than this, positions are not camera coordinates but relative to the root
+NEAR = 0.1  # metres: positions this close to the camera are relative to the root, not in camera coordinates
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Names of the joints of a 2D file in its order; Human3.6M's names wherever they are the same joints."""
+    """Names of the joints of a 2D file, in its order; joints that Human3.6M has too have its names."""
 
     title: str
     names: tuple[str, ...]
@@ -29,12 +29,12 @@ class Layout:
 
     @property
     def sides(self) -> set[frozenset[int]]:
-        """The left and the right joints; their order, and which side is first, differs between the field's files."""
+        """The left and the right joints, as sets: the order of joints and of the two sides differs between files."""
         return {frozenset(self.left), frozenset(self.right)}
 
 
-# Stacked Hourglass files of VideoPose3D. Networks that were trained on them take Thorax and UpperNeck for Spine and
-# Thorax, others do not: which is meant cannot be seen in the file, so it is not converted here.
+# Stacked Hourglass files of VideoPose3D. Networks that were trained on such files use Thorax and UpperNeck as Spine and
+# Thorax, other networks do not. The file does not show which is meant, so it is not converted.
 MPII = Layout('MPII order (data/prepare_data_2d_h36m_sh.py makes Stacked Hourglass files in the right order)',
               ('RFoot', 'RKnee', 'RHip', 'LHip', 'LKnee', 'LFoot', 'Hip', 'Thorax', 'UpperNeck', 'Head', 'RWrist',
                'RElbow', 'RShoulder', 'LShoulder', 'LElbow', 'LWrist'), (3, 4, 5, 13, 14, 15), (2, 1, 0, 12, 11, 10))
@@ -44,7 +44,7 @@ COCO = Layout('COCO order', ('Nose', 'LEye', 'REye', 'LEar', 'REar', 'LShoulder'
 
 
 def layouts(spec: DatasetSpec) -> list[Layout]:
-    """Layouts that a 2D file of this dataset may have: its own, and layouts of the field's files."""
+    """Layouts that a 2D file of this dataset may have: its own, and layouts of common files."""
     own = spec.file_skeleton if len(spec.file_skeleton) == len(spec.skeleton) else spec.skeleton
     full = h36m.skeleton_17()
     found = [Layout("the dataset's order", own.names, own.left, own.right)]
@@ -59,10 +59,9 @@ def usable_layouts(path: str, spec: DatasetSpec, known: list[Layout], metadata: 
     """Layouts that agree with the number of joints and with the file's metadata.
 
     Args:
-        metadata: {'num_joints', 'keypoints_symmetry', 'layout_name'} as VideoPose3D's files have it, each optional; or
-            None.
+        metadata: {'num_joints', 'keypoints_symmetry', 'layout_name'} as in VideoPose3D's files, each optional; or None.
     Raises:
-        UserError: none agrees, or the only ones lack joints of the dataset.
+        UserError: no layout agrees, or all that agree lack joints of the dataset.
     """
     metadata = metadata if isinstance(metadata, dict) else {}
     stated = metadata.get('num_joints', joints)
@@ -92,7 +91,7 @@ def usable_layouts(path: str, spec: DatasetSpec, known: list[Layout], metadata: 
 
 @dataclass(frozen=True)
 class Sample:
-    """A frame of a 2D file beside its 3D: (F, 2) normalised in the file's order, (J, 3) world, and where it is from."""
+    """A frame of a 2D file and its 3D: (F, 2) normalised, in the file's order, and (J, 3) world coordinates."""
 
     subject: str
     view: int
@@ -103,17 +102,17 @@ class Sample:
 
 def choose_order(path: str, spec: DatasetSpec, usable: list[Layout], known: list[Layout],
                  samples: list[Sample]) -> list[int]:
-    """(J,) where the file has the joints of the dataset's skeleton: the usable layout that fits the 3D best.
+    """(J,) index of each joint of the skeleton in the file, by the usable layout that fits the 3D best.
 
     Raises:
-        UserError: for some subject and camera none fits; it names the known layout that does.
+        UserError: for a subject and camera it does not fit; the sentence names a known layout that fits.
     """
     scores = {layout: _distances(samples, spec, layout.names) for layout in usable}
     best = min(usable, key=lambda layout: np.median(list(scores[layout].values())))
     names = list(best.names)
     for left, right in zip(best.left, best.right):
         names[left], names[right] = names[right], names[left]
-    exchanged = Layout('that with left and right exchanged', tuple(names), (), ())
+    exchanged = Layout(f'{best.title} with left and right exchanged', tuple(names), (), ())
     mirrored = _distances(samples, spec, exchanged.names)
     for key, distance in scores[best].items():
         if distance > MAX_DISTANCE or mirrored[key] < distance / 3:

@@ -1,4 +1,4 @@
-"""Whether a set of 3D poses is upright and in metres, judged by its people: they stand, and are 1 to 2.2 m tall."""
+"""Checks the axes and the unit of 3D poses by their people, who stand along z and are 1 to 2.2 m tall."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from common.datasets.mocap import MocapDataset
 from common.errors import UserError
 from common.geometry.skeleton import Skeleton
 
-FRAMES = 50  # at most so many of a sequence are looked at
-SYMMETRIC = 1.25  # the bones of a person's left and right side differ less
+FRAMES = 50  # number of frames of a sequence that are checked, at most
+SYMMETRIC = 1.25  # ratio of the lengths of left and right bones, at most, of a human skeleton
 HEIGHT = (1.0, 2.2)  # metres, along the bones from foot to head
 UPRIGHT = 0.7  # share of the length of the vector from feet to head
 UNITS = {'millimetres': 0.001, 'centimetres': 0.01, 'inches': 0.0254, "CMU's ASF units": 0.0254 / 0.45,
@@ -19,10 +19,10 @@ TURNS = {(0, 1): ('x', '(-z, y, x)'), (0, -1): ('-x', '(z, y, -x)'), (1, 1): ('y
 
 
 def check_people(path: str, dataset: MocapDataset) -> None:
-    """Refuse positions that are not in metres or whose vertical axis is not z; skeletons that are not human pass.
+    """Refuse positions that are not in metres or whose vertical axis is not z. Other skeletons than human ones pass.
 
     Raises:
-        UserError: it names the axis or the factor.
+        UserError: the sentence names the axis or the factor.
     """
     some = {subject: np.concatenate([take[::-(-len(take) // FRAMES)] for take in takes.values()])
             for subject, takes in dataset.positions.items()}
@@ -35,7 +35,7 @@ def check_people(path: str, dataset: MocapDataset) -> None:
     if not HEIGHT[0] <= height <= HEIGHT[1]:
         raise UserError(f'{path}: its people are {height:.3g} units tall, and positions must be in metres: '
                         f'{unit_of(height)}.')
-    for local in (False, True):  # in camera coordinates a camera may look down: only what is upside down is certain
+    for local in (False, True):  # camera coordinates may be tilted, so only upside-down people are refused there
         body = [poses[:, head] - poses[:, feet].mean(1) for subject, poses in some.items()
                 if (subject in dataset.camera_coordinates) == local]
         if not body:
@@ -53,13 +53,13 @@ def check_people(path: str, dataset: MocapDataset) -> None:
 
 
 def unit_of(height: float) -> str:
-    """Which unit a person of that height is likely measured in, as a sentence about it."""
+    """The most likely unit of a person's height, as part of a sentence."""
     unit = min(UNITS, key=lambda unit: abs(np.log(height * UNITS[unit] / 1.65)))
     return f'they seem to be in {unit}, multiply them by {UNITS[unit]:.4g}'
 
 
 def feet_and_head(skeleton: Skeleton) -> tuple[list[int], int] | None:
-    """Indices of both feet (or ankles) and of the head (or nose) by the names of joints; None where there are none."""
+    """Indices of both feet (or ankles) and of the head (or nose), found by name; None if joints are missing."""
     names = [name.lower() for name in skeleton.names]
     for word in ('foot', 'ankle'):
         feet = [joint for joint in (*skeleton.left, *skeleton.right) if word in names[joint]]

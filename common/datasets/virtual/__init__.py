@@ -1,1 +1,1 @@
-"""Motion capture as virtual cameras and 2D detectors would see it: training data for videos of all kinds."""
+"""Motion capture projected by virtual cameras to the joints of 2D detectors: training data for all kinds of videos."""

@@ -1,4 +1,4 @@
-"""Bodies that nobody captured: bones of other lengths, mirrored, turned over."""
+"""Augmented bodies: bones of other lengths, mirrored."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Bones:
         groups = sorted(set(representative))
         self.group = torch.tensor([groups.index(joint) for joint in representative], device=device)  # (J - 1,)
         self.parents = torch.tensor(parents[1:], device=device)
-        # (J, J - 1): a joint lies at the sum of the bones on its way from the hip
+        # (J, J - 1): a joint's position is the sum of the bones between the hip and the joint
         self.chains = torch.zeros(joints, joints - 1, device=device)
         for joint in range(1, joints):
             self.chains[joint] = self.chains[parents[joint]]
@@ -43,14 +43,14 @@ class Bones:
         return (torch.bincount(self.group, lengths) / torch.bincount(self.group))[self.group]
 
     def rebuilt(self, positions: Tensor, lengths: Tensor, amount: float) -> Tensor:
-        """Bodies with bones of other lengths, in the same directions and all of the same stature.
+        """Bodies with other bone lengths, the same directions of the bones, and all of the same stature.
 
-        Half of the bodies start from their own lengths, half from the usual ones: some motion was recorded on bodies
-        that nobody has.
+        Half of the bodies start from their own lengths and half from the median lengths, because some motion was
+        recorded with unrealistic bones.
 
         Args:
-            positions: (B, W, J, 3); a window's frames have the same bones.
-            lengths: (J - 1,) of the usual body, metres.
+            positions: (B, W, J, 3); the frames of a window get the same bones.
+            lengths: (J - 1,) median lengths, metres.
             amount: standard deviation of the logarithm of each group's factor.
         """
         factors = (torch.randn(len(positions), int(self.group.max()) + 1, device=positions.device) * amount).exp()
@@ -64,6 +64,6 @@ class Bones:
 
 
 def mirrored_at_random(positions: Tensor, mirror: Mirror) -> Tensor:
-    """Half of the bodies mirrored: (B, W, J, 3), z up."""
+    """The bodies, a random half of them mirrored: (B, W, J, 3), z up."""
     coin = torch.rand(len(positions), 1, 1, 1, device=positions.device) < 0.5
     return torch.where(coin, mirror(positions.flatten(0, 1)).view_as(positions), positions)

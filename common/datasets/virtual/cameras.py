@@ -1,4 +1,4 @@
-"""Virtual cameras: every pose seen from a camera that never was, in true perspective."""
+"""Virtual cameras: random cameras around a person, with perspective."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-PITCH_MEAN, PITCH_RANGE = 8.0, (-30.0, 60.0)  # degrees that cameras look down
-ROLL, ASIDE, ABOVE = 4.0, 12.0, 8.0  # standard deviations in degrees: of the roll, of the person off the axis
-OFF_AXIS = 30.0  # degrees at most, in each direction
+PITCH_MEAN, PITCH_RANGE = 8.0, (-30.0, 60.0)  # downward pitch, degrees
+ROLL, ASIDE, ABOVE = 4.0, 12.0, 8.0  # standard deviations in degrees, of the roll and of the person's angles off axis
+OFF_AXIS = 30.0  # largest angle off the axis in each direction, degrees
 NEAR, FAR = 2.0, 9.0  # metres from the camera to the hip
-_NEAREST = 0.3  # metres before the camera that a joint is kept
+_NEAREST = 0.3  # smallest depth of a joint, metres
 
 
 @dataclass(frozen=True)
 class VirtualCameras:
-    """Cameras that look past a person, one for each sample.
+    """Cameras, one for each sample, with the person off their axis.
 
     Attributes:
-        pointing: (B, 3, 3) world axes (z up) to the axes of a camera that points at the person (x right, y down, z
-            forward): targets are seen from there.
-        looking: (B, 3, 3) from those to the axes of the camera itself.
+        pointing: (B, 3, 3) rotation from world axes (z up) to the axes of a camera that points at the person (x right,
+            y down, z forward). Training targets are in these axes.
+        looking: (B, 3, 3) rotation from there to the axes of the camera itself.
         distance: (B,) metres to the hip.
     """
 
@@ -42,7 +42,7 @@ class VirtualCameras:
 
 
 def draw_cameras(count: int, pitch_spread: float, device: torch.device) -> VirtualCameras:
-    """Cameras at random: heading and distance uniform; pitch, roll and the angles off the axis normal.
+    """Random cameras: heading and distance are uniform; pitch, roll and the angles off the axis are normal.
 
     Args:
         pitch_spread: standard deviation of the pitch, degrees.
@@ -70,7 +70,7 @@ def about(axis: int, angles: Tensor) -> Tensor:
 
 
 def random_rotations(count: int, device: torch.device) -> Tensor:
-    """(B, 3, 3) rotations, uniform over all: from quaternions of four normal numbers."""
+    """(B, 3, 3) uniformly distributed rotations, from quaternions of four normal numbers."""
     w, x, y, z = torch.nn.functional.normalize(torch.randn(count, 4, device=device)).unbind(1)
     return torch.stack([1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y),
                         2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x),

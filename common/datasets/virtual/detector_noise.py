@@ -1,7 +1,7 @@
-"""What 2D detectors make of a person: their own joints for Hip, Spine, Thorax and Head, errors, and joints unseen.
+"""Simulated 2D detectors: their own joints for Hip, Spine, Thorax and Head, their errors, and missing joints.
 
-`common/lifting/layouts.py` derives the 16 joints from a detector's file; here noisy joints give them in the same way,
-for layouts drawn at random. Joints are numbered as in `common.datasets.h36m.skeleton`.
+`common/lifting/layouts.py` derives the 16 joints from a detector's file. Here noisy joints give them in the same way,
+for random layouts. Joints are numbered as in `common.datasets.h36m.skeleton`.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ HIP, RIGHT_HIP, LEFT_HIP, SPINE, THORAX, HEAD, LEFT_SHOULDER, RIGHT_SHOULDER = 0
 NECK, NOSE, EYES, EARS, TOP = 16, 17, 18, 19, 20  # points beside the 16 joints
 POINTS = 21
 
-# Forward and up from the head joint to each point of the face, metres. Data sets put this joint anywhere between the
-# mouth and the crown, so the height is drawn for each person.
+# Offsets forward and up from the head joint to each point of the face, metres. Data sets place the head joint anywhere
+# between mouth and crown, so the height is random for each person.
 FACE = ((0.11, -0.04), (0.09, 0.0), (0.0, -0.01), (0.0, 0.09))
 FACE_HEIGHT, FACE_SPREAD = (-0.01, 0.05), 0.015  # mean and standard deviation of the eyes' height; of each offset
-TURN, NOD = 0.6, 0.35  # radians, standard deviations of the head beside the chest
+TURN, NOD = 0.6, 0.35  # radians, standard deviations of the head relative to the chest
 
 TAIL = 0.7  # standard deviation of the logarithm of a joint's error
 CONSTANT = 0.6  # share of the errors' variance that lasts over a window
@@ -28,8 +28,8 @@ CONSTANT = 0.6  # share of the errors' variance that lasts over a window
 def with_face(bodies: Tensor) -> Tensor:
     """Add neck, nose, eyes, ears and the top of the head to bodies: (B, W, 16, 3) metres to (B, W, 21, 3).
 
-    The neck lies between the shoulders. The head faces where the chest does, but for a turn and a nod drawn for each
-    body; mocap of 16 joints does not record it.
+    The neck is between the shoulders. The head faces the same way as the chest, plus a random turn and nod for each
+    body; motion capture of 16 joints does not record them.
     """
     count, device = len(bodies), bodies.device
     up = F.normalize(bodies[..., HEAD, :] - bodies[..., THORAX, :], dim=-1)            # (B, W, 3)
@@ -47,9 +47,9 @@ def with_face(bodies: Tensor) -> Tensor:
 
 
 def noisy(points: Tensor, amount: float) -> Tensor:
-    """Points as a detector places them: normal errors whose size is drawn for each point, with a heavy tail.
+    """The points with a detector's errors: normal errors whose size is random for each point, with a heavy tail.
 
-    Part of an error lasts over the window, as detectors err; the rest changes with every frame.
+    As with real detectors, part of an error is constant over the window and the rest changes in every frame.
 
     Args:
         points: (B, W, P, 2).
@@ -64,11 +64,11 @@ def noisy(points: Tensor, amount: float) -> Tensor:
 
 
 def unseen(count: int, frames: int, hide: float, device: torch.device) -> Tensor:
-    """Which of the points a detector misses: (B, W, 21) bool, True where hidden.
+    """The points that a detector misses: (B, W, 21) bool, True where hidden.
 
     Args:
-        hide: share of the samples with hidden joints. Of those a third lack single joints, a third whole limbs from a
-            joint on, a third both legs from the knees or the feet on. Most are missing in the whole window.
+        hide: share of the samples with hidden joints. A third of them lack single joints, a third the outer part of
+            limbs, a third both legs from the knees or the feet down. Most are missing in the whole window.
     """
     def coins(share: float | Tensor, *shape: int) -> Tensor:
         return torch.rand(count, *shape, device=device) < share
@@ -89,7 +89,7 @@ def unseen(count: int, frames: int, hide: float, device: torch.device) -> Tensor
 
 
 def detected(points: Tensor, hidden: Tensor, layout: Tensor) -> tuple[Tensor, Tensor]:
-    """The 16 joints as each layout has or derives them.
+    """The 16 joints as each layout contains or derives them.
 
     Args:
         points: (B, W, 21, 2) of `with_face`, noisy, y down.
@@ -103,7 +103,7 @@ def detected(points: Tensor, hidden: Tensor, layout: Tensor) -> tuple[Tensor, Te
 
     def mean(*several: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         return (torch.stack([place for place, _ in several]).mean(0),
-                torch.stack([lost for _, lost in several]).any(0))
+                torch.stack([missing for _, missing in several]).any(0))
 
     hips, shoulders = mean(joint(RIGHT_HIP), joint(LEFT_HIP)), mean(joint(LEFT_SHOULDER), joint(RIGHT_SHOULDER))
     rise = torch.where(hidden[..., NOSE], 0, points[..., EYES, 1] - points[..., NOSE, 1])
@@ -115,9 +115,9 @@ def detected(points: Tensor, hidden: Tensor, layout: Tensor) -> tuple[Tensor, Te
         THORAX: (shoulders, shoulders, joint(NECK), joint(THORAX), joint(THORAX)),
         HEAD: ((raised, hidden[..., EYES]), joint(EARS), joint(EYES), joint(TOP), joint(TOP)),
     }
-    keypoints, lost = points[..., :16, :].clone(), hidden[..., :16].clone()
+    keypoints, missing = points[..., :16, :].clone(), hidden[..., :16].clone()
     each = torch.arange(len(layout), device=layout.device)
     for index, options in choices.items():
         keypoints[..., index, :] = torch.stack([place for place, _ in options])[layout, each]
-        lost[..., index] = torch.stack([gone for _, gone in options])[layout, each]
-    return keypoints, ~lost
+        missing[..., index] = torch.stack([missed for _, missed in options])[layout, each]
+    return keypoints, ~missing

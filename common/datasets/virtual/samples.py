@@ -1,6 +1,7 @@
-"""Training samples for the wild: bodies changed at random, seen by virtual cameras, as detectors would find them.
+"""Training samples for the wild: augmented bodies, projected by virtual cameras, with the errors of detectors.
 
-Everything is drawn again for each batch from PyTorch's generator of the device, whose state is in the checkpoint.
+Everything is random and drawn again for each batch, from PyTorch's generator of the device; the checkpoint holds its
+state.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ VIEWS_SEED = 20261125
 
 @dataclass(frozen=True)
 class Wild:
-    """What is changed at random, and how much; 0 changes nothing. The defaults are the flags' own.
+    """The amounts of each random change; 0 changes nothing. The defaults are the flags' defaults.
 
     Attributes:
         bones: standard deviation of the logarithm of bone lengths, by symmetric groups.
@@ -50,12 +51,12 @@ class Wild:
 
 def virtual_views(poses: Poses, skeleton: Skeleton, window: int, fps: float, pitch: float, detector_noise: float,
                   layout: int | None = None) -> Poses:
-    """The same poses on their own bodies, each seen whole by a virtual camera: always the same ones, for evaluations.
+    """The poses as virtual cameras see them, unchanged and without hidden joints. The cameras are always the same.
 
     Args:
         poses: of any cameras.
-        window, fps: as of `VirtualSamples`.
-        pitch, detector_noise, layout: as of `Wild`.
+        window, fps: as in `VirtualSamples`.
+        pitch, detector_noise, layout: as in `Wild`.
     """
     seen = Wild(pitch=pitch, detector_noise=detector_noise, layout=layout)
     samples = VirtualSamples(poses, skeleton, window, fps, seen)
@@ -67,14 +68,14 @@ def virtual_views(poses: Poses, skeleton: Skeleton, window: int, fps: float, pit
 
 
 class VirtualSamples:
-    """Pairs of a batch: gathered, then changed as `Wild` describes.
+    """The training pairs of a batch, changed at random as `Wild` describes.
 
     Args:
         poses: of any cameras; only their motion is used.
-        window: W, frames that the network sees, an odd number.
-        fps: rate of the poses.
+        window: W, number of frames that the network sees, odd.
+        fps: frame rate of the poses.
     Raises:
-        UserError: the skeleton is not the 16 joints, from which layouts are derived.
+        UserError: the skeleton is not the 16 joints, from which all layouts are derived.
     """
 
     def __init__(self, poses: Poses, skeleton: Skeleton, window: int, fps: float, wild: Wild) -> None:
@@ -87,15 +88,15 @@ class VirtualSamples:
         self.lengths = self.bones.lengths(self.world)
 
     def __call__(self, batch: Tensor) -> tuple[Tensor, Tensor]:
-        """Draw the pairs of the frames with these numbers: (B,) -> keypoints (B, J, 2 W), positions (B, J, 3).
+        """The pairs of these poses: (B,) indices -> keypoints (B, J, 2 W), positions (B, J, 3).
 
-        Positions belong to the middle frame, in metres from the hip, in the axes of a camera that points at the person.
+        Positions are of the middle frame, in metres from the hip, in the axes of a camera that points at the person.
         """
         keypoints, visible, positions, _ = self.draw(batch)
         return person_input(keypoints, visible), positions
 
     def draw(self, batch: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """The same before the person becomes the input.
+        """The samples of these poses, before `person_input` is applied.
 
         Returns:
             keypoints (B, W, J, 2) in an image of focal length 1, which of them are visible (B, W, J), positions
