@@ -28,8 +28,8 @@ $(VENV)/installed-dev: requirements-dev.txt requirements.txt constraints.txt | $
 	$(BIN)/python -m pip install -q -r requirements-dev.txt -c constraints.txt
 	@touch $@ $(VENV)/installed
 
-# The recipe for short runs (docs/accuracy.md). One thread: at 64 poses a step a second one gains little, and on a busy
-# machine threads that wait for each other lose a lot (docs/performance.md).
+# The recipe for short runs (docs/accuracy.md). One thread: with 64 poses in a step a second thread gains little, and on a
+# busy machine threads that wait for each other are slow (docs/performance.md).
 DEMO_TRAINING := --non_local -e 4 --recipe tuned
 DEMO_CKPT = $(DEMO_RUN)/*/ckpt_last.pth.tar
 
@@ -59,7 +59,7 @@ $(VENV)-video/installed: requirements.txt
 	$(VENV)-video/bin/python -m pip install -q torch==2.13.0 -r requirements.txt 'mediapipe>=0.10.9,<=0.10.21' 'numpy<2'
 	@touch $@
 
-# Ten thousand damaged files: each must be read or answered with a sentence.
+# Ten thousand damaged files: each must be read, or refused with a sentence.
 fuzz: $(VENV)/installed-dev
 	$(BIN)/python -m tests.fuzzing --inputs 10000
 

@@ -83,7 +83,7 @@ def _constants(clip: Clip, eye: Eye, window: tuple[float, ...]) -> dict[str, Any
             'colors': list(dict.fromkeys(colors)), 'names': clip.skeleton.names * people,
             'views': [view.title for view in clip.views], 'floor': eye.floor.tolist(), 'tile': TILE,
             'top': eye.target[2] * 2,
-            'look': {'azimuth': clip.azimuth, 'elevation': ELEVATION, 'distance': EYE_DISTANCE * largest},
+            'viewpoint': {'azimuth': clip.azimuth, 'elevation': ELEVATION, 'distance': EYE_DISTANCE * largest},
             'center': float((eye.lowest + eye.highest)[1] / 2 / longest)}
 
 
