@@ -186,21 +186,6 @@ def test_damaged_skeleton(old, new, sentence, tmp_path):
         positions_of(tmp_path)
 
 
-def test_truncated_at_any_line(tmp_path):
-    make_database(tmp_path, {'02_01': make.make_amc(3)})
-    for name in ('02.asf', '02_01.amc'):
-        path = tmp_path / '02' / name
-        whole = path.read_text()
-        lines = whole.splitlines(keepends=True)
-        for count in range(0, len(lines) - 1, 1 if name == '02_01.amc' else 7):
-            path.write_text(''.join(lines[:count]))
-            if name == '02_01.amc' and count in (6, 10):
-                continue  # these are whole frames
-            with pytest.raises(UserError, match=rf'{name}, line {count}: '):
-                positions_of(tmp_path)
-        path.write_text(whole)
-
-
 def test_a_skeleton_without_the_bones(tmp_path):
     make_database(tmp_path, {'02_01': make.make_amc(3)})
     asf = tmp_path / '02' / '02.asf'

@@ -15,8 +15,7 @@ import pytest
 from common.errors import UserError, listing, printable
 from common.files import atomic as files
 from common.files.atomic import atomic_path, atomic_write
-
-ROOT = Path(__file__).resolve().parent.parent.parent
+from tests.conftest import ROOT
 
 
 def entries(folder):

@@ -17,6 +17,7 @@ from common.files.npz import read_npy, read_npz
 from common.training.resume import restore_optimizer
 from models.config import ModelConfig, build_model
 from tests.fuzzing.target import Target
+from tests.helpers.make_archives import zip_of
 from tests.helpers.make_damage import damage_entries, damage_pickle
 from tests.helpers.make_pickles import ATTACKS
 
@@ -37,14 +38,6 @@ def targets() -> list[Target]:
 
 
 CONFIG = ModelConfig('gcn', hid_dim=4, num_layers=0)
-
-
-def zip_of(members: dict[str, bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, 'w') as archive:
-        for name, content in members.items():
-            archive.writestr(name, content)
-    return buffer.getvalue()
 
 
 def poses() -> dict[str, Any]:
@@ -132,5 +125,3 @@ def use_checkpoint(path: str) -> None:
     restore_optimizer(optimizer, found, path)
     model(torch.zeros(2, 16, 2)).sum().backward()
     optimizer.step()
-
-

@@ -5,6 +5,7 @@ import io
 import os
 import tarfile
 import tempfile
+import zipfile
 
 import h5py
 import numpy as np
@@ -13,7 +14,6 @@ from common.datasets import loading
 from common.datasets.poses import pair
 from data import prepare_data_2d_h36m_sh, prepare_data_cmu, prepare_data_h36m
 from tests.conftest import moving_people, pixels_of
-from tests.fuzzing.npz import zip_of
 from tests.fuzzing.target import Target
 from tests.helpers import make_archives as make
 from tests.helpers.make_damage import damage_entries, npz_of, pickled_entries
@@ -28,11 +28,12 @@ def targets() -> list[Target]:
     return [
         Target('zip', 'h36m.zip', zips, prepare_data_h36m.read_archive),
         Target('zip, h5', 'h36m.zip', lambda: h5_files('3D_positions', (96, 3)), prepare_data_h36m.read_archive,
-               lambda part: zip_of({POSITIONS: part})),
-        Target('tar.gz', 'sh.tar.gz', lambda: [gzip.compress(tar_of(h5_views()))], prepare_data_2d_h36m_sh.read_tar),
+               lambda part: make.zip_of({POSITIONS: part})),
+        Target('tar.gz', 'sh.tar.gz', lambda: [gzip.compress(make.tar_of(h5_views()))],
+               prepare_data_2d_h36m_sh.read_tar),
         Target('tar', 'sh.tar.gz', tars, prepare_data_2d_h36m_sh.read_tar, gzip.compress),
         Target('tar, h5', 'sh.tar.gz', lambda: h5_files('poses', (3, 16, 2)), prepare_data_2d_h36m_sh.read_tar,
-               lambda part: gzip.compress(tar_of({VIEWS[0]: part, **h5_views(1)}), 1)),
+               lambda part: gzip.compress(make.tar_of({VIEWS[0]: part, **h5_views(1)}), 1)),
         Target('cdf', f'{ORIGINAL}.cdf', lambda: [made(make.write_cdf)], prepare_data_h36m.read_cdf, apart=True),
         Target('mat', f'{ORIGINAL}.cdf.mat', lambda: [made(make.write_mat)], prepare_data_h36m.read_mat, apart=True),
         Target('asf', '02/02.asf', lambda: [make.make_asf().encode()], use_motions,
@@ -67,25 +68,13 @@ def h5_views(first: int = 0) -> dict[str, bytes]:
 
 def zips() -> list[bytes]:
     content = h5_files('3D_positions', (96, 3))[0]
-    with tempfile.TemporaryDirectory() as folder:
-        path = make.write_zip(os.path.join(folder, 'x.zip'), {POSITIONS: content, 'h36m/readme.txt': b'hello'})
-        with open(path, 'rb') as file:
-            return [file.read(), zip_of({POSITIONS: content})]
-
-
-def tar_of(members: dict[str, bytes], format: int = tarfile.GNU_FORMAT) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode='w', format=format) as archive:
-        for name, content in members.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            archive.addfile(info, io.BytesIO(content))
-    return buffer.getvalue()
+    return [make.zip_of({POSITIONS: content, 'h36m/readme.txt': b'hello'}, zipfile.ZIP_DEFLATED),
+            make.zip_of({POSITIONS: content})]
 
 
 def tars() -> list[bytes]:
     long = {'x' * 150: b'hello', **h5_views()}
-    return [tar_of(h5_views()), tar_of(long), tar_of({**long, 'é': b''}, tarfile.PAX_FORMAT)]
+    return [make.tar_of(h5_views()), make.tar_of(long), make.tar_of({**long, 'é': b''}, format=tarfile.PAX_FORMAT)]
 
 
 def made(write) -> bytes:

@@ -70,21 +70,34 @@ def detection_members(detections: dict, folder: str) -> dict[str, bytes]:
             for camera, view in zip(CAMERA_IDS, views) if view is not None}
 
 
-def write_zip(path, members: dict[str, bytes]) -> str:
-    with zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED) as archive:
+def zip_of(members: dict[str, bytes], compression: int = zipfile.ZIP_STORED) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, 'w', compression) as archive:
         for name, content in members.items():
             archive.writestr(name, content)
-    return str(path)
+    return buffer.getvalue()
 
 
-def write_tar(path, members: dict[str, bytes], extra: tuple[tarfile.TarInfo, ...] = ()) -> str:
-    with gzip.open(path, 'wb', compresslevel=1) as file, tarfile.open(fileobj=file, mode='w') as archive:
+def tar_of(members: dict[str, bytes], extra: tuple[tarfile.TarInfo, ...] = (),
+           format: int = tarfile.GNU_FORMAT) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode='w', format=format) as archive:
         for name, content in members.items():
             info = tarfile.TarInfo(name)
             info.size = len(content)
             archive.addfile(info, io.BytesIO(content))
         for info in extra:
             archive.addfile(info)
+    return buffer.getvalue()
+
+
+def write_zip(path, members: dict[str, bytes], compression: int = zipfile.ZIP_DEFLATED) -> str:
+    path.write_bytes(zip_of(members, compression))
+    return str(path)
+
+
+def write_tar(path, members: dict[str, bytes], extra: tuple[tarfile.TarInfo, ...] = ()) -> str:
+    path.write_bytes(gzip.compress(tar_of(members, extra), 1))
     return str(path)
 
 

@@ -15,55 +15,34 @@ import numpy as np
 # What claims are made of: sizes and counts at the edges of their types, in the byte orders that formats use.
 CLAIMS = (b'\0' * 4, b'\xff' * 4, b'\xff' * 8, b'\xff\xff\xff\x7f', b'\x7f\xff\xff\xff', b'\0\0\0\x80', b'\1\0\0\0',
           b'\0\0\0\0\0\1\0\0', b'9' * 12, b'-1', b'\0', b'\x80', b'\n')
+KINDS = ('cut', 'cut front', *['flip'] * 6, *['overwrite'] * 4, 'remove', 'repeat', 'swap', 'swap', 'splice', 'join')
 
 
-def cut(rng: random.Random, content: bytearray, others: Sequence[bytes]) -> None:
-    del content[_place(rng, content):]
-
-
-def cut_front(rng: random.Random, content: bytearray, others: Sequence[bytes]) -> None:
-    del content[:rng.randint(1, 64)]
-
-
-def flip(rng: random.Random, content: bytearray, others: Sequence[bytes]) -> None:
-    for _ in range(rng.choice((1, 1, 2, 8))):
-        content[_place(rng, content)] ^= 1 << rng.randrange(8)
-
-
-def overwrite(rng: random.Random, content: bytearray, others: Sequence[bytes]) -> None:
-    place, claim = _place(rng, content), rng.choice(CLAIMS)
-    content[place:place + len(claim)] = claim
-
-
-def remove(rng: random.Random, content: bytearray, others: Sequence[bytes]) -> None:
-    place = _place(rng, content)
-    del content[place:place + rng.randint(1, 40)]
-
-
-def repeat(rng: random.Random, content: bytearray, others: Sequence[bytes]) -> None:
-    place, length = _place(rng, content), rng.randint(1, 40)
-    content[place:place] = content[place:place + length] * rng.choice((1, 1, 2, 50))
-
-
-def swap(rng: random.Random, content: bytearray, others: Sequence[bytes]) -> None:
-    first, second, length = _place(rng, content), _place(rng, content), rng.randint(1, 16)
-    content[first:first + length], content[second:second + length] = (
-        content[second:second + length], content[first:first + length])
-
-
-def splice(rng: random.Random, content: bytearray, others: Sequence[bytes]) -> None:
-    """Put a part of another file into this one, or its end onto this one's beginning."""
-    other = rng.choice(others)
-    start = rng.randrange(len(other))
-    place = _place(rng, content)
-    if rng.random() < 0.5:
-        content[place:] = other[start:]
-    else:
+def _damage_once(rng: random.Random, content: bytearray, other: bytes) -> None:
+    """Damage one place of the content; `splice` and `join` put a part or the end of another file there."""
+    kind, place, length, start = rng.choice(KINDS), _place(rng, content), rng.randint(1, 40), rng.randrange(len(other))
+    part = content[place:place + length]
+    if kind == 'cut':
+        del content[place:]
+    elif kind == 'cut front':
+        del content[:length]
+    elif kind == 'flip':
+        for _ in range(rng.choice((1, 1, 2, 8))):
+            content[_place(rng, content)] ^= 1 << rng.randrange(8)
+    elif kind == 'overwrite':
+        claim = rng.choice(CLAIMS)
+        content[place:place + len(claim)] = claim
+    elif kind == 'remove':
+        del content[place:place + length]
+    elif kind == 'repeat':
+        content[place:place] = part * rng.choice((1, 1, 2, 50))
+    elif kind == 'swap':
+        second = _place(rng, content)
+        content[place:place + length], content[second:second + length] = content[second:second + length], part
+    elif kind == 'splice':
         content[place:place + rng.randint(0, 200)] = other[start:start + rng.randint(1, 200)]
-
-
-KINDS: tuple[Callable[[random.Random, bytearray, Sequence[bytes]], None], ...] = (
-    cut, cut_front, *[flip] * 6, *[overwrite] * 4, remove, repeat, swap, swap, splice, splice)
+    else:
+        content[place:] = other[start:]
 
 
 def damage(rng: random.Random, seeds: Sequence[bytes], others: Sequence[bytes] = ()) -> bytes:
@@ -71,7 +50,7 @@ def damage(rng: random.Random, seeds: Sequence[bytes], others: Sequence[bytes] =
     content = bytearray(rng.choice(seeds))
     for _ in range(rng.choice((1, 1, 1, 2, 3))):
         if content:
-            rng.choice(KINDS)(rng, content, [*seeds, *others])
+            _damage_once(rng, content, rng.choice([*seeds, *others]))
     return bytes(content)
 
 

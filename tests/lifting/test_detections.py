@@ -11,7 +11,7 @@ from common.errors import UserError
 from common.files import npz
 from common.lifting.detections import read_detections
 from common.lifting.formats import loading
-from tests.helpers.make_detections import as_persons, write
+from tests.helpers.make_detections import write
 
 
 @pytest.fixture
@@ -200,6 +200,6 @@ def test_wrong_files_and_folders_get_one_sentence(tmp_path, walker):
 
 def test_a_folder_of_mixed_files_is_refused(tmp_path, walker):
     path = write(tmp_path, 'openpose', [spread(walker, 'body25')])
-    (path / 'clip_000000000009_keypoints.json').write_text(json.dumps(as_persons(walker, np.ones((6, 16)))))
+    (path / 'clip_000000000009_keypoints.json').write_text(json.dumps(walker.tolist()))
     with pytest.raises(UserError, match=r'clip_000000000009_keypoints\.json is not a usable openpose file'):
         read_detections(str(path))

@@ -17,20 +17,14 @@ def test_parameter_counts_are_the_published_ones(config, parameters):
     assert sum(parameter.numel() for parameter in build(config).parameters()) == parameters
 
 
-@pytest.mark.parametrize('config', [
-    ModelConfig('gcn', hid_dim=8, num_layers=3), ModelConfig('gcn', hid_dim=8, num_layers=1, non_local=True),
-    ModelConfig('gcn', hid_dim=6, num_layers=2, conv='semch'), ModelConfig('gcn', hid_dim=4, num_layers=0),
-    ModelConfig('linear', hid_dim=24, num_layers=3, dropout=0.5),
-    ModelConfig('gcn', hid_dim=4, num_layers=1, window=5), ModelConfig('linear', 8, 1, dropout=0.5, window=9),
-])
-def test_config_can_be_read_off_the_tensors(config):
-    assert infer_config(build(config).state_dict()) == config
-
-
-@pytest.mark.parametrize('skeleton', OTHER_SKELETONS.values(), ids=OTHER_SKELETONS)
-@pytest.mark.parametrize('architecture', ['gcn', 'linear'])
-def test_config_of_another_skeleton_can_be_read_off_the_tensors(architecture, skeleton):
-    config = replace(default_config(architecture), hid_dim=8, num_layers=1, window=3)
+@pytest.mark.parametrize('config, skeleton', [
+    *((config, SKELETON) for config in (
+        ModelConfig('gcn', hid_dim=8, num_layers=3), ModelConfig('gcn', hid_dim=8, num_layers=1, non_local=True),
+        ModelConfig('gcn', hid_dim=6, num_layers=2, conv='semch'), ModelConfig('gcn', hid_dim=4, num_layers=0),
+        ModelConfig('linear', hid_dim=24, num_layers=3, dropout=0.5), ModelConfig('linear', 8, 1, 0.5, window=9))),
+    *((replace(default_config(architecture), hid_dim=8, num_layers=1, window=3), skeleton)
+      for architecture in ('gcn', 'linear') for skeleton in OTHER_SKELETONS.values())])
+def test_config_can_be_read_off_the_tensors(config, skeleton):
     assert infer_config(build(config, skeleton).state_dict()) == config
 
 
