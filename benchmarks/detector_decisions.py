@@ -17,7 +17,7 @@ from benchmarks.layouts import spread, with_face
 from common.errors import run_script
 from common.files.npz import read_npz
 from common.lifting.layouts import ARMS, JOINTS, LAYOUTS, LEGS, to_h36m
-from common.lifting.plausibility import judge_2d, judge_3d, most_human
+from common.lifting.plausibility import faults_2d, faults_3d, most_human
 from common.lifting.tracks import swaps
 from common.lifting.tracks.tracking import Track
 
@@ -69,8 +69,8 @@ def report_layouts(clips: list[np.ndarray], rng: np.random.Generator) -> None:
 
 
 def report_humans(clips: list[np.ndarray], rng: np.random.Generator) -> None:
-    flat = sum(bool(judge_2d(seen_by_camera(poses[::3], rng))) for poses in clips)
-    solid = sum(bool(judge_3d(poses[::3][..., [0, 2, 1]] * (1, -1, 1))) for poses in clips)
+    flat = sum(bool(faults_2d(seen_by_camera(poses[::3], rng))) for poses in clips)
+    solid = sum(bool(faults_3d(poses[::3][..., [0, 2, 1]] * (1, -1, 1))) for poses in clips)
     print(f'of {len(clips)} clips called not human: {flat} in 2D, {solid} in 3D')
 
 

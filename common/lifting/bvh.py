@@ -1,6 +1,6 @@
 """Writes a person's motion as BVH, for animation programs.
 
-A BVH joint turns all bones below it together. The bones at a joint with several children (the hip, the thorax) turn
+A BVH joint rotates all bones below it together. The bones at a joint with several children (the hip, the thorax) rotate
 independently, so each gets an additional joint of length zero, named like `HipToRHip`. The rest pose is a T-pose with
 the clip's median bone lengths, y up, facing z, the left hand along x; the unit is the metre.
 """
@@ -25,7 +25,7 @@ _SHORTEST = 1e-3  # metres; a shorter bone has no direction
 def write_bvh(path: str, positions: np.ndarray, fps: float) -> int:
     """Write the motion of one person.
 
-    Animation has a pose in every frame: frames without a pose are interpolated between the frames before and after.
+    An animation needs a pose in every frame, so frames without a pose are interpolated.
 
     Args:
         positions: (T, 16, 3) metres in the room, y up from the floor, z toward the viewer; NaN where there is no pose.
@@ -58,7 +58,7 @@ def _filled(positions: np.ndarray, there: np.ndarray) -> np.ndarray:
 
 
 def bone_directions(positions: np.ndarray) -> dict[str, np.ndarray]:
-    """{joint: (T, 3) unit direction of the bone that ends there}; the rest pose's for bones without length."""
+    """{joint: (T, 3) unit direction of the bone that ends there}; bones without length have their rest direction."""
     skeleton = h36m.skeleton()
     found = {}
     for parent, child in skeleton.bones:
@@ -72,8 +72,8 @@ def bone_directions(positions: np.ndarray) -> dict[str, np.ndarray]:
 def local_rotations(positions: np.ndarray) -> dict[str, np.ndarray]:
     """{BVH joint: (T, 3, 3) rotation relative to its parent} of (T, 16, 3).
 
-    The hip turns with the line between the hips and the spine; every other joint has the smallest rotation from the
-    direction in which its parent carries its bone.
+    The hip rotates with the line between the hips and with the spine. Every other joint has the smallest rotation that
+    turns its bone from the direction that the parent's rotation gives it.
     """
     skeleton = h36m.skeleton()
     directions = bone_directions(positions)
@@ -87,7 +87,7 @@ def local_rotations(positions: np.ndarray) -> dict[str, np.ndarray]:
         whole = shortest_turn(expected, directions[name]) @ carried[parent]
         found[_turner(parent, child)] = carried[parent].transpose(0, 2, 1) @ whole
         carried[child] = whole
-        if len(_children(child)) > 1:  # its bones turn by additional joints
+        if len(_children(child)) > 1:  # additional joints rotate its bones
             found[name] = np.broadcast_to(np.eye(3), whole.shape)
     return found
 
@@ -97,7 +97,7 @@ def _children(joint: int) -> list[int]:
 
 
 def _turner(parent: int, child: int) -> str:
-    """The BVH joint that turns the bone from parent to child."""
+    """The BVH joint that rotates the bone from parent to child."""
     names = h36m.skeleton().names
     return names[parent] if len(_children(parent)) == 1 else f'{names[parent]}To{names[child]}'
 

@@ -1,6 +1,6 @@
-"""Whether poses are human, judged from the 2D and from the 3D, and which reading of a file is.
+"""Checks whether poses are human, in 2D and in 3D, and which reading of a file gives human poses.
 
-What shows is the same in both: bones as long as no human's, sides that differ, a head below the hip, feet above it.
+The signs are bones of wrong lengths, sides that differ, a head below the hip, and feet above the hip.
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ from common.datasets import h36m
 from common.lifting.formats.people import Detections
 from common.lifting.layouts import HEAD, HIP, LAYOUTS, THORAX, Layout, candidates, choose_layout, facing, to_h36m
 
-# Bones of an adult in metres, by the names of their far joints without the side; in 2D only their proportions count.
+# Bones of an adult in metres, by their far joints' names without the side; in 2D only the proportions count.
 _LENGTHS = {'Hip': 0.13, 'Knee': 0.44, 'Foot': 0.43, 'Spine': 0.24, 'Thorax': 0.25, 'Head': 0.22, 'Shoulder': 0.16,
             'Elbow': 0.28, 'Wrist': 0.25}
-_TRUNK, _THIGH = (0.30, 0.75), (0.27, 0.62)  # metres, between which a human's are
-_UNEQUAL = 1.5  # ratio of the left to the right side's bones, of their medians in 3D
+_TRUNK, _THIGH = (0.30, 0.75), (0.27, 0.62)  # smallest and largest length of a human, metres
+_UNEQUAL = 1.5  # ratio of the median lengths of a left and a right bone in 3D, at most
 _MOST = 0.6  # share of frames
 _ALL = 0.95
-_ODD = 0.8  # mean deviation (of the logarithm) from human proportions; of 150 clips of real motion at most 0.7
-_WINS = 0.65  # a reading wins that is so much more human than any other
-_SAMPLE = 5000  # people, at most, by whom a file is judged
+_ODD = 0.8  # mean deviation (of the logarithm) from human proportions, at most; 150 clips of real motion reach 0.7
+_WINS = 0.65  # ratio of the scores of the best and the second best reading, at most, for a clear choice
+_SAMPLE = 5000  # number of people of a file that are checked, at most
 _ORDER_UNKNOWN = ('array',)  # formats that do not state the order of x and y
-ENOUGH = 5  # poses; fewer show no proportions
-_STEEP = 0.5  # cosine between a trunk and the vertical, below which it lies
+ENOUGH = 5  # poses; with fewer, proportions are not reliable
+_STEEP = 0.5  # cosine between a trunk and the vertical; below it, the trunk lies
 
 
-def judge_2d(keypoints: np.ndarray) -> list[str]:
-    """What is not human about poses in the image, in sentences with numbers; [] where nothing is.
+def faults_2d(keypoints: np.ndarray) -> list[str]:
+    """Signs that poses in the image are not human, as parts of sentences with numbers; [] for human poses.
 
     Args:
         keypoints: (T, 16, 2) pixels, y down; NaN where missing.
@@ -44,8 +44,8 @@ def judge_2d(keypoints: np.ndarray) -> list[str]:
     return found
 
 
-def judge_3d(positions: np.ndarray) -> list[str]:
-    """What is not human about lifted poses, in sentences with numbers; [] where nothing is.
+def faults_3d(positions: np.ndarray) -> list[str]:
+    """Signs that lifted poses are not human, as parts of sentences with numbers; [] for human poses.
 
     Args:
         positions: (T, 16, 3) metres, y down (camera axes); NaN where there is no pose.
@@ -69,15 +69,15 @@ def judge_3d(positions: np.ndarray) -> list[str]:
 
 def recognise(detections: Detections, name: str | None = None,
               axes: str | None = None) -> tuple[Detections, Layout, list[str]]:
-    """The detections with coordinates in the order x, y, their layout, and sentences about what was decided.
+    """The detections with coordinates in the order x, y, their layout, and sentences about the decisions.
 
-    Of several layouts with that many joints the one is taken whose reading is clearly the most human.
+    If several layouts have this number of joints, the one whose reading is clearly the most human is chosen.
 
     Args:
-        name: of the layout, where the user gives it.
+        name: of the layout, if the user gives it.
         axes: 'xy' or 'yx', the order of the coordinates; None: recognised in files that do not state it.
     Raises:
-        UserError: no layout has so many joints, or several have and none of them is clearly the right one.
+        UserError: no layout has this number of joints, or several have and no reading is clearly the most human.
     """
     everybody = [who for people in detections.people.values() for who in people][:_SAMPLE]
     keypoints = np.stack([who.keypoints for who in everybody])
@@ -103,23 +103,23 @@ def recognise(detections: Detections, name: str | None = None,
                   for frame, found in detections.people.items()}
         detections = replace(detections, people=people)
         if axes is None:
-            notes.append(f'{detections.path} read as x, y is not human: {"; ".join(judge_2d(poses))}, mirrored and '
+            notes.append(f'{detections.path} read as x, y is not human: {"; ".join(faults_2d(poses))}, mirrored and '
                          f'with the head to the left. Read as y, x it stands, and is taken so; --axes xy keeps the '
                          f'order.')
     return detections, layout, notes
 
 
 def not_human(keypoints: np.ndarray, positions: np.ndarray) -> list[str]:
-    """Warnings about a person whose 2D or, if that is well, whose 3D is not human."""
-    found = judge_2d(keypoints) or judge_3d(positions)
+    """Warnings about a person whose 2D is not human, or, if the 2D is human, whose 3D is not."""
+    found = faults_2d(keypoints) or faults_3d(positions)
     return [f'the result is not human: {"; ".join(found)}. Is the layout right, and the order of the coordinates?'
             ] if found else []
 
 
 def most_human(readings: Mapping[str, np.ndarray]) -> tuple[str, bool]:
-    """The reading of the same detections that is the most human, and whether it is so clearly.
+    """The most human reading of the same detections, and whether the choice is clear.
 
-    A right reading has short bones that have human proportions; a wrong one joins distant joints.
+    A correct reading has short bones with human proportions; a wrong one connects distant joints.
 
     Args:
         readings: {name: (T, 16, 2) pixels}, for example one of each layout.
@@ -133,11 +133,11 @@ def most_human(readings: Mapping[str, np.ndarray]) -> tuple[str, bool]:
 
 
 def lies_as_y_x(keypoints: np.ndarray, facing: np.ndarray) -> bool:
-    """Whether somebody lies in all frames with the head to the left, mirrored: as coordinates do that are y, x.
+    """Whether a person lies with the head to the left and mirrored in all frames, as if x and y were exchanged.
 
     Args:
         keypoints: (T, 16, 2) pixels.
-        facing: (T,) as `layouts.facing` returns it; a face that is seen makes out a mirrored body.
+        facing: (T,) as `layouts.facing` returns it; only frames with a visible face can show a mirrored body.
     """
     trunk = keypoints[:, THORAX] - keypoints[:, HIP]
     known = np.isfinite(trunk).all(-1) & (facing > 0)
@@ -155,7 +155,7 @@ def _bones(points: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _deviation(points: np.ndarray) -> float:
-    """Mean deviation of the logarithms of the bones' lengths, which are their longest in the clip, from an adult's."""
+    """Mean deviation of the logarithms of bone lengths, each the longest in the clip, from an adult's."""
     ratios = []
     for name, lengths in _bones(points).items():
         lengths = lengths[np.isfinite(lengths)]
@@ -168,7 +168,7 @@ def _deviation(points: np.ndarray) -> float:
 
 
 def _upside_down(points: np.ndarray) -> list[str]:
-    """Sentences about the head and the feet of poses (T, 16, 2 or 3) with y down."""
+    """Parts of sentences about head, feet and trunk of poses (T, 16, 2 or 3) with y down."""
     found = []
     with np.errstate(invalid='ignore'):
         known = np.isfinite(points[..., 0]).all(1)

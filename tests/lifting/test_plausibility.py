@@ -9,7 +9,7 @@ from benchmarks.layouts import spread
 from common.errors import UserError
 from common.lifting.formats.people import Detections, Person
 from common.lifting.layouts import LAYOUTS, to_h36m
-from common.lifting.plausibility import judge_2d, judge_3d, recognise
+from common.lifting.plausibility import faults_2d, faults_3d, recognise
 from tests.helpers.make_detections import demo_person, demo_walking
 
 
@@ -66,23 +66,23 @@ def test_coordinates_in_the_order_y_x_are_found_where_a_face_shows_them():
 
 
 def test_what_is_not_human_is_said_with_numbers(walking):
-    assert judge_2d(walking) == [] and judge_2d(walking[:2]) == []
+    assert faults_2d(walking) == [] and faults_2d(walking[:2]) == []
     wrong, _ = to_h36m(spread(walking, 'coco17'), np.ones((len(walking), 17)), LAYOUTS['h36m17'])
-    assert judge_2d(wrong)
+    assert faults_2d(wrong)
     without = walking.copy()
     without[:, 9:] = without[:, 8:9]  # head and arms folded into a point
-    assert 'human proportions by a factor of' in judge_2d(without)[0]
-    assert judge_2d(walking * (1, -1))[:2] == [f'the head is below the hip in 100% of {len(walking)} frames',
+    assert 'human proportions by a factor of' in faults_2d(without)[0]
+    assert faults_2d(walking * (1, -1))[:2] == [f'the head is below the hip in 100% of {len(walking)} frames',
                                                f'both feet are above the hip in 100% of {len(walking)} frames']
-    assert 'the trunk lies, over 60 degrees from upright, in 100%' in judge_2d(walking[..., ::-1])[0]
+    assert 'the trunk lies, over 60 degrees from upright, in 100%' in faults_2d(walking[..., ::-1])[0]
 
 
 def test_what_is_not_human_in_3d_is_said_with_numbers():
     poses = demo_person()['Walking'][..., [0, 2, 1]] * (1, -1, 1)
     poses = poses - poses[:, :1]
-    assert judge_3d(poses) == [] and judge_3d(np.full((3, 16, 3), np.nan)) == []
-    assert re.match(r'a trunk of \d\.\d\d m, where humans have 0.30 to 0.75', judge_3d(3 * poses)[0])
+    assert faults_3d(poses) == [] and faults_3d(np.full((3, 16, 3), np.nan)) == []
+    assert re.match(r'a trunk of \d\.\d\d m, where humans have 0.30 to 0.75', faults_3d(3 * poses)[0])
     uneven = poses.copy()
     uneven[:, 5:7] += 0.6 * (uneven[:, 5:6] - uneven[:, 4:5])  # a longer left thigh
-    assert any('a left thigh of' in sentence for sentence in judge_3d(uneven))
-    assert any('head is below the hip in 100%' in sentence for sentence in judge_3d(poses * (1, -1, 1)))
+    assert any('a left thigh of' in sentence for sentence in faults_3d(uneven))
+    assert any('head is below the hip in 100%' in sentence for sentence in faults_3d(poses * (1, -1, 1)))

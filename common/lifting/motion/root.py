@@ -1,4 +1,4 @@
-"""Where a person is: the path of the root through a clip, from the 2D keypoints and the lifted poses.
+"""The path of the root through a clip, from the 2D keypoints and the lifted poses.
 
 For a pinhole camera, joint (X, Y, Z) relative to its root (x, y, z) lies on the ray (u, v, 1) of its keypoint:
 
@@ -21,7 +21,7 @@ from scipy.linalg import solveh_banded
 from common.lifting.layouts import LEGS
 from common.lifting.motion.smoothing import runs, second_differences, smooth, stiffness
 
-FIELD_OF_VIEW = 53.13  # degrees across the image's diagonal, where nothing is known: a focal length of one diagonal
+FIELD_OF_VIEW = 53.13  # degrees across the image's diagonal, if nothing is known: a focal length of one diagonal
 FEET = LEGS[2]
 STILL = 0.25  # metres a second: a slower foot stands
 SHORTEST_STAND = 0.15  # seconds
@@ -55,7 +55,7 @@ def default_focal(size: tuple[int, int]) -> float:
 
 
 def rays(keypoints: np.ndarray, shot: Shot) -> np.ndarray:
-    """(..., 2) pixels to X / Z and Y / Z, for a camera whose axis meets the middle of the image."""
+    """(..., 2) pixels to X / Z and Y / Z, for a camera with its principal point in the middle of the image."""
     return (keypoints - np.array(shot.size) / 2) / shot.focal
 
 
@@ -80,14 +80,14 @@ def facing_ray(ray: np.ndarray) -> np.ndarray:
 
 def locate(positions: np.ndarray, seen: np.ndarray, weights: np.ndarray, fps: float, cutoff: float | None,
            still: np.ndarray | None = None) -> np.ndarray:
-    """The path of the root, see the head of this module.
+    """The path of the root, by the equations at the head of this module.
 
     Args:
         positions: (T, J, 3) metres from the root, camera axes; NaN where there is no pose.
         seen: (T, J, 2) rays of the keypoints.
         weights: (T, J) of the keypoints; 0 where a joint was not seen.
         fps: frames a second.
-        cutoff: Hz of the smoothing; None to place each frame by itself.
+        cutoff: cutoff frequency of the smoothing, Hz; None places each frame independently.
         still: (T, 2) whether the right and the left foot stand still.
     Returns:
         (T, 3) metres from the camera; NaN where there is no pose.
@@ -128,7 +128,7 @@ def locate(positions: np.ndarray, seen: np.ndarray, weights: np.ndarray, fps: fl
 
 
 def standing_feet(positions: np.ndarray, seen: np.ndarray, path: np.ndarray, fps: float, cutoff: float) -> np.ndarray:
-    """(T, 2) whether the right and the left foot stand still, by the motion of their keypoints at their distance.
+    """(T, 2) whether the right and the left foot stand still, from the motion of their keypoints and their depth.
 
     Args:
         positions, seen: as for `locate`.

@@ -1,4 +1,4 @@
-"""Smoothing over time: without lag where the clip is known, and with the One-Euro filter where it is not (live)."""
+"""Smoothing over time: without lag for whole clips, and with the One-Euro filter for live poses."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CUTOFF = 6.0  # Hz, of clips; usual for human motion (Winter, Biomechanics and M
 
 
 def stiffness(cutoff: float, fps: float) -> float:
-    """Weight of squared second differences that halves the amplitude at `cutoff`; 0 where that is no smoothing.
+    """Weight of squared second differences that halves the amplitude at `cutoff`; 0 from half the frame rate on.
 
     The response of `smooth` is 1 / (1 + weight (2 sin(pi f / fps))^4), close to the response of a second-order
     Butterworth filter run forward and backward.
@@ -24,7 +24,7 @@ def smooth(values: np.ndarray, fps: float, cutoff: float = CUTOFF) -> np.ndarray
     """Zero-phase smoothing: the x that minimise sum (x - values)^2 + stiffness sum (second difference of x)^2.
 
     Args:
-        values: (T, ...); frames with a NaN are gaps: they stay NaN, and the motion goes on smoothly after them.
+        values: (T, ...); frames with a NaN are gaps: they stay NaN, and the motion is smooth across them.
         fps: frames a second.
         cutoff: Hz; lower is smoother.
     """
@@ -45,7 +45,7 @@ def smooth(values: np.ndarray, fps: float, cutoff: float = CUTOFF) -> np.ndarray
 
 
 def second_differences(count: int) -> np.ndarray:
-    """(3, T) upper bands, as of `cholesky_banded`, of D'D for the second differences D of T values."""
+    """(3, T) upper bands, in the layout of `cholesky_banded`, of D'D for the second differences D of T values."""
     bands = np.zeros((3, count))
     for factor, at in ((1, 0), (-2, 1), (1, 2)):
         for other, also in ((1, 0), (-2, 1), (1, 2)):
@@ -57,7 +57,7 @@ def second_differences(count: int) -> np.ndarray:
 class OneEuro:
     """The One-Euro filter (Casiez et al., CHI 2012): a low-pass whose cutoff rises with the speed of the joint.
 
-    The cutoff follows the speed of the joint in space, not of each coordinate: turning the axes changes nothing.
+    The cutoff follows the speed of the joint in space, not of each coordinate, so it does not depend on the axes.
 
     Args:
         min_cutoff: Hz, of a joint at rest; lower is smoother and lags more.
@@ -70,7 +70,7 @@ class OneEuro:
         self.reset()
 
     def reset(self) -> None:
-        """Start again: the next value is passed on unchanged."""
+        """Start again: the next value is returned unchanged."""
         self._value: np.ndarray | None = None
         self._speed: np.ndarray | float = 0.0
 

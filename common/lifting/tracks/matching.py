@@ -1,8 +1,7 @@
-"""Who is who from frame to frame.
+"""Identity of people from frame to frame.
 
 People without identifiers are matched greedily, the best pair first, by the overlap of their boxes and the distance of
-their joints. (The optimal assignment differs only where people cover each other, and there the costs themselves cannot
-be trusted.)
+their joints. (The optimal assignment differs only where people cover each other, and there the costs are unreliable.)
 """
 
 from __future__ import annotations

@@ -7,26 +7,25 @@ import numpy as np
 from common.lifting.layouts import ARMS, HIP, LEGS, THORAX
 from common.lifting.tracks.tracking import Track
 
-# All in heights of the person. A change between swapped and not must save this much of the joints' acceleration: the
-# crossing of legs and the clap of hands cost less, two legs that change places in one frame much more.
+# All costs are in heights of the person. A change between swapped and not swapped must save this much of the joints'
+# acceleration: crossing legs and clapping hands cause less, two legs that are exchanged in one frame much more.
 CHANGE_COST = 0.3
 SWAPPED_COST = 0.002  # a frame: the detector is right more often than not
-TWIST_COST = 0.5  # a frame, times the width of hips or shoulders: of hips that face the other way than the shoulders
-SHORTEST = 5  # frames; fewer have no motion to decide by
-# Where people move unpredictably from frame to frame (low rates, turns) a swap cannot be seen. The least acceleration
-# that any choice of sides leaves, in the mean of the frames around, makes changes dearer; above the limit none is made.
+TWIST_COST = 0.5  # a frame, times the width of hips or shoulders, if hips and shoulders face opposite ways
+SHORTEST = 5  # frames; fewer have too little motion for a decision
+# If people move unpredictably from frame to frame (low rates, turns), a swap is not visible. The smallest acceleration
+# of any choice of sides, averaged over the frames around, raises the cost of changes; above the limit none is made.
 UNRULY_COST, UNRULY_LIMIT, AROUND = 2.5, 0.5, 7
-FACING_COST = 1.0  # a frame, times the width of hips or shoulders: of swapping sides that agree with the face
+FACING_COST = 1.0  # a frame, times the width of hips or shoulders, for swapping sides that agree with the face
 
 
 def fix_swaps(track: Track) -> None:
     """Exchange left and right of the legs, and of the arms, in the frames in which the detector has swapped them.
 
-    Of all ways to call the legs and the arms of each frame swapped or not, the one is taken in which the joints move
-    most evenly (least sum of the lengths of their accelerations) and the trunk is not twisted by half a turn, by
-    dynamic programming over pairs of frames. Sides that agree with the face are kept, and where the motion is too large
-    to be followed nothing is changed. What is swapped for more than half of the track is taken to be right: the motion
-    cannot show it.
+    Dynamic programming over pairs of frames decides for each frame whether legs and arms are swapped. It minimises the
+    accelerations of the joints (sum of their lengths) and twists of the trunk by half a turn. Sides that agree with the
+    face are kept, and nothing is changed where the motion is too large to follow. A swap that lasts for more than half
+    of the track is not found, because the motion does not show it.
     """
     if len(track.frames) < SHORTEST or not track.complete.any():
         return
@@ -43,7 +42,7 @@ def fix_swaps(track: Track) -> None:
 
 
 def _bends(right: np.ndarray, left: np.ndarray) -> np.ndarray:
-    """(T - 2, 2, 2, 2) sum of accelerations if frames t, t+1, t+2 are swapped (1) or not (0); missing joints add none.
+    """(T - 2, 2, 2, 2) sum of accelerations if frames t, t+1, t+2 are swapped (1) or not (0), without missing joints.
 
     Args:
         right, left: (T, joints, 2).
@@ -57,7 +56,7 @@ def _bends(right: np.ndarray, left: np.ndarray) -> np.ndarray:
 
 
 def _twist(points: np.ndarray) -> np.ndarray:
-    """(T, 2) how much hips and shoulders face opposite ways, if both or none are swapped (0), and if one is (1)."""
+    """(T, 2) by how much hips and shoulders face opposite ways: if both or none are swapped (0), if one is (1)."""
     hips, shoulders = (points[:, pairs[0][1]] - points[:, pairs[0][0]] for pairs in (LEGS, ARMS))
     lengths = np.stack([np.linalg.norm(hips, axis=-1), np.linalg.norm(shoulders, axis=-1)])
     along = (hips * shoulders).sum(-1) / np.maximum(lengths.max(0), 1e-6)  # the cosine times the shorter of them
@@ -65,7 +64,7 @@ def _twist(points: np.ndarray) -> np.ndarray:
 
 
 def _against_face(points: np.ndarray, facing: np.ndarray) -> np.ndarray:
-    """(T, 2) width of hips and of shoulders in frames in which left and right are where the face says, else 0."""
+    """(T, 2) width of hips and of shoulders in frames in which their left and right agree with the face, else 0."""
     trunk = points[:, THORAX] - points[:, HIP]
     trunk = trunk / np.maximum(np.linalg.norm(trunk, axis=-1, keepdims=True), 1e-6)
     across = np.stack([points[:, pairs[0][1]] - points[:, pairs[0][0]] for pairs in (LEGS, ARMS)], axis=1)
@@ -85,7 +84,7 @@ def _change_costs(bends: np.ndarray) -> np.ndarray:
 
 def _best_states(legs: np.ndarray, arms: np.ndarray, twist: np.ndarray, against: np.ndarray,
                  changes: np.ndarray) -> np.ndarray:
-    """(T, 2) whether legs and arms of each frame are swapped, at the least cost in all (Viterbi)."""
+    """(T, 2) whether legs and arms of each frame are swapped, with the least total cost (Viterbi)."""
     pairs = np.array([(a, b) for a in range(2) for b in range(2)])  # states: legs, arms
     own = SWAPPED_COST * pairs.sum(1) + TWIST_COST * twist[:, pairs[:, 0] ^ pairs[:, 1]]  # (T, 4)
     own = own + FACING_COST * against @ pairs.T
