@@ -1,1 +1,1 @@
-"""Lifting a user's own keypoints: detector files in, people tracked and framed, 3D out."""
+"""Lifting a user's own keypoints: reading detectors' files, tracking people, lifting them to 3D, writing files."""

@@ -1,6 +1,6 @@
-"""Finds people in video frames: frames in, people out.
+"""Finds the people in the frames of a video.
 
-A detector is a class with `layout` and a call from frames to people; a new one is an entry of `DETECTORS`.
+A detector is a class with `layout` and a call from frames to people. A new one is an entry of `DETECTORS`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Detector(Protocol):
     layout: str
 
     def __call__(self, frames: Iterable[np.ndarray]) -> Iterator[list[Person]]:
-        """(H, W, 3) uint8 RGB frames in order; for each, its people, with `track` where the detector follows them."""
+        """Yield the people of each frame, (H, W, 3) uint8 RGB, with `track` if the detector tracks people."""
 
 
 def _mediapipe() -> Detector:
@@ -43,7 +43,7 @@ DETECTORS: dict[str, Callable[[], Detector]] = {'rtmlib': _rtmlib, 'mediapipe': 
 
 
 def installed() -> list[str]:
-    """Names of the detectors whose package is installed."""
+    """Names of the installed detectors."""
     return [name for name in DETECTORS if importlib.util.find_spec(name)]
 
 
@@ -51,7 +51,7 @@ def make_detector(name: str | None) -> Detector:
     """The detector of that name, or the first of `DETECTORS` that is installed.
 
     Raises:
-        UserError: it is not installed, or none is.
+        UserError: the detector is not installed, or none is.
     """
     if name is None and not installed():
         raise UserError('finding people in a video needs a detector: pip install rtmlib onnxruntime, or see '

@@ -1,6 +1,6 @@
-"""MediaPipe Pose (BlazePose), its model of medium size: one person, the most prominent.
+"""MediaPipe Pose (BlazePose) with its model of medium size: finds the most prominent person.
 
-Its wheels 0.10.9 to 0.10.21 contain the pose models; newer ones do not.
+Its wheels 0.10.9 to 0.10.21 contain the pose models; newer wheels do not.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def _person(landmarks: Any, width: int, height: int) -> Person:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the warnings of MediaPipe's protobuf, and without the log lines that its C++ code prints."""
+    """Suppress the warnings of MediaPipe's protobuf and the log lines of its C++ code."""
     with warnings.catch_warnings(), open(os.devnull, 'wb') as nothing:
         warnings.simplefilter('ignore')
         stderr = os.dup(2)

@@ -45,7 +45,7 @@ class RTMPoseDetector:
         for frame in frames:
             image = np.ascontiguousarray(frame[..., ::-1])  # BGR, as OpenCV reads images
             boxes = self._body.det_model(image)
-            if not len(boxes):  # without boxes the pose model would take the whole image for a person
+            if not len(boxes):  # without boxes the pose model would treat the whole image as a person
                 yield []
                 continue
             keypoints, scores = self._body.pose_model(image, bboxes=boxes)

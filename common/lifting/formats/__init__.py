@@ -1,4 +1,4 @@
-"""The files of 2D detectors. `FORMATS` is the only list of them; a new format is one module and one entry here."""
+"""The files of 2D detectors. `FORMATS` is the only list of formats; a new format is a module and an entry here."""
 
 from common.lifting.formats import arrays, coco, mediapipe, mmpose, openpose, tables, ultralytics, vitpose
 from common.lifting.formats.format import Format

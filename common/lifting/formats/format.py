@@ -1,4 +1,4 @@
-"""What a format of detector files is, and what all parsers of JSON need."""
+"""The description of a format of detector files, and functions that all parsers of JSON need."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ ARRAYS, JSON, TEXT = ('.npz', '.npy'), ('.json',), ('.csv', '.tsv', '.trc', '.tx
 
 @dataclass(frozen=True)
 class Found:
-    """The people in a file, or in one sequence of it, frames named as the file names them.
+    """The people in a file, or in one of its sequences, with the file's names of frames.
 
     Attributes:
-        people: may be an iterator, which raises ValueError where the file is damaged.
+        people: may be an iterator, which raises ValueError if the file is damaged.
         layout, size, joined, fps, normalised, counted_from: as in `Detections`.
-        sizes: {frame: (width, height)} in pixels, where the file has them of each image.
+        sizes: {frame: (width, height)} in pixels, if the file has the size of each image.
         photos: whether the frames are single pictures; None: recognised by their names.
     """
 
@@ -44,10 +44,10 @@ class Format:
     """A format of detector files.
 
     Attributes:
-        recognise: whether the content of a file is of this format; it may look at the first entry only.
-        parse: content to `Found`, or to {sequence: Found} of a file that holds several; ValueError: not usable.
-        suffixes: of its files; content is JSON values, {name: array}, or rows of cells, each a text.
-        frame_files: the detector writes a file for each frame.
+        recognise: whether the content of a file is of this format; it may check only the first entry.
+        parse: content to `Found`, or to {sequence: Found} if a file holds several; raises ValueError for bad content.
+        suffixes: of its files; they decide whether content is JSON values, {name: array}, or rows of text cells.
+        frame_files: whether the detector writes a file for each frame.
     """
 
     name: str
@@ -58,7 +58,7 @@ class Format:
 
 
 def first_entry(content: Any) -> dict:
-    """The first object in (nested) lists, which may begin with empty ones; {} without any."""
+    """The first object in (nested) lists, which may begin with empty lists; {} if there is none."""
     while isinstance(content, list) and content:
         content = next((entry for entry in content if entry not in ([], None)), None)
     return content if isinstance(content, dict) else {}
@@ -84,13 +84,13 @@ def get(entry: dict, key: str, where: str, kinds: type | tuple[type, ...]) -> An
 
 
 def kind(value: Any) -> str:
-    """What a JSON value is, in words."""
+    """The type of a JSON value, in words."""
     return {dict: 'an object', list: 'a list', str: 'a text', bool: 'true or false', int: 'a number', float: 'a number',
             type(None): 'null'}.get(type(value), type(value).__name__)
 
 
 def image_size(width: Any, height: Any) -> tuple[int, int] | None:
-    """Width and height in pixels; None where the file has none (they are null or 0)."""
+    """Width and height in pixels; None if the file has none (they are null or 0)."""
     if not width or not height:
         return None
     for side in (width, height):
@@ -100,7 +100,7 @@ def image_size(width: Any, height: Any) -> tuple[int, int] | None:
 
 
 def flat_person(values: Any, where: str, track: Any = None, score: Any = None) -> Person:
-    """A person of x, y, score in a row."""
+    """A person from a flat list of x, y, score."""
     flat = numbers(values, where)
     if flat.ndim != 1 or len(flat) % 3:
         raise ValueError(f'{where} has {flat.size} numbers, which are not x, y and score of some joints')
@@ -109,7 +109,7 @@ def flat_person(values: Any, where: str, track: Any = None, score: Any = None) -
 
 
 def lists_of_frames(content: list, parse: Callable[[Any], Found]) -> list[Seen]:
-    """The people of a list with a list for each frame, numbered from 0."""
+    """The people of a list that has a list for each frame; frames are numbered from 0."""
     found: list[Seen] = []
     for frame, people in enumerate(content):
         found.append((frame, None))

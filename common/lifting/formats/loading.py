@@ -1,4 +1,4 @@
-"""Content of detectors' files: JSON values, arrays by name, or the cells of a table, all limited in memory."""
+"""Loads the content of detectors' files: JSON values, arrays by name, or the cells of a table; memory is limited."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from common.errors import UserError
 from common.files import npz
 from common.lifting.formats.format import ARRAYS, JSON, TEXT
 
-MAX_BYTES = 512 << 20  # an hour of video at 30 frames a second is about a quarter of it
-# A byte of JSON can become twenty of Python's: `[],` is a list of 56 and a place of 8. At most, about:
+MAX_BYTES = 512 << 20  # an hour of video at 30 frames a second takes about a quarter
+# A byte of JSON can take twenty bytes in Python: `[],` is a list of 56 bytes and a pointer of 8. Upper bounds:
 _LIST_BYTES, _VALUE_BYTES, MAX_MEMORY = 160, 64, 2 << 30
 KINDS = (ARRAYS, JSON, TEXT)
 
 
 def kind_of(path: str) -> tuple[str, ...] | None:
-    """The suffixes among which the path's is; None: there are no detector files of such a name."""
+    """The group of suffixes that contains the path's suffix; None: detectors write no such files."""
     return next((suffixes for suffixes in KINDS if path.lower().endswith(suffixes)), None)
 
 
@@ -28,7 +28,7 @@ def load(path: str, suffixes: tuple[str, ...]) -> Any:
     Returns:
         {name: array}, JSON values, or a list of rows, each a list of cells.
     Raises:
-        UserError: it cannot be read, is damaged, or too large.
+        UserError: the file cannot be read, is damaged, or is too large.
     """
     if suffixes is ARRAYS:
         return {'keypoints': npz.read_npy(path)} if path.lower().endswith('.npy') else npz.read_npz(path)
@@ -59,7 +59,7 @@ def _check_memory(path: str, lists: int, values: int) -> None:
 
 
 def _json(path: str, content: bytes) -> Any:
-    """JSON values; NaN and infinities become numbers that count as missing."""
+    """JSON values; NaN and infinities are accepted and count as missing later."""
     try:
         return json.loads(content.decode('utf-8-sig'))
     except RecursionError:
@@ -69,7 +69,7 @@ def _json(path: str, content: bytes) -> Any:
 
 
 def _cells(path: str, content: bytes) -> list[list[str]]:
-    """Rows of cells, which commas, semicolons, tabs or spaces part; empty rows are left out."""
+    """Rows of cells, separated by commas, semicolons, tabs or spaces; empty rows are dropped."""
     try:
         lines = content.decode('utf-8-sig').splitlines()
     except UnicodeDecodeError:

@@ -8,7 +8,7 @@ from typing import Any
 from common.lifting.formats.format import Format, Found, Seen, entries, first_entry, get, lists_of_frames
 from common.lifting.formats.people import Person, numbers, person
 
-_LAYOUTS = (('h36m', 'h36m17'), ('mpii', 'mpii16'), ('halpe', 'halpe26'))  # word in the data set's name, layout
+_LAYOUTS = (('h36m', 'h36m17'), ('mpii', 'mpii16'), ('halpe', 'halpe26'))  # (word in the data set's name, layout)
 
 
 def _recognise(content: Any) -> bool:

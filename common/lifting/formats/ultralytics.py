@@ -1,8 +1,8 @@
 """Ultralytics.
 
 JSON: `[{name, class, confidence, box, track_id, keypoints: {x, y, visible}}]` of an image, or a list of them.
-`labels/*.txt` of `save_txt=True`: a file for each frame with somebody, counted from 1; in a row the class, the box (4),
-x, y and perhaps score of each joint, the confidence with `save_conf=True`, and the identifier of a tracked person.
+`labels/*.txt` of `save_txt=True`: a file for each frame with people, counted from 1. A row has the class, the box (4),
+x, y and perhaps the score of each joint, the confidence with `save_conf=True`, and the identifier of a tracked person.
 Coordinates are fractions of the image.
 """
 
@@ -32,7 +32,7 @@ def _parse(content: Any) -> Found:
     for index, entry in enumerate(entries(content, 'the file')):
         where = f'entry {index}'
         if 'keypoints' not in entry and entry.get('name') != 'person':
-            continue  # a ball, a dog: models of several classes write them among the people
+            continue  # models with several classes also write balls, dogs and so on
         if 'keypoints' not in entry:
             raise ValueError(f'{where} has no keypoints: did its model find boxes only? Use a -pose model')
         points = get(entry, 'keypoints', where, dict)

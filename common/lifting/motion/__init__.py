@@ -1,1 +1,1 @@
-"""The motion of a person over a clip: constant bone lengths, smoothing, place in the room."""
+"""The motion of a person in a clip: constant bone lengths, smoothing, place in the room."""

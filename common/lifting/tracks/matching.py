@@ -13,15 +13,15 @@ import numpy as np
 
 from common.errors import warn
 
-LONGEST_ABSENCE = 90  # frames after which somebody who comes back gets a new track
-SAME_SIZE, NEAR = 1.25, 0.5  # ratio of the heights, and distance in heights, of somebody who comes back
-SIZED, SURE = 10, 5  # frames from which the height is measured, and which a person is seen at least to be known again
+LONGEST_ABSENCE = 90  # frames; after a longer absence a person who returns gets a new track
+SAME_SIZE, NEAR = 1.25, 0.5  # ratio of the heights, and distance in heights, at most, of a person who returns
+SIZED, SURE = 10, 5  # frames from which the height is measured; least frames of a track that can be continued
 MAX_COST = 1.2  # of a match: 1 - overlap + distance of the joints in sizes of the person; different people cost more
 
 
 @dataclass(frozen=True)
 class Detected:
-    """Everybody of all frames in a row."""
+    """The N people of all frames, one after another."""
 
     frame: np.ndarray  # (N,)
     keypoints: np.ndarray  # (N, 16, 2)
@@ -32,7 +32,7 @@ class Detected:
 
 
 def names_are_usable(path: str, seen: Detected) -> bool:
-    """Whether identifiers name people: some trackers, or none, give everybody of a frame the same."""
+    """Whether identifiers distinguish people: some files give all people of a frame the same identifier."""
     if all(name is None for name in seen.names):
         return False
     people, repeated = Counter(seen.frame.tolist()), set()
@@ -48,7 +48,7 @@ def names_are_usable(path: str, seen: Detected) -> bool:
 
 
 def by_name(path: str, seen: Detected) -> dict[str, list[int]]:
-    """{identifier: rows of its detections}; of two in the same frame the more confident one."""
+    """{identifier: rows of its detections}; of two in the same frame only the more confident one."""
     groups: dict[str, list[int]] = {}
     nameless = doubles = 0
     for row, name in enumerate(seen.names):
@@ -97,10 +97,10 @@ def by_place(seen: Detected, max_lost: int) -> dict[str, list[int]]:
 
 
 def _rejoined(tracks: list[list[int]], frame: np.ndarray, boxes: np.ndarray) -> list[list[int]]:
-    """The tracks, where somebody who was hidden or away continues the track from before.
+    """The tracks, after joining the parts of people who were hidden or away.
 
-    A track continues an ended one if no more than `LONGEST_ABSENCE` frames lie between them, and the place and the size
-    of the person fit; the longer the absence, the farther the person may have moved.
+    A track continues an ended one if at most `LONGEST_ABSENCE` frames lie between them, and the place and the size of
+    the person fit. The longer the absence, the farther the person may have moved.
     """
     whole: list[list[int]] = []
     for rows in sorted(tracks, key=lambda rows: frame[rows[0]]):
@@ -123,7 +123,7 @@ def _rejoined(tracks: list[list[int]], frame: np.ndarray, boxes: np.ndarray) -> 
 
 
 def _cost(old: np.ndarray, old_boxes: np.ndarray, new: np.ndarray, new_boxes: np.ndarray) -> np.ndarray:
-    """(M, N) of matching M people to N: 1 - intersection over union, and the mean distance of the joints in sizes."""
+    """(M, N) costs of matching M people to N: 1 - intersection over union + mean distance of the joints in sizes."""
     a, b = old_boxes[:, None], new_boxes[None]
     overlap = np.clip(np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2]), 0, None).prod(-1)
     area_a, area_b = (np.clip(box[..., 2:] - box[..., :2], 1, None).prod(-1) for box in (a, b))
