@@ -19,7 +19,7 @@ from common import argument_types, arguments, checkpoint
 from common.datasets.loading import load_dataset, load_keypoints
 from common.datasets.mocap import MocapDataset
 from common.errors import UserError, listing, run_script, warn
-from common.evaluation.evaluate import pose_errors
+from common.evaluation.evaluate import in_mm
 from common.evaluation.metrics import mpjpe
 from common.files.atomic import check_suffix
 from common.geometry import quaternion
@@ -31,13 +31,6 @@ from common.rendering.clip import Clip, View, stand
 from common.rendering.video import VideoFrames
 from data.prepare_data_demo import make_if_missing
 from models.config import DEFAULTS_BY_ARCHITECTURE
-
-
-def frame_rate(text: str) -> float:
-    value = float(text)
-    if not 1 <= value <= 1000:
-        raise argparse.ArgumentTypeError(f'{text} is not from 1 to 1000')
-    return value
 
 
 def get_args_parser() -> argparse.ArgumentParser:
@@ -66,7 +59,7 @@ def get_args_parser() -> argparse.ArgumentParser:
                        help='draw every Nth frame; the speed stays (default: 1)')
     group.add_argument('--viz_size', type=argument_types.positive_float, default=5, metavar='N',
                        help='side of a panel, in units of 100 pixels (default: 5)')
-    group.add_argument('--viz_fps', type=frame_rate, metavar='N',
+    group.add_argument('--viz_fps', type=argument_types.frame_rate, metavar='N',
                        help='poses a second of the dataset (default: its own rate, or 50)')
     group = arguments.add_run_flags(parser)
     group.add_argument('-b', '--batch_size', type=argument_types.positive_int, default=64, metavar='N',
@@ -122,7 +115,7 @@ def make_clip(args: argparse.Namespace, dataset: MocapDataset, camera: Camera, m
     predicted = predict(model, inputs.to(next(model.parameters()).device), args.batch_size).cpu().numpy()
     truth = world_to_camera(world[kept], camera)
     truth -= truth[:, :1]
-    errors = pose_errors(torch.from_numpy(predicted), torch.from_numpy(truth), mpjpe).numpy()
+    errors = mpjpe(in_mm(torch.from_numpy(predicted)), in_mm(torch.from_numpy(truth))).numpy()
 
     def upright(positions: np.ndarray) -> np.ndarray:
         return stand(quaternion.rotate(camera.orientation, positions))[None]

@@ -24,6 +24,7 @@ non_negative_int = _number(int, lambda value: value >= 0, 'at least 0')
 positive_float = _number(float, lambda value: 0 < value < math.inf, 'a positive number')
 non_negative_float = _number(float, lambda value: 0 <= value < math.inf, 'a number from 0')
 angle = _number(float, lambda value: 0 <= value <= 180, 'in [0, 180]')
+frame_rate = _number(float, lambda value: 1 <= value <= 1000, 'from 1 to 1000')
 share = _number(float, lambda value: 0 < value <= 1, 'in (0, 1]')
 probability = _number(float, lambda value: 0 <= value < 1, 'in [0, 1)')
 

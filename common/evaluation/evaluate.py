@@ -170,7 +170,3 @@ def in_mm(positions: Tensor) -> Tensor:
     """Metres to mm in float64, on CUDA where the positions are there, otherwise on the CPU: others have no float64."""
     return (positions if positions.is_cuda else positions.cpu()).double() * METRES_TO_MM
 
-
-def pose_errors(predicted: Tensor, target: Tensor, metric: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-    """A metric of poses (N, J, 3) in metres: (N,) mm, float64, on the CPU."""
-    return metric(in_mm(predicted), in_mm(target)).cpu()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import nn
@@ -15,7 +15,7 @@ from common.checkpoint import Checkpoint
 from common.datasets.mocap import DatasetSpec
 from common.datasets.poses import Poses
 from common.datasets.splits import Data
-from common.datasets.virtual.samples import virtual_views
+from common.datasets.virtual.samples import Wild, virtual_views
 from common.errors import UserError
 from common.evaluation.cost import cost
 from common.evaluation.evaluate import METRICS, PROTOCOLS, VELOCITY, Evaluation, evaluate
@@ -34,7 +34,7 @@ from models.config import ModelConfig
 
 def evaluate_checkpoint(model: nn.Module, checkpoint: Checkpoint, path: str, data: Data, device: torch.device,
                         report: str | None = None, tta: str = 'off', by: Sequence[str] = (),
-                        predictions: str | None = None, virtual: VirtualFlags | None = None) -> None:
+                        predictions: str | None = None, virtual: Wild | None = None) -> None:
     """Evaluate a checkpoint on the test subjects.
 
     Args:
@@ -44,7 +44,7 @@ def evaluate_checkpoint(model: nn.Module, checkpoint: Checkpoint, path: str, dat
         tta: 'flip' to average over each pose and its mirror image, else 'off'.
         by: further tables, of `report.BY`.
         predictions: file to write every pose to, or None.
-        virtual: for virtual cameras in place of the data set's own.
+        virtual: of virtual cameras in place of the data set's own.
     Raises:
         UserError: the data cannot be used.
     """
@@ -66,7 +66,7 @@ def evaluate_checkpoint(model: nn.Module, checkpoint: Checkpoint, path: str, dat
 
 def print_and_write(evaluation: Evaluation, data: Data, path: str, config: ModelConfig, report: str | None,
                     about: dict[str, Any], by: Sequence[str] = ()) -> None:
-    """Print an evaluation's tables and, where a `report` is asked for, write it.
+    """Print the tables of an evaluation and write its report, if any.
 
     Args:
         path, config: of the checkpoint.
@@ -85,43 +85,33 @@ def print_and_write(evaluation: Evaluation, data: Data, path: str, config: Model
 
 
 def metrics_for(spec: DatasetSpec, report: str | None, by: Sequence[str] = (), virtual: bool = False) -> list[str]:
-    """The metrics that an evaluation has to compute for what is asked for.
+    """The metrics that an evaluation must compute for the requested output.
 
     Args:
-        virtual: each pose has a camera of its own, so that there is no motion from pose to pose to compare.
+        virtual: each pose has its own camera, so there is no motion from pose to pose to compare.
     """
     metrics = METRICS if report or by or spec.pck_joints else PROTOCOLS
     return [metric for metric in metrics if not (virtual and metric == VELOCITY)]
 
 
 def pck_joints(spec: DatasetSpec) -> list[int]:
-    """Indices of the joints that count for PCK on a data set; none where it does not say."""
+    """Indices of the joints that count for PCK on a data set; empty if it names none."""
     return [spec.skeleton.names.index(name) for name in spec.pck_joints]
 
 
-class VirtualFlags(Protocol):
-    """The flags of virtual cameras that an evaluation needs: of `common.datasets.virtual.samples.Wild`."""
-
-    @property
-    def pitch(self) -> float: ...
-
-    @property
-    def detector_noise(self) -> float: ...
-
-
-def network_poses(poses: Poses, data: Data, window: int, normalization: str, virtual: VirtualFlags | None) -> Poses:
-    """Poses with the keypoints that a network takes.
+def network_poses(poses: Poses, data: Data, window: int, normalization: str, virtual: Wild | None) -> Poses:
+    """Poses with the keypoints that a network expects.
 
     Args:
         window, normalization: of the network's checkpoint.
-        virtual: None for the cameras of the dataset.
+        virtual: of virtual cameras; None for the cameras of the dataset.
     Raises:
-        UserError: the network does not take what virtual cameras see.
+        UserError: virtual cameras are asked for, but the network was not trained with them.
     """
     if virtual and normalization != 'person':
         raise UserError('--virtual is for networks that were trained with it; leave the flag out to evaluate this one.')
     if virtual:
-        seen = virtual_views(poses, data.skeleton, window, data.fps, virtual.pitch, virtual.detector_noise)
+        seen = virtual_views(poses, data.skeleton, window, data.fps, virtual)
         return replace(seen, sequences=[sequence._replace(camera='virtual') for sequence in poses.sequences])
     return poses.as_person(window, data.fps) if normalization == 'person' else poses
 

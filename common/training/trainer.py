@@ -95,17 +95,19 @@ class Trainer:
 
     def samples(self, poses: Poses) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
         """The training pairs as a function of their indices, augmented as the recipe asks."""
-        recipe, data = self.recipe, self.data
-        if not recipe.virtual:
-            return Samples(poses, data.skeleton, recipe)
-        wild = Wild(**{part.name: getattr(recipe, part.name) for part in dataclasses.fields(Wild)
-                       if hasattr(recipe, part.name)})
-        return VirtualSamples(poses, data.skeleton, self.config.window, data.fps, wild)
+        if self.wild:
+            return VirtualSamples(poses, self.data.skeleton, self.config.window, self.data.fps, self.wild)
+        return Samples(poses, self.data.skeleton, self.recipe)
 
     def as_input(self, poses: Poses) -> Poses:
         """Poses to evaluate on, on the device, as the network takes them."""
-        return network_poses(poses.to(self.device), self.data, self.config.window, self.normalization,
-                             self.recipe if self.recipe.virtual else None)
+        return network_poses(poses.to(self.device), self.data, self.config.window, self.normalization, self.wild)
+
+    @property
+    def wild(self) -> Wild | None:
+        """The random changes of samples by virtual cameras; None without `--virtual`."""
+        names = [part.name for part in dataclasses.fields(Wild) if hasattr(self.recipe, part.name)]
+        return Wild(**{name: getattr(self.recipe, name) for name in names}) if self.recipe.virtual else None
 
     @property
     def normalization(self) -> str:

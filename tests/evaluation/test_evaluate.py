@@ -5,7 +5,7 @@ import torch
 
 from common.datasets import h36m
 from common.errors import UserError
-from common.evaluation.evaluate import evaluate, pose_errors
+from common.evaluation.evaluate import evaluate, in_mm
 from common.evaluation.metrics import mpjpe, p_mpjpe
 from common.geometry.mirror import Mirror
 from common.inference import predict
@@ -59,7 +59,7 @@ def test_any_batch_size_gives_the_same_errors_to_a_ten_thousandth_of_a_millimetr
         model(keypoints)  # running statistics unlike a fresh network's
     whole = predict(model, keypoints)
     for size in (1, 7, 64):
-        errors = [torch.stack([pose_errors(found, target, metric).mean() for metric in (mpjpe, p_mpjpe)])
+        errors = [torch.stack([metric(in_mm(found), in_mm(target)).mean() for metric in (mpjpe, p_mpjpe)])
                   for found in (whole, predict(model, keypoints, size))]
         assert (errors[0] - errors[1]).abs().max() < 1e-4
     mirror = Mirror(h36m.skeleton(), torch.device('cpu'))

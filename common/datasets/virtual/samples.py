@@ -49,16 +49,15 @@ class Wild:
     layout: int | None = None
 
 
-def virtual_views(poses: Poses, skeleton: Skeleton, window: int, fps: float, pitch: float, detector_noise: float,
-                  layout: int | None = None) -> Poses:
+def virtual_views(poses: Poses, skeleton: Skeleton, window: int, fps: float, wild: Wild) -> Poses:
     """The poses as virtual cameras see them, unchanged and without hidden joints. The cameras are always the same.
 
     Args:
         poses: of any cameras.
         window, fps: as in `VirtualSamples`.
-        pitch, detector_noise, layout: as in `Wild`.
+        wild: its pitch and detector_noise are used.
     """
-    seen = Wild(pitch=pitch, detector_noise=detector_noise, layout=layout)
+    seen = Wild(pitch=wild.pitch, detector_noise=wild.detector_noise)
     samples = VirtualSamples(poses, skeleton, window, fps, seen)
     with torch.random.fork_rng():
         torch.manual_seed(VIEWS_SEED)
