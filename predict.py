@@ -20,7 +20,7 @@ from common.arguments import add_run_flags, resolve_device
 from common.errors import UserError, run_script, warn
 from common.lifting.detectors.detector import DETECTORS
 from common.lifting.formats import FORMATS
-from common.lifting.layouts import LAYOUTS, TRAINED_ON
+from common.lifting.layouts import LAYOUTS, OWN, TRAINED_ON
 from common.lifting.lifter import Lifter, usual_pitch
 from common.lifting.motion.smoothing import CUTOFF
 from common.lifting.prediction import Options, run
@@ -53,10 +53,10 @@ def get_args_parser(everything: bool = False) -> argparse.ArgumentParser:
     group = parser.add_argument_group('what comes in')
     group.add_argument('--input', metavar='PATH', help='file or folder of a 2D detector; left out, people are found in '
                                                        'the --video')
-    group.add_argument('--video', metavar='FILE', help='gives the size and the frame rate, and lies under --render')
+    group.add_argument('--video', metavar='FILE', help='gives size and frame rate, and lies under --render')
     group.add_argument('--size', type=image_size, metavar='WxH', help='of the image, where the file does not have it')
-    group.add_argument('--layout', choices=list(LAYOUTS), metavar='NAME',
-                       help=f'its joints (default: recognised): {", ".join(LAYOUTS)}')
+    group.add_argument('--layout', choices=[*LAYOUTS, OWN], metavar='NAME',
+                       help=f'its joints (default: recognised): {", ".join(LAYOUTS)}, {OWN}')
     group.add_argument('--person', default='all', metavar='best|all|ID', help='whom to lift (default: all)')
     group = parser.add_argument_group('what goes out (one of them at least; of several people, NAME_<track>.npz each)')
     group.add_argument('--output', metavar='OUT.npz', help='positions and all that belongs to them: .npz or .json')

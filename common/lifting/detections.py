@@ -14,7 +14,8 @@ from typing import Any
 from common.errors import UserError, listing, printable, warn
 from common.lifting.formats import FORMATS, loading
 from common.lifting.formats.format import JSON, TEXT, Format, Found, FrameName, Seen
-from common.lifting.formats.people import MAX_FRAME, Detections, Person
+from common.lifting.formats.people import MAX_FRAME, Detections, Person, reordered
+from common.lifting.layouts import by_name
 
 _SPARSE = 2  # searched frames whose usual distance is so many times their least one are pictures of a collection
 MAX_LISTED = 1000  # sequences
@@ -23,7 +24,7 @@ _FAR = 60  # so are frames which are all farther apart than this
 
 
 def read_detections(path: str, format: str | None = None, sequence: str | None = None,
-                    photos: bool | None = None) -> Detections:
+                    photos: bool | None = None, own: tuple[str, ...] = ()) -> Detections:
     """The people in a detector's file, or in a folder with a file for each frame.
 
     Args:
@@ -31,6 +32,7 @@ def read_detections(path: str, format: str | None = None, sequence: str | None =
         format: one of `FORMATS`; None: recognised by the content.
         sequence: which sequence of a file that holds several.
         photos: whether the frames are single pictures instead of a video; None: recognised.
+        own: joints of a checkpoint of another skeleton; joints that the file names are found by these names.
     Raises:
         UserError: the file is missing, damaged, of no known format, or holds nobody.
     """
@@ -38,14 +40,14 @@ def read_detections(path: str, format: str | None = None, sequence: str | None =
     if not isinstance(found, dict):
         if sequence is not None:
             raise UserError(f'{path} is of the format {known.name}, which holds one sequence: leave --sequence out.')
-        return _detections(path, known, found, photos)
+        return _detections(path, known, found, photos, own)
     if sequence is None and len(found) == 1:
         sequence = next(iter(found))
     if sequence not in found:
         what = 'holds several sequences' if sequence is None else f'has no sequence {sequence}'
         raise UserError(f'{path} {what}: choose with --sequence one of {listing(found, MAX_LISTED) or "none"}; '
                         f'--sequence all lifts each.')
-    return _detections(path, known, found[sequence], photos)
+    return _detections(path, known, found[sequence], photos, own)
 
 
 def sequence_names(path: str, format: str | None = None) -> list[str]:
@@ -120,21 +122,25 @@ def _parse(path: str, content: Any, format: Format) -> Found | dict[str, Found]:
         raise UserError(f'{path} is not a usable {format.name} file: {printable(error, 500)}.') from error
 
 
-def _detections(path: str, format: Format, found: Found, photos: bool | None) -> Detections:
+def _detections(path: str, format: Format, found: Found, photos: bool | None, own: tuple[str, ...]) -> Detections:
     try:
         seen = list(found.people)
+        named = [by_name(who.names, own) if who and who.names else None for _, who in seen]
     except ValueError as error:
         raise UserError(f'{path} is not a usable {format.name} file: {printable(error, 500)}.') from error
     number, sequential = _frame_numbers(path, list(dict.fromkeys(frame for frame, _ in seen)))
     people: dict[int, list[Person]] = {number: [] for number in number.values()}
-    for name, who in seen:
+    for (name, who), known in zip(seen, named):
         if who is not None:
-            people[number[name]].append(who)
+            people[number[name]].append(reordered(who, known[1]) if known else who)
     counts = {len(who.keypoints) for everybody in people.values() for who in everybody}
     if len(counts) > 1:
         raise UserError(f'{path} has people of {listing(sorted(counts))} joints: one file must have one layout.')
     if not counts:
         raise UserError(f'{path} holds no person: the detector has found nobody in its {len(people)} frames.')
+    layouts = {known[0].name for known in named if known}
+    if len(layouts) > 1:
+        raise UserError(f'{path} names the joints of {listing(sorted(layouts))}: one file must have one layout.')
     people = dict(sorted(people.items()))
     tracked = any(who.track is not None for everybody in people.values() for who in everybody)
     differ = len(set(found.sizes.values())) > 1
@@ -150,8 +156,9 @@ def _detections(path: str, format: Format, found: Found, photos: bool | None) ->
     if len(set(labels.values())) < len(labels):
         labels = {}
     sizes = {number[name]: size for name, size in found.sizes.items()} if differ else {}
-    return Detections(path, format.name, people, found.layout, found.size, found.joined and not photos, found.fps,
-                      bool(photos), labels if photos else {}, sizes, found.normalised, found.counted_from)
+    return Detections(path, format.name, people, next(iter(layouts), found.layout), found.size,
+                      found.joined and not photos, found.fps, bool(photos), labels if photos else {}, sizes,
+                      found.normalised, found.counted_from)
 
 
 def _are_far_apart(frames: list[int]) -> bool:

@@ -9,7 +9,6 @@ A new layout is one entry of `LAYOUTS`.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -17,6 +16,7 @@ import numpy as np
 
 from common.datasets import h36m
 from common.errors import UserError, listing
+from common.geometry.skeleton import Skeleton
 
 JOINTS = 16
 _FACE_SEEN, _FACE_HIDDEN = 0.5, 0.2  # scores
@@ -24,6 +24,7 @@ HIP, SPINE, THORAX, HEAD = 0, 7, 8, 9
 LEGS = ((1, 4), (2, 5), (3, 6))  # (right, left) hip, knee, foot
 ARMS = ((13, 10), (14, 11), (15, 12))  # (right, left) shoulder, elbow, wrist
 TRAINED_ON = ('gt', 'sh')
+OWN = 'own'  # layout of a checkpoint's own joints
 Names = tuple[str, ...]
 
 
@@ -124,6 +125,16 @@ LAYOUTS = {layout.name: layout for layout in (
 )}
 
 
+def own_layout(names: Names) -> Layout:
+    """The layout of the joints of a checkpoint that lifts another skeleton than the 16."""
+    return Layout(OWN, names, (), (), (), ())
+
+
+def is_h36m(skeleton: Skeleton) -> bool:
+    """Whether its joints are the 16, which detectors' joints become and of which it is known what is human."""
+    return skeleton.names == h36m.skeleton().names
+
+
 def layout_named(name: str) -> Layout:
     """The layout of this name.
 
@@ -191,12 +202,19 @@ def _canonical(name: str) -> str:
     return f'{side}_{part}' if side else part
 
 
-def by_name(names: Sequence[str]) -> tuple[Layout, np.ndarray]:
+@cache
+def by_name(names: Names, own: Names = ()) -> tuple[Layout, np.ndarray]:
     """The layout whose joints are among the names, and the place of each of its joints among them, -1 where missing.
 
+    Args:
+        own: joints of a checkpoint of another skeleton, which the names are to have.
     Raises:
         ValueError: no layout can be made of these joints.
     """
+    if own:
+        if missing := [name for name in own if name not in names]:
+            raise ValueError(f'its joints {listing(names, 20)} lack {listing(missing, 20)} of the checkpoint')
+        return own_layout(own), np.array([names.index(name) for name in own])
     known = [_canonical(name) for name in names]
     if 'left_ankle' not in known:  # Human3.6M's feet are ankles
         known = [re.sub('_foot$', '_ankle', name) for name in known]

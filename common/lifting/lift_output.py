@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from common.datasets import h36m
 from common.errors import printable
 from common.files import npz
 from common.files.atomic import atomic_write
+from common.geometry.skeleton import Skeleton
 from common.lifting.lifter import AXES, AXES_UP, turn_up
 from common.lifting.motion.root import Shot
 from common.lifting.tracks.tracking import Track
@@ -30,6 +30,7 @@ class Lifted:
         root: (T, 3) place of the hip, metres from the camera; NaN where there is no pose.
         guessed: (T, 16) whether the joint was lifted although it was not seen.
         still: (T, 2) whether the right and the left foot stand still.
+        skeleton: of the joints.
     """
 
     track: Track
@@ -37,6 +38,7 @@ class Lifted:
     root: np.ndarray
     guessed: np.ndarray
     still: np.ndarray
+    skeleton: Skeleton
 
     def entries(self, shot: Shot, checkpoint: str, pitch: float | None) -> dict[str, Any]:
         """What the files hold, by name; arrays without pickles.
@@ -45,7 +47,7 @@ class Lifted:
             checkpoint: the model.
             pitch: degrees by which positions are turned upright; None leaves them in camera axes.
         """
-        skeleton, track = h36m.skeleton(), self.track
+        skeleton, track = self.skeleton, self.track
         positions, root = self.positions, self.root
         if pitch is not None:
             positions, root = turn_up(positions, pitch), turn_up(root, pitch)
@@ -56,8 +58,13 @@ class Lifted:
                 'guessed': self.guessed, 'swapped': track.swapped, 'joint_names': np.array(skeleton.names),
                 'bones': np.array(skeleton.bones), 'image_size': np.array(shot.size), 'focal': np.array(shot.focal),
                 'fps': np.array(shot.fps or np.nan), 'axes': np.array(axes_text(pitch)),
-                'units': np.array('metres from the hip; root: metres from the camera'),
+                'units': np.array(f'{units_text(skeleton)}; root: metres from the camera'),
                 'checkpoint': np.array(printable(os.path.basename(checkpoint)))}
+
+
+def units_text(skeleton: Skeleton) -> str:
+    """The meaning of positions."""
+    return f'metres from the {skeleton.names[skeleton.root].lower()}'
 
 
 def axes_text(pitch: float | None) -> str:

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from common.datasets import h36m
-from common.lifting.layouts import HIP, LEGS, SPINE, THORAX
+from common.lifting.layouts import HIP, LEGS, SPINE, THORAX, is_h36m
 from common.lifting.lift_output import Lifted
 from common.lifting.lifter import turn_up, usual_pitch
 from common.lifting.motion.root import Shot
@@ -46,9 +45,13 @@ def camera_pitch(people: Sequence[np.ndarray]) -> float:
 def in_room(lifted: Lifted, pitch: float) -> np.ndarray:
     """The person's joints (T, 16, 3) in metres: x right, y forward from the camera, z up from the floor.
 
-    The floor is a plane fitted to the feet that stand still, or to the lower half of the feet where none do.
+    The floor is a plane fitted to the feet that stand still, or to the lower half of the feet where none do. Under
+    another skeleton than the 16 joints it is level, at the lowest joint.
     """
     joints = turn_up((lifted.positions + lifted.root[:, None]).astype(np.float64), pitch)
+    if not is_h36m(lifted.skeleton):
+        joints[..., 2] -= np.fmin.reduce(joints[..., 2], axis=None)  # ignores NaN
+        return joints
     feet = joints[:, FEET]
     there = np.isfinite(feet).all(-1)
     ground = feet[lifted.still & there] if (lifted.still & there).any() else feet[there]
@@ -75,7 +78,7 @@ def make_clip(people: Sequence[Lifted], shot: Shot, pitch: float, caption: str) 
     tracks = [lifted.track for lifted in people]
     step = min((track.step for track in tracks if len(track.frames) > 1), default=1)
     first, last = min(int(track.frames[0]) for track in tracks), max(int(track.frames[-1]) for track in tracks)
-    skeleton = h36m.skeleton()
+    skeleton = people[0].skeleton
     shape = len(tracks), (last - first) // step + 1, len(skeleton)
     keypoints, scene = np.full((*shape, 2), np.nan), np.full((*shape, 3), np.nan)
     for person, lifted in enumerate(people):

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from common.datasets import h36m
 from common.errors import UserError, listing, warn
 from common.files.atomic import check_suffix
 from common.geometry.camera import normalize_screen
@@ -18,7 +17,7 @@ from common.lifting.bvh import write_bvh
 from common.lifting.detections import read_detections, sequence_names
 from common.lifting.detectors.detector import detect, make_detector
 from common.lifting.formats.people import Detections
-from common.lifting.layouts import Layout
+from common.lifting.layouts import OWN, Layout, is_h36m, own_layout
 from common.lifting.lift_output import Lifted
 from common.lifting.lifter import Lifter, usual_pitch
 from common.lifting.motion.root import FIELD_OF_VIEW, Shot, default_focal
@@ -92,17 +91,21 @@ def run(options: Options) -> None:
 
 def _run_sequence(options: Options) -> None:
     lifter = Lifter(options.checkpoint, options.device, options.trained_on)
-    if lifter.skeleton.names != h36m.skeleton().names:
-        raise UserError(f'{lifter.path} lifts a skeleton of its own ({listing(lifter.skeleton.names)}), which no '
-                        f'detector has: lift its keypoints from Python (docs/predict.md).')
+    human = is_h36m(lifter.skeleton)
+    if not human:
+        _check_own(options, lifter)
     video = VideoFrames(options.video) if options.video else None
-    detections = _detections(options, video)
+    detections = _detections(options, video, () if human else lifter.skeleton.names)
     size = _size(options, detections, video)
     counted = None
     if video and options.input:
         detections, counted = detections.counted_as(video.count)
     detections, scaled = detections.scaled(size)
-    detections, layout, notes = recognise(detections, options.layout, options.axes)
+    if human:
+        name = 'h36m16' if options.layout == OWN else options.layout
+        detections, layout, notes = recognise(detections, name, options.axes)
+    else:
+        layout, notes = _own_layout(options, lifter, detections), []
     _introduce(lifter, detections, layout, size, [note for note in (counted, scaled, *notes) if note])
     tracks = tracking.make_tracks(detections, layout, lifter.trained_on, options.min_score,
                                   max(_LOST, options.max_gap))
@@ -118,8 +121,8 @@ def _run_sequence(options: Options) -> None:
         print(f'The frame rate is unknown: {shot.rate:g} frames a second are assumed; --fps gives another rate.')
     if not any(np.isfinite(lifted.positions).any() for lifted in people):
         raise UserError(f'{detections.path}: no frame has all the joints that a pose needs. Missing: '
-                        f'{framing.missing_joints(tracks)} of the frames; a lower --min_score or a higher --max_gap '
-                        f'lets more of them count.')
+                        f'{framing.missing_joints(tracks, lifter.skeleton)} of the frames; a lower --min_score or a '
+                        f'higher --max_gap lets more of them count.')
     if not options.focal:
         print(f'The focal length is unknown: {shot.focal:.0f} pixels are assumed, a field of view of '
               f'{FIELD_OF_VIEW:.0f} degrees across the diagonal (--focal gives another). Distances are in proportion.')
@@ -134,6 +137,8 @@ def _run_sequence(options: Options) -> None:
 
 def _pitch(options: Options, lifter: Lifter, people: list[Lifted]) -> float:
     """How far down the camera looks, degrees; a bare --up is NaN."""
+    if not is_h36m(lifter.skeleton):
+        return options.up or 0.0
     if options.up is None or (np.isnan(options.up) and lifter.normalization == 'person'):
         return camera_pitch([lifted.positions for lifted in people])
     return usual_pitch() if np.isnan(options.up) else options.up
@@ -160,9 +165,33 @@ def _check_output(options: Options) -> None:
         check_size(options.viz_size)
 
 
-def _detections(options: Options, video: VideoFrames | None) -> Detections:
+def _check_own(options: Options, lifter: Lifter) -> None:
+    """Refuse what needs a human body of a checkpoint that lifts a skeleton of its own."""
+    needs = {'a --video without --input': not options.input, '--bvh': options.bvh, '--height': options.height,
+             '--up without a number': options.up != options.up, '--axes yx': options.axes == 'yx',
+             f'--layout {options.layout}': options.layout not in (None, OWN)}
+    if wrong := [flag for flag, given in needs.items() if given]:
+        raise UserError(f'{wrong[0]} is for checkpoints of the 16 joints, and {lifter.path} lifts joints of its own: '
+                        f'{listing(lifter.skeleton.names, 40)}.')
+
+
+def _own_layout(options: Options, lifter: Lifter, detections: Detections) -> Layout:
+    """The layout of a checkpoint's own joints, which the file names or `--layout own` states.
+
+    Raises:
+        UserError: neither does, or the file has another number of joints.
+    """
+    names = lifter.skeleton.names
+    if OWN not in (detections.layout, options.layout) or detections.joints != len(names):
+        raise UserError(f'{detections.path} has {detections.joints} joints without names; {lifter.path} lifts its own '
+                        f'{len(names)}, and with --layout {OWN} they are taken in this order: {listing(names, 40)}.')
+    print('Its joints are its own: swapped sides, standing feet and what is human are not looked for.')
+    return own_layout(names)
+
+
+def _detections(options: Options, video: VideoFrames | None, own: tuple[str, ...]) -> Detections:
     if options.input:
-        return read_detections(options.input, options.format, options.sequence, options.photos)
+        return read_detections(options.input, options.format, options.sequence, options.photos, own)
     assert video is not None and options.video is not None
     return detect(options.video, make_detector(options.detector), video)
 
@@ -194,7 +223,7 @@ def _introduce(lifter: Lifter, detections: Detections, layout: Layout, size: tup
     how = {'recorded': 'as it records', 'given': 'as --trained_on says',
            'assumed': 'which is assumed, as the file does not record it; otherwise give --trained_on sh'}[lifter.basis]
     print(f'{lifter.path}: {lifter.description}, trained on {basis}, {how}.')
-    if lifter.trained_on == 'sh' and layout.spine_sh is None and not layout.name.startswith('h36m'):
+    if lifter.trained_on == 'sh' and layout.spine_sh is None and layout.name not in ('h36m16', 'h36m17', OWN):
         warn(f'models trained on Stacked Hourglass detections want thorax and upper neck for Spine and Thorax, which '
              f'{layout.name} does not have: a model trained on ground truth fits it better.')
     for note in notes:
@@ -203,16 +232,19 @@ def _introduce(lifter: Lifter, detections: Detections, layout: Layout, size: tup
 
 def _lift(options: Options, lifter: Lifter, track: Track, shot: Shot, detections: Detections) -> Lifted:
     """Complete, lift and smooth a track."""
-    framing.mark_guessed(track, shot.size, detections.scored)
+    human = is_h36m(lifter.skeleton)
+    if human:
+        framing.mark_guessed(track, shot.size, detections.scored)
     tracking.fill_gaps(track, options.max_gap)
-    if options.fix_swaps:
+    if human and options.fix_swaps:
         fix_swaps(track)
     anywhere = lifter.normalization == 'person'  # place and size in the image do not matter
     far_off = [] if anywhere else framing.far_off(normalize_screen(track.keypoints, *shot.size), lifter.range)
     framed = anywhere or (bool(far_off) if options.center_crop is None else options.center_crop)
     seen = np.where(track.hidden[..., None], np.nan, track.keypoints) if lifter.guesses else track.keypoints
     positions, guessed = lifter.lift_track(seen, shot, framed)
-    lifted = steady(track, positions, guessed, shot, options.smooth_cutoff if options.smooth else None, options.height)
+    lifted = steady(track, positions, guessed, shot, options.smooth_cutoff if options.smooth else None, options.height,
+                    lifter.skeleton)
     if detections.photos:
         return lifted
     count, filled = np.isfinite(positions[:, 0, 0]).sum(), track.interpolated.any(1).sum()
@@ -224,8 +256,8 @@ def _lift(options: Options, lifter: Lifter, track: Track, shot: Shot, detections
         warn(f'track {track.name}: left and right were swapped in {legs} frames of the legs and {arms} of the '
              f'arms, of {len(track.frames)}, and were exchanged; --no_fix_swaps leaves them.')
     for sentence in [*framing.framing_warnings(far_off, shot.size, framed, options.center_crop),
-                     *framing.track_warnings(track, shot.size, np.isfinite(positions[:, 0, 0])),
-                     *not_human(track.keypoints, positions[~guessed.any(1)])]:
+                     *framing.track_warnings(track, shot.size, np.isfinite(positions[:, 0, 0]), lifter.skeleton),
+                     *(not_human(track.keypoints, positions[~guessed.any(1)]) if human else ())]:
         warn(f'track {track.name}: {sentence}')
     return lifted
 
@@ -235,7 +267,7 @@ def _report_photos(detections: Detections, people: list[Lifted]) -> None:
     print(f'{len(people):,} people of {len(detections.people):,} photographs, {lifted:,} lifted, each by itself')
     if lifted < len(people):
         warn(f'{len(people) - lifted} people lack joints and stay empty; of all, missing: '
-             f'{framing.missing_joints([person.track for person in people])}.')
+             f'{framing.missing_joints([person.track for person in people], people[0].skeleton)}.')
 
 
 def _write(options: Options, lifter: Lifter, people: list[Lifted], shot: Shot, pitch: float) -> None:
@@ -255,7 +287,7 @@ def _write(options: Options, lifter: Lifter, people: list[Lifted], shot: Shot, p
             if between:
                 warn(f'{path}: {between} frames without a pose are interpolated.')
     if options.output:
-        print(f'positions_3d: metres from the hip, {lift_output.axes_text(asked)}.')
+        print(f'positions_3d: {lift_output.units_text(lifter.skeleton)}, {lift_output.axes_text(asked)}.')
     if written:
         print(f'Written: {listing(written, 8)}')
 

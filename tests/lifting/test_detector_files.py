@@ -182,7 +182,7 @@ def test_what_is_missing_is_named(run, model, walking, tmp_path):  # noqa: F811
     ('x.trc', 'PathFileType\t4\n', 'header of five rows'), ('x.txt', '0 .5 .5 .1 .1 .9\n', 'Use a -pose model'),
     ('x.txt', '0 .5 .5 .1 .1' + ' 0.5' * 13, 'no class, box and joints'),
     ('x.json', '{"images": [{"id": 1}], "annotations": [{"image_id": 2, "keypoints": [1, 2, 2]}]}', 'of image 2'),
-    ('x.json', '{"keypoints": [{"0": [[1, 2]]}], "skeleton": {"0": "nose"}}', 'are no body'),
+    ('x.json', '{"keypoints": [{"0": [[1, 2, 3]]}], "skeleton": {"0": "nose"}}', 'are no body'),
     ('x.json', '[[{"x": 1, "y": 2}, 7]]', 'not a list of landmarks'),
 ])
 def test_damaged_files_get_one_sentence(tmp_path, name, text, sentence):

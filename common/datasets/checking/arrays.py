@@ -37,7 +37,8 @@ def checked_positions(where: str, sequence: Any, spec: DatasetSpec) -> np.ndarra
     """One sequence as (T, J, 3) float32 of the joints that are worked with, refused where it cannot be in metres."""
     joints = len(spec.file_skeleton)
     if not isinstance(sequence, np.ndarray) or sequence.ndim != 3 or sequence.shape[1:] != (joints, 3):
-        raise UserError(f'{where} must be an array (frames, {joints}, 3), not {_shape_of(sequence)}.')
+        raise UserError(f'{where} must be an array (frames, {joints}, 3), not {_shape_of(sequence)}; docs/datasets.md '
+                        f'describes how a file brings its own joints.')
     kept = _finite_floats(where, sequence[:, spec.file_joints])
     if (size := np.ptp(kept, axis=1).max()) > MAX_POSE_SIZE:
         raise UserError(f'{where} has poses {size:,.0f} m across: are they in millimetres? Positions must be in metres '
@@ -54,7 +55,8 @@ def checked_pixels(where: str, views: Any, cameras: tuple[Camera, ...], joints: 
     if isinstance(views, np.ndarray) and views.ndim == 3 and len(cameras) == 1:
         views = [views]
     if not isinstance(views, list | tuple | np.ndarray) or len(views) != len(cameras):
-        raise UserError(f'{where} must have one array for each of {len(cameras)} cameras, not {_shape_of(views)}.')
+        raise UserError(f'{where} must have one array for each of {len(cameras)} cameras, not {_shape_of(views)}; '
+                        f'docs/datasets.md describes how the file of the 3D brings other cameras.')
     checked = []
     for index, (view, camera) in enumerate(zip(views, cameras, strict=True)):
         at = f'{where} camera {index}'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -93,14 +94,15 @@ def _plain(content: dict[str, Any]) -> Found:
     scores = scores if isinstance(scores, np.ndarray) else None
     if scores is not None and not scores.ndim:
         raise ValueError('the scores are a single value instead of one for each joint')
-    joints = content.get('joint_names')
-    own = isinstance(joints, np.ndarray) and joints.dtype.kind == 'U' and joints.shape == (16,) \
-        and joints[7] == 'Spine'  # written by predict.py
+    named = content.get('joint_names')  # predict.py writes them
+    joints: tuple[str, ...] = ()
+    if isinstance(named, np.ndarray) and named.dtype.kind == 'U' and named.shape == array.shape[-2:-1]:
+        joints = tuple(named.tolist())
     known = isinstance(frames, np.ndarray) and frames.dtype.kind in 'iu' and frames.ndim == 1 and frames.size and \
         frames.shape == array.shape[:1] and frames.min() >= 0 and (np.diff(frames) > 0).all()
-    if array.dtype.kind == 'O' or array.ndim == 4:
-        return Found(_several_people(array, scores, frames if known else None))
-    return Found(_one_person(array, scores, frames if known else None), 'h36m16' if own else None, joined=True)
+    several = array.dtype.kind == 'O' or array.ndim == 4
+    people = (_several_people if several else _one_person)(array, scores, frames if known else None)
+    return Found(((frame, who and replace(who, names=joints)) for frame, who in people), joined=not several)
 
 
 def _one_person(array: Any, scores: np.ndarray | None, frames: np.ndarray | None = None) -> Iterator[Seen]:

@@ -7,6 +7,7 @@ number is 0 for a joint that is not labelled, 1 for a hidden and 2 for a visible
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from common.lifting.formats.format import (
@@ -20,8 +21,7 @@ from common.lifting.formats.format import (
     get,
     image_size,
 )
-from common.lifting.formats.people import Person, renamed
-from common.lifting.layouts import by_name
+from common.lifting.formats.people import Person
 
 _VISIBLE = 2
 
@@ -76,31 +76,30 @@ def _dataset(content: Any) -> dict[str, Found]:
     for id, image in images.items():
         video = next((image[key] for key in ('vid_id', 'video_id') if isinstance(image.get(key), int | str)), '')
         found.setdefault(str(video), []).append(id)
-    layout = by_name(names)[0].name if names else 'coco17'
-    return {video: _video([images[id] for id in ids], people, layout) for video, ids in found.items()}
+    return {video: _video([images[id] for id in ids], people) for video, ids in found.items()}
 
 
-def _joint_names(categories: Any) -> list[str] | None:
+def _joint_names(categories: Any) -> tuple[str, ...]:
     """Names of the joints of the first category that has any."""
     for category in categories if isinstance(categories, list) else ():
         names = category.get('keypoints') if isinstance(category, dict) else None
         if isinstance(names, list) and names and all(isinstance(name, str) for name in names):
-            return names
-    return None
+            return tuple(names)
+    return ()
 
 
-def _labelled(entry: dict, where: str, names: list[str] | None) -> Person:
+def _labelled(entry: dict, where: str, names: tuple[str, ...]) -> Person:
     attributes = entry.get('attributes')
     track = _track(entry) if not isinstance(attributes, dict) else attributes.get('track_id', _track(entry))
     who = flat_person(get(entry, 'keypoints', where, list), where, track, entry.get('score'))
     if who.scores.max(initial=0) > 1:
-        who = Person(who.keypoints, who.scores / _VISIBLE, who.score, who.track)
+        who = replace(who, scores=who.scores / _VISIBLE)
     if names and len(names) != len(who.scores):
         raise ValueError(f'{where} has {len(who.scores)} joints, and its category has {len(names)} names')
-    return renamed(who, by_name(names)) if names else who
+    return replace(who, names=names)
 
 
-def _video(images: list[dict], people: dict[Any, list[Person]], layout: str) -> Found:
+def _video(images: list[dict], people: dict[Any, list[Person]]) -> Found:
     found: list[Seen] = []
     sizes: dict[FrameName, tuple[int, int]] = {}
     use_names = all(isinstance(image.get('file_name'), str) for image in images)
@@ -113,7 +112,7 @@ def _video(images: list[dict], people: dict[Any, list[Person]], layout: str) -> 
     if len({type(frame) for frame, _ in found}) > 1:
         raise ValueError('frames are numbers in some images and names in others')
     size = next(iter(sizes.values())) if len(set(sizes.values())) == 1 else None
-    return Found(found, layout, size, sizes=sizes)
+    return Found(found, 'coco17', size, sizes=sizes)
 
 
 FORMATS = (Format('alphapose', _is_alphapose, _results), Format('coco', _is_results, _results),

@@ -7,13 +7,13 @@ pose, several poses or nothing.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from common.lifting.formats.format import Format, Found, Seen
-from common.lifting.formats.people import Person, numbers, person, renamed
-from common.lifting.layouts import by_name
+from common.lifting.formats.people import Person, numbers, person
 
 _POSES = ('landmarks', 'pose_landmarks', 'poseLandmarks', 'landmark', 'pose', 'keypoints', 'poses')
 _FRAMES = ('frame', 'frame_id', 'frame_number', 'frame_index', 'frame_idx', 'index')
@@ -97,7 +97,7 @@ def _person(pose: Any, where: str) -> Person:
     track = pose.get('id', pose.get('track_id')) if isinstance(pose, dict) else None
     score = pose.get('score') if isinstance(pose, dict) else None
     who = person(points, scores, track, score if isinstance(score, float) else None, where)
-    return renamed(who, by_name(names)) if names else who
+    return replace(who, names=tuple(names or ()))
 
 
 FORMATS = (Format('mediapipe', _recognise, _parse, frame_files=True),)

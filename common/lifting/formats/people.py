@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from common.errors import UserError
-from common.lifting.layouts import Layout
 
 MAX_FRAME = 10**9
 _FARTHEST = 1e6  # pixels; what lies farther is no joint
@@ -24,12 +23,14 @@ class Person:
         scores: (J,) the detector's confidence in each; 1 where the file has none.
         score: the detector's confidence in the person.
         track: the file's identifier, where it has one.
+        names: of the joints, where the file has them.
     """
 
     keypoints: np.ndarray
     scores: np.ndarray
     score: float = 1.0
     track: str | None = None
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -128,15 +129,14 @@ def person(points: np.ndarray, scores: np.ndarray | None, track: Any, score: Any
                   float(score) if known else float(np.where(missing, 0.0, scores).mean()), _track_name(track, where))
 
 
-def renamed(who: Person, named: tuple[Layout, np.ndarray]) -> Person:
+def reordered(who: Person, index: np.ndarray) -> Person:
     """The person in the order of a layout.
 
     Args:
-        named: as `by_name` returns it for the names of the person's joints.
+        index: as `by_name` returns it for the names of the person's joints.
     """
-    index = named[1]
     keypoints = np.where(index[:, None] < 0, np.nan, who.keypoints[index])
-    return Person(keypoints, np.where(index < 0, 0.0, who.scores[index]), who.score, who.track)
+    return replace(who, keypoints=keypoints, scores=np.where(index < 0, 0.0, who.scores[index]), names=())
 
 
 def numbers(value: Any, where: str) -> np.ndarray:

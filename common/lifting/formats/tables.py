@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 
 from common.lifting.formats.format import TEXT, Format, Found, FrameName, Seen
-from common.lifting.formats.people import person, renamed
-from common.lifting.layouts import by_name
+from common.lifting.formats.people import person
 
 Rows = list[list[str]]
 Column = tuple[str, str, str]  # person, joint, axis
@@ -63,7 +63,7 @@ def _trc(rows: Rows) -> Found:
         raise ValueError(f'it is in {head.get("Units") or "metres"}, not in pixels; give the _px_ file of Sports2D')
     fps = _number(head.get('DataRate', ''))
     found = _people(body, [_frame_name(row[0], index) for index, row in enumerate(body)], columns)
-    return Found(found.people, found.layout, joined=True, fps=fps if 0 < fps < 10_000 else None)
+    return Found(found.people, joined=True, fps=fps if 0 < fps < 10_000 else None)
 
 
 def _header(rows: Rows) -> dict[int, Column]:
@@ -125,7 +125,7 @@ def _people(body: Rows, frames: list[FrameName], columns: dict[int, Column], tra
         columns: {index: whose it is, which joint, and x, y, z or score}.
         tracks: of each row, who it is.
     """
-    layout = None
+    first: set[str] = set()
     found: list[Seen] = [(frame, None) for frame in frames]
     for name in dict.fromkeys(who for who, _, _ in columns.values()):
         joints = list(dict.fromkeys(joint for who, joint, _ in columns.values() if who == name))
@@ -135,21 +135,17 @@ def _people(body: Rows, frames: list[FrameName], columns: dict[int, Column], tra
                 values[:, joints.index(joint), ('x', 'y', 'score').index(axis)] = [
                     _number(_cell(row, index)) for row in body]
         scored = np.isfinite(values[..., 2]).any()
-        numbered = all(re.fullmatch(r'\D*\d+', joint) for joint in joints)
-        try:
-            named = None if numbered else by_name(joints)
-        except ValueError:
-            if name and layout:
-                continue  # DeepLabCut's unique body parts, which belong to nobody
-            raise
-        layout = named[0].name if named else layout
+        first = first or set(joints)
+        if first != set(joints):
+            continue  # DeepLabCut's unique body parts, which belong to nobody
+        names = () if all(re.fullmatch(r'\D*\d+', joint) for joint in joints) else tuple(joints)
         for row, (frame, points) in enumerate(zip(frames, values)):
             who = person(points[:, :2], np.nan_to_num(points[:, 2]) if scored else None,
                          (tracks[row] or None) if tracks else name or None, None, f'row {row}')
             if np.isfinite(who.keypoints).any():
-                found.append((frame, renamed(who, named) if named else who))
+                found.append((frame, replace(who, names=names)))
     alone = tracks is None and len({who for who, _, _ in columns.values()}) == 1
-    return Found(found, layout, joined=alone and len(set(frames)) == len(frames))
+    return Found(found, joined=alone and len(set(frames)) == len(frames))
 
 
 def _cell(row: list[str], index: int) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from common.lifting.formats.format import Format, Found, Seen, entries, get
-from common.lifting.formats.people import numbers, person, renamed
-from common.lifting.layouts import by_name
+from common.lifting.formats.people import numbers, person
 
 
 def _recognise(content: Any) -> bool:
@@ -20,7 +20,6 @@ def _parse(content: Any) -> Found:
     names = list(skeleton.values()) if isinstance(skeleton, dict) else skeleton
     if not names or not all(isinstance(name, str) for name in names):
         raise ValueError('its skeleton is not a list of names')
-    named = by_name(names)
     found: list[Seen] = []
     for frame, people in enumerate(entries(get(content, 'keypoints', 'the file', list), 'keypoints')):
         found.append((frame, None))
@@ -30,8 +29,8 @@ def _parse(content: Any) -> Found:
             if points.shape != (len(names), 3):
                 raise ValueError(f'{where} has keypoints of shape {points.shape} instead of ({len(names)}, 3)')
             who = person(points[:, [1, 0]], points[:, 2], track, None, where)
-            found.append((frame, renamed(who, named)))
-    return Found(found, named[0].name)
+            found.append((frame, replace(who, names=tuple(names))))
+    return Found(found)
 
 
 FORMATS = (Format('vitpose', _recognise, _parse),)

@@ -37,7 +37,7 @@ def bone_lengths(positions: np.ndarray, skeleton: Skeleton, guessed: np.ndarray 
 def with_lengths(positions: np.ndarray, skeleton: Skeleton, lengths: np.ndarray) -> np.ndarray:
     """The poses (T, J, 3) with the same directions of the bones and these lengths, the root at the origin."""
     result = np.zeros(positions.shape)
-    for parent, joint in skeleton.bones:
+    for parent, joint in sorted(skeleton.bones, key=lambda bone: len(skeleton.ancestors(bone[1]))):
         bone = positions[:, joint] - positions[:, parent]
         length = np.linalg.norm(bone, axis=-1, keepdims=True)
         result[:, joint] = result[:, parent] + bone / np.maximum(length, 1e-9) * lengths[joint]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from common.datasets import h36m
+from common.geometry.skeleton import Skeleton
+from common.lifting.layouts import is_h36m
 from common.lifting.lift_output import Lifted
 from common.lifting.motion.bones import body_height, bone_lengths, with_lengths
 from common.lifting.motion.root import Shot, locate, rays, standing_feet
@@ -15,7 +17,7 @@ INTERPOLATED = 0.3  # weight of an interpolated joint in the place of the person
 
 
 def steady(track: Track, positions: np.ndarray, guessed: np.ndarray, shot: Shot, cutoff: float | None,
-           height: float | None = None) -> Lifted:
+           height: float | None = None, skeleton: Skeleton | None = None) -> Lifted:
     """Give a person constant bones, smooth the motion, and place it in the room.
 
     Args:
@@ -23,11 +25,12 @@ def steady(track: Track, positions: np.ndarray, guessed: np.ndarray, shot: Shot,
         guessed: (T, 16) joints that were lifted without being seen.
         cutoff: Hz of the smoothing; None leaves every frame as it was lifted.
         height: of the person, metres; None leaves the size as lifted.
+        skeleton: another one than the 16 joints, of which no feet are known that stand still.
     """
-    skeleton, fps = h36m.skeleton(), shot.rate / track.step
+    skeleton, fps = skeleton or h36m.skeleton(), shot.rate / track.step
     still = np.zeros((len(positions), 2), bool)
     if not np.isfinite(positions).all((1, 2)).any():
-        return Lifted(track, positions, positions[:, 0], guessed, still)
+        return Lifted(track, positions, positions[:, 0], guessed, still, skeleton)
     lengths = bone_lengths(positions, skeleton, guessed)
     scale = height / body_height(lengths, skeleton) if height else 1.0
     if cutoff is None:
@@ -38,7 +41,7 @@ def steady(track: Track, positions: np.ndarray, guessed: np.ndarray, shot: Shot,
     seen = rays(track.keypoints, shot)
     weights = np.where(guessed, 0.0, np.where(track.interpolated, INTERPOLATED, 1.0))
     root = locate(made, seen, weights, fps, cutoff)
-    if cutoff is not None:
+    if cutoff is not None and is_h36m(skeleton):
         still = standing_feet(made, seen, root, fps, cutoff)
         root = locate(made, seen, weights, fps, cutoff, still)
-    return Lifted(track, made.astype(np.float32), root, guessed, still)
+    return Lifted(track, made.astype(np.float32), root, guessed, still, skeleton)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from common.datasets import h36m
 from common.datasets.poses import RANGE_PERCENTILES, Range
 from common.errors import listing
-from common.lifting.layouts import HEAD, HIP, JOINTS
+from common.geometry.skeleton import Skeleton
+from common.lifting.layouts import HEAD, HIP, JOINTS, is_h36m
 from common.lifting.tracks.tracking import Track
 
 # For checkpoints that do not record it, published ones trained on Human3.6M: what `main_gcn.py --dataset demo` records
@@ -25,8 +25,6 @@ _WIDE = 1.34  # width to height; Human3.6M's images are square
 _SOME = 0.05  # share of a clip's frames from which something is worth a warning
 _BORDER = 0.004  # of the image's longer side: joints so near its border are guessed
 _STRIP = 0.12  # of the person's height in the image: knees and feet so near its lower border are guessed
-_NAMES = [re.sub('^([LR])(?=[A-Z])', lambda side: {'L': 'left ', 'R': 'right '}[side[1]], name).lower()
-          for name in h36m.skeleton().names]
 
 
 def usable_range(recorded: dict[str, Any]) -> Range | None:
@@ -119,21 +117,27 @@ def mark_guessed(track: Track, size: tuple[int, int], scored: bool) -> None:
     track.hidden[:, _KNEES + _FEET] |= folded[:, None]
 
 
-def missing_joints(tracks: Sequence[Track]) -> str:
+def missing_joints(tracks: Sequence[Track], skeleton: Skeleton) -> str:
     """The joints that are missing in at least one of 20 frames, each with its share, the most frequent first."""
     absent = np.concatenate([~np.isfinite(track.keypoints).all(-1) for track in tracks]).mean(0)
-    names = [f'{_NAMES[joint]} ({100 * absent[joint]:.0f}%)' for joint in np.argsort(-absent, kind='stable')
-             if absent[joint] > _SOME]
-    return listing(names, JOINTS)
+    return _shares(absent, np.argsort(-absent, kind='stable').tolist(), skeleton)
 
 
-def track_warnings(track: Track, size: tuple[int, int], lifted: np.ndarray) -> list[str]:
+def _shares(share: np.ndarray, joints: Iterable[int], skeleton: Skeleton) -> str:
+    """Names of joints, each with its share (J,), where that is worth a warning."""
+    sides = {'L': 'left ', 'R': 'right '}
+    names = [re.sub('^([LR])(?=[A-Z])', lambda side: sides[side[1]], name).lower() for name in skeleton.names]
+    return listing([f'{names[joint]} ({100 * share[joint]:.0f}%)' for joint in joints if share[joint] > _SOME], JOINTS)
+
+
+def track_warnings(track: Track, size: tuple[int, int], lifted: np.ndarray, skeleton: Skeleton) -> list[str]:
     """Warnings about joints of a person that are missing, guessed or outside the image, with numbers.
 
     Args:
         lifted: (T,) whether each frame has a pose.
+        skeleton: of the track.
     """
-    found = _missing(track, lifted)
+    found = _missing(track, lifted, skeleton)
     known = np.isfinite(track.keypoints).all(-1)
     if known.any():
         outside = known & ((track.keypoints < -1) | (track.keypoints > np.array(size) + 1)).any(-1)
@@ -142,17 +146,19 @@ def track_warnings(track: Track, size: tuple[int, int], lifted: np.ndarray) -> l
                          f'({size[0]}x{size[1]}), in {outside.any(1).sum()} frames: is that its size?')
     guessed = (track.hidden & known).mean(0)
     if (guessed > _SOME).any():
-        names = [f'{_NAMES[joint]} ({100 * guessed[joint]:.0f}%)' for joint in np.flatnonzero(guessed > _SOME)]
-        found.append(f'joints are guessed at the image\'s border: {listing(names, JOINTS)} of {len(track.frames)} '
-                     f'frames; the file has no scores to show it, and the pose is not to be trusted there.')
+        found.append(f'joints are guessed at the image\'s border: {_shares(guessed, range(len(guessed)), skeleton)} of '
+                     f'{len(track.frames)} frames; the file has no scores to show it, and the pose is not to be '
+                     f'trusted there.')
     return found
 
 
-def _missing(track: Track, lifted: np.ndarray) -> list[str]:
+def _missing(track: Track, lifted: np.ndarray, skeleton: Skeleton) -> list[str]:
     """Warnings about parts of the body that the detector has not found, or only guessed."""
     present = (track.scores > 0).any(1)
     if not present.any():
         return []
+    if not is_h36m(skeleton):
+        return _empty(track, lifted, skeleton)
     unsure = track.scores[present] < _UNSURE
 
     def share(*joints: int) -> float:
@@ -168,13 +174,20 @@ def _missing(track: Track, lifted: np.ndarray) -> list[str]:
     if legs > _SOME:
         found.append(f'in {100 * legs:.0f}% of {frames} frames only the upper body is detected (knees and feet score '
                      f'below {_UNSURE}): the model needs the whole body, guessed legs bend the rest.')
-    empty = 1 - lifted.mean()
+    found += _empty(track, lifted, skeleton)
+    headless = float((track.scores[present, HEAD] == 0).mean())
+    if 1 - lifted.mean() <= _SOME and headless > _SOME:
+        found.append(f'in {100 * headless:.0f}% of {frames} frames the head is not detected.')
+    return found
+
+
+def _empty(track: Track, lifted: np.ndarray, skeleton: Skeleton) -> list[str]:
+    """Warnings about frames in which joints are missing."""
+    found, empty = [], 1 - lifted.mean()
     if lifted.any() and (lifted & ~track.complete).mean() > _SOME:
-        found.append(f'joints are missing, and are guessed from the others: {missing_joints([track])} of the frames.')
+        found.append(f'joints are missing, and are guessed from the others: {missing_joints([track], skeleton)} of '
+                     f'the frames.')
     if empty > _SOME:
         found.append(f'{100 * empty:.0f}% of its {len(track.frames)} frames lack joints and stay empty: '
-                     f'{missing_joints([track])}; a lower --min_score or a higher --max_gap fills more.')
-    headless = float((track.scores[present, HEAD] == 0).mean())
-    if empty <= _SOME and headless > _SOME:
-        found.append(f'in {100 * headless:.0f}% of {frames} frames the head is not detected.')
+                     f'{missing_joints([track], skeleton)}; a lower --min_score or a higher --max_gap fills more.')
     return found

@@ -12,7 +12,7 @@ import numpy as np
 
 from common.errors import UserError, listing
 from common.lifting.formats.people import Detections
-from common.lifting.layouts import JOINTS, Layout, facing, to_h36m
+from common.lifting.layouts import OWN, Layout, facing, to_h36m
 from common.lifting.tracks.matching import Detected, by_name, by_place, names_are_usable
 
 MAX_ROWS = 2_000_000  # of all tracks together; a row takes 400 bytes and more
@@ -28,7 +28,7 @@ class Track:
     Attributes:
         name: the file's identifier, or a number.
         frames: (T,) numbers of the frames, evenly spaced from the first to the last with this person.
-        keypoints: (T, 16, 2) pixels; NaN where a joint is missing.
+        keypoints: (T, 16, 2) pixels, or of a checkpoint's own J joints; NaN where a joint is missing.
         scores: (T, 16); 0 where a joint was not found.
         interpolated: (T, 16) whether a joint was put between its places before and after.
         swapped: (T, 2) whether left and right of the legs, and of the arms, were exchanged.
@@ -46,14 +46,14 @@ class Track:
     swapped: np.ndarray
     score: float = 1.0
     facing: np.ndarray = field(default_factory=lambda: np.zeros(0))
-    hidden: np.ndarray = field(default_factory=lambda: np.zeros((0, JOINTS), bool))
+    hidden: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), bool))
     size: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         if len(self.facing) != len(self.frames):
             self.facing = np.zeros(len(self.frames))
         if len(self.hidden) != len(self.frames):
-            self.hidden = np.zeros((len(self.frames), JOINTS), bool)
+            self.hidden = np.zeros(self.scores.shape, bool)
 
     @property
     def seen(self) -> int:
@@ -81,7 +81,7 @@ class Track:
 
 def make_tracks(detections: Detections, layout: Layout, trained_on: str = 'gt', min_score: float = 0.0,
                 max_lost: int = 15) -> list[Track]:
-    """The track of each person, in the 16 joints.
+    """The track of each person, in the 16 joints or those of the layout `OWN`.
 
     Args:
         detections: in pixels.
@@ -135,7 +135,8 @@ def _gather(detections: Detections, layout: Layout, trained_on: str, min_score: 
     keypoints = np.stack([who.keypoints for _, who in everybody])
     scores = np.stack([who.scores for _, who in everybody])
     low = scores < min_score
-    made, made_scores = to_h36m(np.where(low[..., None], np.nan, keypoints), scores, layout, trained_on)
+    made: np.ndarray = np.where(low[..., None], np.nan, keypoints)
+    made, made_scores = (made, scores) if layout.name == OWN else to_h36m(made, scores, layout, trained_on)
     made_scores = np.where(np.isnan(made[..., 0]), 0.0, made_scores)
     there = np.isfinite(made).any((1, 2))
     faces = facing(keypoints, scores, layout)
@@ -155,18 +156,19 @@ def _track(name: str, seen: Detected, rows: list[int], step: int, first: int, la
     rows = sorted(rows, key=lambda row: seen.frame[row])
     length = (last - first) // step + 1
     places = (seen.frame[rows] - first) // step
-    keypoints, scores = np.full((length, JOINTS, 2), np.nan), np.zeros((length, JOINTS))
+    joints = seen.scores.shape[1]
+    keypoints, scores = np.full((length, joints, 2), np.nan), np.zeros((length, joints))
     keypoints[places], scores[places] = seen.keypoints[rows], seen.scores[rows]
     faces = np.zeros(length)
     faces[places] = seen.facing[rows]
     return Track(name, first + step * np.arange(length, dtype=np.int64), keypoints, scores,
-                 np.zeros((length, JOINTS), bool), np.zeros((length, 2), bool), float(seen.score[rows].mean()), faces)
+                 np.zeros((length, joints), bool), np.zeros((length, 2), bool), float(seen.score[rows].mean()), faces)
 
 
 def fill_gaps(track: Track, max_gap: int) -> None:
     """Interpolate missing joints over gaps of at most `max_gap` frames."""
     rows = np.arange(len(track.frames))
-    for joint in range(JOINTS):
+    for joint in range(track.scores.shape[1]):
         there = np.isfinite(track.keypoints[:, joint]).all(-1)
         if there.all() or not there.any():
             continue
