@@ -46,7 +46,7 @@ def describe(path: str, name: str, entries: dict[str, Any], subjects: list[str])
                 raise ValueError(f'{listing(own)} need joints and parents beside them')
             changes['file_skeleton'] = _skeleton(entries)
             changes['skeleton'] = _root_first(changes['file_skeleton'])
-        changes['pck_joints'] = _texts(entries.get('pck_joints', ()))
+        changes['pck_joints'] = tuple(dict.fromkeys(_texts(entries.get('pck_joints', ()))))
         if unknown := set(changes['pck_joints']) - set(changes.get('skeleton', spec.skeleton).names):
             raise ValueError(f'pck_joints names {listing(sorted(unknown))}, which are no joints of it')
         cameras, local = _cameras(entries, subjects)
@@ -99,15 +99,18 @@ def _cameras(entries: dict[str, Any], subjects: list[str]) -> tuple[dict[str, tu
     if 'cameras' in entries:
         content = json.loads(_text(entries['cameras']))
     else:
-        width, height = _numbers(entries['image_size'])
-        content = [{'width': width, 'height': height}]
+        content = [dict(zip(('width', 'height'), _numbers(entries['image_size'])))]
     if isinstance(content, list):
         content = dict.fromkeys(subjects, content)
+    if not isinstance(content, dict):
+        raise ValueError(f'cameras is {printable(content, 40)} instead of cameras by subject, or a list of cameras')
     cameras: dict[str, tuple[Camera, ...]] = {}
     local = []
     for subject, views in content.items():
-        if isinstance(views, str):
+        if isinstance(views, str) and views in h36m.cameras():
             views = h36m.cameras()[views]
+        elif not (isinstance(views, list) and views and all(isinstance(view, dict) for view in views)):
+            raise ValueError(f'{printable(subject, 40)} has {printable(views, 40)} where a list of cameras belongs')
         elif any(not {'R', 't'} & set(view) for view in views):
             local.append(subject)
             if len(views) != 1:
@@ -122,16 +125,20 @@ def _camera(content: dict[str, Any], index: int) -> Camera:
     """A camera from its JSON: pixels, and X_camera = R X_world + t in metres, as in OpenCV."""
     if unknown := set(content) - CAMERA_KEYS:
         raise ValueError(f'a camera has {listing(sorted(unknown))}, where {listing(sorted(CAMERA_KEYS))} are known')
+    needed = {'width', 'height'} | ({'R', 't'} if {'R', 't'} & set(content) else set())
+    if missing := needed - set(content):
+        raise ValueError(f'a camera has no {listing(sorted(missing))}')
     width, height = (_array(content[side], ()).item() for side in ('width', 'height'))
     if not (1 <= width <= 1 << 16 and 1 <= height <= 1 << 16):
         raise ValueError(f'a camera has an image of {width}x{height}')
     focal = np.full(2, np.nan)
     if 'focal_length' in content:
-        focal = np.broadcast_to(np.asarray(content['focal_length'], np.float64), 2) / width * 2
+        both = content['focal_length']
+        focal = _array(both if isinstance(both, list) else [both, both], (2,)) / width * 2
         if not (focal > 0).all():
             raise ValueError('a camera has a focal length that is not positive')
     orientation, translation = LEVEL, np.zeros(3)
-    if 'R' in content or 't' in content:
+    if 'R' in content:
         rotation, shift = _array(content['R'], (3, 3)), _array(content['t'], (3,))
         if not np.allclose(rotation @ rotation.T, np.eye(3), atol=1e-3) or np.linalg.det(rotation) < 0:
             raise ValueError('R of a camera is no rotation matrix')
@@ -142,13 +149,17 @@ def _camera(content: dict[str, Any], index: int) -> Camera:
         center=normalize_screen(_array(content.get('center', (width / 2, height / 2)), (2,)), width, height),
         radial_distortion=_array(content.get('radial_distortion', (0, 0, 0)), (3,)),
         tangential_distortion=_array(content.get('tangential_distortion', (0, 0)), (2,)), width=int(width),
-        height=int(height), azimuth=float(content.get('azimuth', 70)), name=str(content.get('name', index)))
+        height=int(height), azimuth=_array(content.get('azimuth', 70), ()).item(), name=str(content.get('name', index)))
 
 
 def _array(value: Any, shape: tuple[int, ...]) -> np.ndarray:
-    array = np.asarray(value, np.float64)
+    try:
+        array = np.array(value, np.float64)
+    except (ValueError, TypeError):
+        array = np.array(np.nan)
     if array.shape != shape or not np.isfinite(array).all():
-        raise ValueError(f'a camera has {printable(value)} where {shape} finite numbers belong')
+        what = f'{" x ".join(map(str, shape))} numbers belong' if shape else 'a number belongs'
+        raise ValueError(f'a camera has {printable(value)} where {what}')
     return array
 
 

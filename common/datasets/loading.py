@@ -12,6 +12,7 @@ import numpy as np
 from common.datasets.checking.arrays import check_lengths, checked_pixels, checked_positions, two_levels
 from common.datasets.checking.joint_order import Sample, choose_order, layouts, usable_layouts
 from common.datasets.checking.people import check_people
+from common.datasets.checking.views import check_views
 from common.datasets.entries import ENTRIES, describe
 from common.datasets.mocap import Keypoints, MocapDataset
 from common.errors import UserError, listing, warn
@@ -74,6 +75,8 @@ def load_dataset(name: str, data_dir: str) -> MocapDataset:
     spec.cameras = {subject: spec.cameras[subject] for subject in positions}
     dataset = MocapDataset(**vars(spec), positions=positions)
     check_people(path, dataset)
+    if 'cameras' in entries:
+        check_views(path, dataset)
     return dataset
 
 

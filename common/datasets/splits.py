@@ -89,9 +89,8 @@ class Data:
             raise UserError(f'{flag} {listing(unknown)}: {spec.name} has the {kind} {listing(known)}.')
         if not chosen:
             raise UserError(f'{spec.name} names no subjects to {split}: choose some of {listing(known)} with {flag}.')
-        if split == 'train':
-            chosen = tuple(subject for subject in chosen if subject not in options.val_subjects)
-        return chosen
+        left_out = options.val_subjects if split == 'train' else ()
+        return tuple(subject for subject in dict.fromkeys(chosen) if subject not in left_out)
 
     def _split(self, name: str) -> Prepared:
         prepared = self._cache.load(name)

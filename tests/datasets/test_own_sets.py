@@ -138,6 +138,8 @@ def test_chosen_subjects_take_the_place_of_the_splits(tmp_path, capsys):
     data = Data(DataOptions('own', data_dir=str(tmp_path), train_subjects=('S9',), test_subjects=('S5',)))
     assert data.subjects('train') == ('S9',) and data.test_subjects == ('S5',)
     assert len(data.train()) and len(data.test())
+    twice = Data(DataOptions('own', data_dir=str(tmp_path), train_subjects=('S9', 'S9')))
+    assert len(twice.train()) == len(data.train())
     with pytest.raises(UserError, match='--train_subjects Eve: own has the subjects S1, S9, S5'):
         Data(DataOptions('own', data_dir=str(tmp_path), train_subjects=('Eve',))).train()
     Data(DataOptions('own', data_dir=str(tmp_path), test_subjects=('S1',))).test()
@@ -158,6 +160,18 @@ WRONG = {
     'R of a camera is no rotation': {'cameras': [{**camera_entry(CAMERAS[0]), 'R': np.ones((3, 3)).tolist()}]},
     'a camera has fov': {'cameras': [{'width': 10, 'height': 10, 'fov': 3}]},
     'of the 2 cameras of S1, each needs R and t': {'cameras': [{'width': 10, 'height': 10}] * 2},
+    r'S1 has \[\] where a list of cameras belongs': {'cameras': {'S1': [], 'S9': 'S9'}},
+    'S1 has S77 where a list of cameras belongs': {'cameras': {'S1': 'S77'}},
+    'cameras is 5 instead of cameras by subject': {'cameras': 5},
+    'a camera has no height': {'cameras': [{'width': 10}]},
+    'a camera has no t': {'cameras': [{'width': 10, 'height': 10, 'R': np.eye(3).tolist()}]},
+    'a camera has wide where a number belongs': {'cameras': [{'width': 'wide', 'height': 10}]},
+    'where 3 x 3 numbers belong': {'cameras': [{**camera_entry(CAMERAS[0]), 'R': [[1], [1, 2], [3]]}]},
+    'focal length that is not positive': {'cameras': [{**camera_entry(CAMERAS[0]), 'focal_length': 0}]},
+    'shows people 0.3 pixels large: R and t must': {'cameras': [{
+        **camera_entry(CAMERAS[0]), 't': [1000 * value for value in camera_entry(CAMERAS[0])['t']]}]},
+    'of S1 never shows anybody: R and t must': {'cameras': [{
+        **camera_entry(CAMERAS[0]), 't': CAMERAS[0].translation.tolist()}]},  # the place of the camera in the world
     'its splits name Eve': {'train_subjects': ['Eve']},
     'fps must be one number': {'fps': np.array([25, 30])},
     'Expecting value': {'cameras': 'no JSON'},

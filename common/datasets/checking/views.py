@@ -1,0 +1,35 @@
+"""Whether cameras see the people: with a wrong R or t, or one in millimetres, projected poses are wrong numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from common.datasets.mocap import MocapDataset
+from common.errors import UserError
+from common.geometry.camera import image_coordinates, project, world_to_camera
+
+FRAMES = 50  # at most so many of a sequence are looked at
+SMALLEST = 5.0  # pixels: a person whose pose is smaller is not seen
+
+
+def check_views(path: str, dataset: MocapDataset) -> None:
+    """Refuse cameras in whose image there is never anybody, or only people of a few pixels.
+
+    Raises:
+        UserError: it names the subject and the camera.
+    """
+    for subject, takes in dataset.positions.items():
+        some = np.concatenate([take[::-(-len(take) // FRAMES)] for take in takes.values()])
+        for camera in dataset.cameras[subject]:
+            if not camera.is_calibrated:
+                continue
+            positions = world_to_camera(some, camera)
+            pixels = image_coordinates(project(positions, camera), camera.width, camera.height)
+            inside = ((pixels >= 0) & (pixels <= (camera.width, camera.height))).all(-1)
+            seen = (inside & (positions[..., 2] > 0)).any(1)
+            size = float(np.median(np.ptp(pixels[seen], axis=1).max(1))) if seen.any() else 0.0
+            if size < SMALLEST:
+                what = f'shows people {size:.1f} pixels large' if seen.any() else 'never shows anybody'
+                raise UserError(f'{path}: camera {camera.name} of {subject} {what}: R and t must give X_camera = R '
+                                f'X_world + t in metres, with x right, y down, z forward, and focal_length and center '
+                                f'be in pixels; docs/datasets.md describes its entries.')
