@@ -46,7 +46,7 @@ def initialise_from(model: nn.Module, checkpoint: Checkpoint, path: str, skeleto
         elif shared and weight.shape[1:] == given.shape[1:]:
             weight[[here.index(part) for part in shared]] = given[[there.index(part) for part in shared]]
             if len(shared) < len(here):
-                missed.append(f'{name} ({len(here) - len(shared)} of {len(here)} are of joints that the file lacks)')
+                missed.append(f'{name} ({len(here) - len(shared)} of {len(here)} are not in the file)')
         else:
             missed.append(f'{name} ({tuple(found[name].shape)} in the file, {tuple(state[name].shape)} here)')
     if len(missed) == len(state):

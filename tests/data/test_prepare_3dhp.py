@@ -1,6 +1,7 @@
 """MPI-INF-3DHP's test set, from files of its form to an evaluation."""
 
 import json
+import math
 
 import h5py
 import numpy as np
@@ -16,6 +17,8 @@ from tests.helpers.make_detections import demo_person
 
 ACTIVITY = {'TS1': [1] * 4 + [2] * 4 + [1] * 4, 'TS6': [7] * 12}
 INVALID = {'TS1': [0, 6], 'TS6': []}
+RUNS = {'TS1': {'Standing': [1, 2, 3], 'Exercise': [4, 5], 'Exercise 1': [7], 'Standing 1': [8, 9, 10, 11]},
+        'TS6': {'Miscellaneous': list(range(12))}}  # frames of each sequence
 
 
 @pytest.fixture
@@ -51,11 +54,10 @@ def test_runs_of_valid_frames_become_sequences(source, tmp_path, script):
     assert out.splitlines()[2].split() == ['Standing', '7', '0', '0', '0', '0', '0', '7']
     with np.load(tmp_path / 'data_3d_3dhp.npz', allow_pickle=True) as file:
         positions = file['positions_3d'].item()
-    frames = {'Standing': [1, 2, 3], 'Exercise': [4, 5], 'Exercise 1': [7], 'Standing 1': [8, 9, 10, 11]}
-    assert {action: len(take) for action, take in positions['TS1'].items()} == {
-        action: len(numbers) for action, numbers in frames.items()}
+    assert {subject: {action: len(take) for action, take in takes.items()} for subject, takes in positions.items()} == {
+        subject: {action: len(numbers) for action, numbers in runs.items()} for subject, runs in RUNS.items()}
     order = [prepare_data_3dhp.JOINTS.index(name) for name in h36m.skeleton().names]
-    for action, numbers in frames.items():
+    for action, numbers in RUNS['TS1'].items():
         np.testing.assert_allclose(positions['TS1'][action], poses[numbers][:, order] / 1000, atol=1e-6)
 
     dataset = load_dataset('3dhp', str(tmp_path))
@@ -78,17 +80,32 @@ def test_other_scale_and_joints(source, tmp_path, script):
     np.testing.assert_allclose(sorted(size), sorted(np.ptp(poses[0], axis=0) * 1.1e-3), rtol=1e-4)
 
 
-def test_a_checkpoint_is_evaluated_by_activity(source, tmp_path, script):
-    assert prepare(script, source[0], tmp_path)[0] == 0
+def test_a_checkpoint_is_evaluated_by_activity_as_a_loop_over_the_files_counts(source, tmp_path, script):
+    folder, poses = source
+    assert prepare(script, folder, tmp_path)[0] == 0
     path = str(tmp_path / 'a.pth.tar')
     checkpoint_of(*trained()).save(path)
     status, out, err = script(main_gcn.main, '-d', '3dhp', '--data_dir', tmp_path, '--evaluate', path, '--report',
-                              tmp_path / 'r.json')
+                              tmp_path / 'r.json', '--predictions', tmp_path / 'p.npz')
     assert status == 0, err
     for words in ('Standing', 'Exercise', 'Miscellaneous', 'PCK', 'AUC', 'count 14 joints: Head, Thorax, RShoulder'):
         assert words in out
-    report = json.loads((tmp_path / 'r.json').read_text())
+    report, arrays = json.loads((tmp_path / 'r.json').read_text()), np.load(tmp_path / 'p.npz')
     assert set(report['pck_joints']) == set(prepare_data_3dhp.JOINTS[:14])
+    theirs, ours = prepare_data_3dhp.JOINTS, arrays['joints'].tolist()
+    errors = {'all': []}  # mm, of the 14 joints relative to the hip, against the poses in the .mat files
+    for subject, action, frame, guess in zip(*(arrays[name] for name in ('subject', 'action', 'frame', 'predicted'))):
+        pose = poses[RUNS[subject][action][frame]]
+        off = [math.dist(1000.0 * guess[ours.index(joint)], pose[theirs.index(joint)] - pose[theirs.index('Hip')])
+               for joint in theirs[:14]]
+        errors['all'] += off
+        errors.setdefault(action.split(' ')[0], []).extend(off)
+    assert len(errors['all']) == 22 * 14 and np.array_equal(arrays['predicted'][:, 0], np.zeros((22, 3)))
+    for name, found in {'all': report['pose_wise_average'], **report['per_action']}.items():
+        shares = [100 * sum(error < limit for error in errors[name]) / len(errors[name]) for limit in range(0, 151, 5)]
+        assert 0 < shares[-1] < 100
+        assert found['pck_150_percent'] == pytest.approx(shares[-1], abs=1e-9)
+        assert found['auc_percent'] == pytest.approx(sum(shares) / len(shares), abs=1e-9)
 
 
 @pytest.mark.parametrize(('change', 'sentence'), [

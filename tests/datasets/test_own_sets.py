@@ -7,9 +7,11 @@ import shlex
 
 import numpy as np
 import pytest
+import torch
 
 import main_gcn
 import main_linear
+import predict
 import viz
 from common.datasets import h36m, loading
 from common.datasets.loading import DataOptions
@@ -60,10 +62,19 @@ def test_people_of_other_joints_train_resume_evaluate_and_render(tmp_path, monke
     run(main_gcn.main, *SMALL[2:], '-e', '1', '-c', 'runs', '--flip', '--rotate', '20')
     path = f'{run_folder("runs")}/ckpt_last.pth.tar'
     run(main_gcn.main, '--resume', path, '-e', '2')
+    run(main_gcn.main, *SMALL[2:], '-e', '2', '-c', 'whole', '--flip', '--rotate', '20')
+    states = [torch.load(name, weights_only=True)['state_dict']
+              for name in (path, f'{run_folder("whole")}/ckpt_last.pth.tar')]
+    assert all(torch.equal(states[0][name], value) for name, value in states[1].items())
     assert 'Eating' in run(main_gcn.main, '--evaluate', path, '--tta', 'flip')
     run(viz.main, '--evaluate', path, '--viz_subject', 'S9', '--viz_action', 'Walking', '--viz_limit', '3',
         '--viz_output', 'clip.gif')
     run(main_linear.main, '-e', '1')
+    seen = {'keypoints': seen_by(CAMERAS[0], walkers(joints=FIFTEEN.names)['S1']['Walking'])}
+    np.savez('k.npz', joint_names=np.array(FIFTEEN.names), **seen)
+    status, _, err = script(predict.main, '--checkpoint', path, '--input', 'k.npz', '--size', '1000x1002', '--output',
+                            'out.npz')
+    assert status == 0 and np.isfinite(np.load('out.npz')['positions_3d']).all(), err
 
 
 def hand(frames=12):

@@ -49,7 +49,7 @@ def test_edges_are_matched_by_the_names_of_joints(tmp_path):
     fresh = build_model(SMALL, h36m.skeleton_17())
     missed = initialise_from(fresh, load_checkpoint(str(path)), str(path), h36m.skeleton_17())
     assert [name.split(' (')[0] for name in missed] == [name for name in model.state_dict() if name.endswith('.e')]
-    assert missed[0].endswith('(5 of 49 are of joints that the file lacks)')
+    assert missed[0].endswith('(5 of 49 are not in the file)')
     old, new = h36m.skeleton().names, h36m.skeleton_17().names
     mine = fresh.gconv_input[0].gconv
     theirs = model.gconv_input[0].gconv
