@@ -36,7 +36,7 @@ def atomic_write(path: str, mode: str = 'wb') -> Iterator[IO]:
     Raises:
         UserError: the folder cannot be written, or the disk is full.
     """
-    with atomic_path(path) as beside, open(beside, mode, encoding=None if 'b' in mode else 'utf-8') as file:
+    with atomic_path(path) as temporary, open(temporary, mode, encoding=None if 'b' in mode else 'utf-8') as file:
         yield file
 
 
@@ -44,25 +44,25 @@ def atomic_write(path: str, mode: str = 'wb') -> Iterator[IO]:
 def atomic_path(path: str) -> Iterator[str]:
     """The path of an empty file with the suffix of `path`, for programs that write by name; else as `atomic_write`."""
     folder = os.path.dirname(os.path.abspath(path))
-    beside = None
+    temporary = None
     try:
         os.makedirs(folder, exist_ok=True)
         name = os.path.basename(path)
-        descriptor, beside = tempfile.mkstemp(os.path.splitext(name)[1], f'.{name}.', folder)
+        descriptor, temporary = tempfile.mkstemp(os.path.splitext(name)[1], f'.{name}.', folder)
         os.close(descriptor)
-        yield beside
-        with open(beside, 'rb+') as file:
+        yield temporary
+        with open(temporary, 'rb+') as file:
             os.fsync(file.fileno())
-        os.chmod(beside, 0o666 & ~_umask())  # mkstemp makes files that only their owner can read
-        os.replace(beside, path)
-        beside = None
+        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp makes files that only their owner can read
+        os.replace(temporary, path)
+        temporary = None
         _sync_folder(folder)
     except OSError as error:
         reason = error.strerror or str(error)
         raise UserError(f'{path} cannot be written: {reason}; free some space or choose another folder.') from error
     finally:
-        if beside is not None and os.path.exists(beside):
-            os.unlink(beside)
+        if temporary is not None and os.path.exists(temporary):
+            os.unlink(temporary)
 
 
 def _umask() -> int:

@@ -67,17 +67,17 @@ def render(clip: Clip, path: str, size: float = 5, bitrate: int = 3000, video: V
             warn(f'{video.path} ends before the clip, which is cut from {len(clip)} to {video.covered} frames.')
             clip = clip.cut(video.covered)
     if suffix == '.html':
-        with atomic_path(path) as beside:
-            web_page.write(clip, beside, size, video)
+        with atomic_path(path) as temporary:
+            web_page.write(clip, temporary, size, video)
         return clip
     scene = Scene(clip, size, image=video is not None)
-    with atomic_path(path) as beside:
+    with atomic_path(path) as temporary:
         if suffix == '.gif':
-            _write_gif(scene, beside, video)
+            _write_gif(scene, temporary, video)
         elif suffix == '.mp4':
-            _write_mp4(scene, beside, video, bitrate)
+            _write_mp4(scene, temporary, video, bitrate)
         else:
-            _write_sheet(scene, beside, video)
+            _write_sheet(scene, temporary, video)
     return clip
 
 

@@ -1,7 +1,7 @@
 """Projections to the pixels of a picture: boxes of panels, the part of the 2D image, the viewpoint of the 3D views.
 
 The direction and the limits of a view are fixed for the whole clip, so nothing jumps. A frame costs one matrix product,
-where mplot3d would lay out its axes again. The angles are those of matplotlib's `view_init`.
+where mplot3d would lay out its axes again. The angles are as in matplotlib's `view_init`.
 """
 
 from __future__ import annotations
