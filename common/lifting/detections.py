@@ -1,6 +1,6 @@
-"""Reads the files of 2D detectors: the people of every frame, from a file or from a folder with a file a frame.
+"""Reads the files of 2D detectors: the people of every frame, from a file or from a folder with a file for each frame.
 
-What a file is, is recognised by its content. The formats stand in `common.lifting.formats`.
+The content of a file decides its format. The formats are in `common.lifting.formats`.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from common.lifting.formats.format import JSON, TEXT, Format, Found, FrameName, 
 from common.lifting.formats.people import MAX_FRAME, Detections, Person, reordered
 from common.lifting.layouts import by_name
 
-_SPARSE = 2  # searched frames whose usual distance is so many times their least one are pictures of a collection
+_SPARSE = 2  # ratio of the median to the smallest distance of frames; from here on they are pictures of a collection
 MAX_LISTED = 1000  # sequences
 _END = r'(_keypoints)?\.\w+$'  # of the names of pictures and of OpenPose's files
-_FAR = 60  # so are frames which are all farther apart than this
+_FAR = 60  # frames that are all farther apart are pictures of a collection, too
 
 
 def read_detections(path: str, format: str | None = None, sequence: str | None = None,
@@ -71,7 +71,7 @@ def _read(path: str, format: str | None) -> tuple[Format, Found | dict[str, Foun
 
 
 def _read_folder(path: str, format: Format | None) -> tuple[Format, Found]:
-    """One file a frame; the frame's number is the last one in the file's name."""
+    """A file for each frame, whose number is the last number in the file's name."""
     listed = sorted(name for name in os.listdir(path) if not name.startswith('.'))
     names = [name for name in listed if name.lower().endswith('.json')]
     names = names or [name for name in listed if name.lower().endswith('.txt')]
@@ -162,15 +162,15 @@ def _detections(path: str, format: Format, found: Found, photos: bool | None, ow
 
 
 def _are_far_apart(frames: list[int]) -> bool:
-    """Whether the numbers are of pictures in a collection: the frames of a video are near, mostly at one step."""
+    """Whether the numbers are of pictures in a collection: frames of a video are near, mostly at one step."""
     apart = sorted(after - before for before, after in pairwise(frames))
     return bool(apart) and (apart[len(apart) // 2] >= _SPARSE * math.gcd(*apart) or math.gcd(*apart) > _FAR)
 
 
 def _frame_numbers(path: str, names: list[FrameName]) -> tuple[dict[FrameName, int], bool]:
-    """{frame as the file names it: its number}, and whether the names number them.
+    """{the file's name of a frame: its number}, and whether the names contain the numbers.
 
-    The number is the last one in a name, or the place in the order of names where these do not differ.
+    The number is the last number in the name, or, if these are not different, the position in the order of names.
     """
     if all(isinstance(name, int) for name in names):
         if any(not 0 <= name <= MAX_FRAME for name in names if isinstance(name, int)):

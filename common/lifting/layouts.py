@@ -1,7 +1,7 @@
 """Layouts of 2D detectors: the names of their joints, and how these become the 16 joints of the networks.
 
-Hips, knees, feet, shoulders, elbows and wrists are the detector's own. Hip, Spine, Thorax and Head are approximated by
-the mean of joints around them wherever a detector has no such joint.
+Hips, knees, feet, shoulders, elbows and wrists are the detector's own. If a detector has no Hip, Spine, Thorax or Head,
+the mean of the joints around approximates it.
 
 A new layout is one entry of `LAYOUTS`.
 """
@@ -30,16 +30,16 @@ Names = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Layout:
-    """The joints of a detector, and which of them make Hip, Spine, Thorax and Head.
+    """The joints of a detector, and the joints from which Hip, Spine, Thorax and Head are computed.
 
     Attributes:
         joint_names: in the order of the detector's files.
-        hip, spine, thorax, head: the joints whose mean it is: 1, 2 or 4.
-        spine_sh, thorax_sh: the same for models trained on Stacked Hourglass detections, where it differs.
-        raised_over: the joint over which the Head is raised by its height above it; None: the Head is a plain mean.
-        more: further joints in the files, which are not used.
-        by_hint: chosen only where it is named, or the file names its joints; never by the number of joints.
-        rare: chosen only where the poses are human in this layout, and in no other.
+        hip, spine, thorax, head: the 1, 2 or 4 joints whose mean it is.
+        spine_sh, thorax_sh: the same for models trained on Stacked Hourglass detections, if it differs.
+        raised_over: a joint; the Head is raised by its height above this joint. None: the Head is a plain mean.
+        more: number of further joints in the files, which are not used.
+        by_hint: chosen only if it is named or the file names its joints, never by the number of joints.
+        rare: chosen only if the poses are human in this layout and in no other.
     """
 
     name: str
@@ -61,12 +61,12 @@ class Layout:
 
     @property
     def approximate(self) -> Names:
-        """The joints of the 16 that the detector does not really have."""
+        """The joints of the 16 that the detector lacks, so that they are approximated."""
         middle = zip(('Hip', 'Spine', 'Thorax', 'Head'), (self.hip, self.spine, self.thorax, self.head))
         return tuple(name for name, parts in middle if len(parts) > 1)
 
     def sources(self, trained_on: str = 'gt') -> tuple[tuple[int, ...], ...]:
-        """For each of the 16, the detector's joints whose mean it is."""
+        """For each of the 16 joints, the detector's joints whose mean it is."""
         spine, thorax = self.spine, self.thorax
         if trained_on == 'sh':
             spine, thorax = self.spine_sh or spine, self.thorax_sh or thorax
@@ -111,7 +111,7 @@ LAYOUTS = {layout.name: layout for layout in (
     Layout('body25', BODY_25, ('hip',), ('neck', 'hip'), ('neck',), _EYES[::-1]),
     Layout('mediapipe33', MEDIAPIPE_33, _HIPS, _SHOULDERS + _HIPS, _SHOULDERS, _EARS),
     Layout('halpe26', HALPE_26, ('hip',), ('neck', 'hip'), ('neck',), ('head',)),
-    # Published SH models were trained with thorax and upper neck in the places of Spine and Thorax.
+    # Published SH models were trained with thorax and upper neck as Spine and Thorax.
     Layout('mpii16', MPII_16, ('hip',), _HIPS[::-1] + _SHOULDERS[::-1], ('thorax',), ('head',), spine_sh=('thorax',),
            thorax_sh=('upper_neck',)),
     Layout('body25b', BODY_25B, _HIPS, _SHOULDERS + _HIPS, _SHOULDERS, ('head',), rare=True),
@@ -148,13 +148,13 @@ def layout_named(name: str) -> Layout:
 
 def candidates(joints: int, name: str | None = None, hint: str | None = None,
                where: str = 'the input') -> list[Layout]:
-    """The layouts of so many joints: one where it is clear, else several.
+    """The layouts with this number of joints: one if the choice is clear, otherwise several.
 
     Args:
-        name: given by the user; it must fit the number.
-        hint: implied by the file's format; taken where it fits the number.
+        name: given by the user; it must have this number of joints.
+        hint: implied by the file's format; used if it has this number of joints.
     Raises:
-        UserError: no layout has so many joints.
+        UserError: no layout has this number of joints.
     """
     if name is not None:
         layout = layout_named(name)
@@ -170,10 +170,10 @@ def candidates(joints: int, name: str | None = None, hint: str | None = None,
 
 
 def choose_layout(joints: int, name: str | None = None, hint: str | None = None, where: str = 'the input') -> Layout:
-    """The only layout of so many joints, as `candidates` finds it.
+    """The only layout with this number of joints, chosen as by `candidates`.
 
     Raises:
-        UserError: no layout has so many joints, or several have and none is named.
+        UserError: no layout has this number of joints, or several have and none is named.
     """
     fitting = candidates(joints, name, hint, where)
     if len(fitting) > 1:
@@ -204,12 +204,12 @@ def _canonical(name: str) -> str:
 
 @cache
 def by_name(names: Names, own: Names = ()) -> tuple[Layout, np.ndarray]:
-    """The layout whose joints are among the names, and the place of each of its joints among them, -1 where missing.
+    """The layout whose joints are among the names, and the index of each of its joints among them, -1 if missing.
 
     Args:
-        own: joints of a checkpoint of another skeleton, which the names are to have.
+        own: joints of a checkpoint with another skeleton, all of which must be among the names.
     Raises:
-        ValueError: no layout can be made of these joints.
+        ValueError: no layout has these joints.
     """
     if own:
         if missing := [name for name in own if name not in names]:
@@ -237,17 +237,17 @@ def _means_of_four(layout: Layout, trained_on: str) -> np.ndarray:
 
 def to_h36m(keypoints: np.ndarray, scores: np.ndarray, layout: Layout,
             trained_on: str = 'gt') -> tuple[np.ndarray, np.ndarray]:
-    """Make the 16 joints from a detector's joints.
+    """The 16 joints from a detector's joints.
 
-    The Head is the mean of its joints that were found (an eye is often hidden); every other joint is missing when one
-    of its joints is.
+    The Head is the mean of those of its joints that were found, because an eye is often hidden. Any other joint is
+    missing if one of the joints that it is computed from is missing.
 
     Args:
         keypoints: (..., J, 2) pixels, y down; NaN where a joint is missing.
         scores: (..., J).
         trained_on: 'gt' or 'sh', the detections on which the model was trained.
     Returns:
-        (..., 16, 2) pixels, and (..., 16) the lowest score of the joints that each is made of.
+        (..., 16, 2) pixels, and (..., 16) the lowest score of the joints that each is computed from.
     """
     index = _means_of_four(layout, trained_on)
     gathered = keypoints[..., index, :]  # (..., 16, 4, 2)
@@ -265,7 +265,7 @@ def to_h36m(keypoints: np.ndarray, scores: np.ndarray, layout: Layout,
 
 
 def facing(keypoints: np.ndarray, scores: np.ndarray, layout: Layout) -> np.ndarray:
-    """(...) 1 for people seen from the front, whose nose and eyes are seen; -1 from behind; 0 where it is not clear.
+    """(...) 1 for people from the front, with visible nose and eyes; -1 from behind; 0 if it is not clear.
 
     Args:
         keypoints, scores: as for `to_h36m`.
@@ -279,7 +279,7 @@ def facing(keypoints: np.ndarray, scores: np.ndarray, layout: Layout) -> np.ndar
 
 
 def _complete_head(made: np.ndarray, made_scores: np.ndarray, parts: np.ndarray, part_scores: np.ndarray) -> None:
-    """Where some joints of the Head are missing, make it of the others."""
+    """Compute the Head from the joints that were found where some of its joints are missing."""
     found = np.isfinite(parts).all(-1)  # (..., 4)
     some = found.any(-1) & ~found.all(-1)
     if some.any():

@@ -1,4 +1,4 @@
-"""Files of each lifted person: an `.npz` of plain arrays, the same as `.json`, and BVH."""
+"""The output files of each lifted person: an `.npz` of plain arrays, or the same as `.json`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Lifted:
     Attributes:
         track: the 2D.
         positions: (T, 16, 3) metres from the hip; NaN where there is no pose.
-        root: (T, 3) place of the hip, metres from the camera; NaN where there is no pose.
+        root: (T, 3) position of the hip, metres from the camera; NaN where there is no pose.
         guessed: (T, 16) whether the joint was lifted although it was not seen.
         still: (T, 2) whether the right and the left foot stand still.
         skeleton: of the joints.
@@ -41,7 +41,7 @@ class Lifted:
     skeleton: Skeleton
 
     def entries(self, shot: Shot, checkpoint: str, pitch: float | None) -> dict[str, Any]:
-        """What the files hold, by name; arrays without pickles.
+        """The entries of the files, as plain arrays.
 
         Args:
             checkpoint: the model.
@@ -68,7 +68,7 @@ def units_text(skeleton: Skeleton) -> str:
 
 
 def axes_text(pitch: float | None) -> str:
-    """The meaning of the three coordinates."""
+    """A description of the three coordinates."""
     return AXES if pitch is None else f'{AXES_UP}, pitch {pitch:.2f} degrees'
 
 
@@ -78,7 +78,7 @@ def path_of(path: str, track: Track, several: bool) -> str:
 
 
 def with_end(path: str, end: str) -> str:
-    """The path with something before its suffix."""
+    """The path with `end` in front of its suffix."""
     stem, suffix = os.path.splitext(path)
     return f'{stem}{end}{suffix}'
 

@@ -31,8 +31,8 @@ from common.lifting.tracks import framing
 
 PRETRAINED = os.path.join('checkpoint', 'pretrained', 'semgcn_wild.pth.tar')
 DEFAULT_CHECKPOINT = os.path.join(os.path.dirname(__file__), '..', '..', PRETRAINED)
-FEWEST_SEEN = 0.5  # of the joints; with fewer there is no pose to guess the others from
-_CHUNK = 1 << 14  # poses lifted at a time, so that copies of them do not grow with the clip
+FEWEST_SEEN = 0.5  # share of the joints; with fewer visible joints the others are not guessed
+_CHUNK = 1 << 14  # poses lifted at a time, so that copies do not grow with the clip
 AXES = 'x right, y down, z forward (camera axes)'
 AXES_UP = 'x right, y forward, z up (camera axes, leveled)'
 
@@ -48,10 +48,10 @@ class Lifter:
         skeleton: of the poses that it lifts to; the 16 joints for most checkpoints. Others take keypoints of their own
             joints.
         normalization: of the checkpoint: 'image', or 'person', which needs no framing and can guess hidden joints.
-        trained_on: the 2D it was trained on: Spine and Thorax of MPII-like keypoints depend on it.
-        basis: how that is known: 'recorded', 'given' or 'assumed'.
-        range: where training poses were in the image, see `common.lifting.tracks.framing`.
-        range_recorded: whether the checkpoint records that.
+        trained_on: the 2D of its training, on which Spine and Thorax of MPII-like keypoints depend.
+        basis: the source of `trained_on`: 'recorded', 'given' or 'assumed'.
+        range: place and size of the training poses in the image, see `common.lifting.tracks.framing`.
+        range_recorded: whether the checkpoint records the range.
     Raises:
         UserError: the checkpoint cannot be used, or contradicts `trained_on`.
     """
@@ -88,7 +88,7 @@ class Lifter:
                 joint is missing.
             size: width and height of the image, pixels.
             layout: a name of `layouts.LAYOUTS`; may be left out where J decides it (25, 26 and 33 joints).
-            center_crop: frame the person as the training cameras would; over all T together.
+            center_crop: frame the person as the training cameras would, with one scale for all T.
             fps: frames a second.
             focal: focal length, pixels; `default_focal` if left out.
         Returns:
@@ -132,7 +132,7 @@ class Lifter:
             fps: frames a second.
             smooth: the filter, with parameters of its own.
         Returns:
-            the function (J, 2 or 3) -> (16, 3) float32; the poses before are its window, and none that come later.
+            the function (J, 2 or 3) -> (16, 3) float32; its window has only the poses so far.
         """
         euro = smooth or OneEuro()
         before: deque[np.ndarray] = deque(maxlen=self.window // 2 * window_stride(fps) + 1)
@@ -195,7 +195,7 @@ class Lifter:
 
 @cache
 def usual_pitch() -> float:
-    """How far down Human3.6M's cameras look, degrees: the mean of its cameras, about 12.7."""
+    """The mean downward pitch of Human3.6M's cameras, degrees, about 12.7."""
     forward = [camera.orientation for subject in h36m.cameras().values() for camera in subject]
     # The camera's forward axis in the world, z component: the last entry of the rotation matrix, 1 - 2 (x^2 + y^2).
     down = [-(1 - 2 * (x * x + y * y)) for _, x, y, _ in forward]
@@ -206,7 +206,7 @@ def turn_up(positions: np.ndarray, pitch: float) -> np.ndarray:
     """Turn positions (..., 3) in camera axes upright: x right, y forward along the floor, z up.
 
     Args:
-        pitch: how far down the camera looks, degrees.
+        pitch: downward pitch of the camera, degrees.
     """
     sine, cosine = math.sin(math.radians(pitch)), math.cos(math.radians(pitch))
     turn = np.array([[1, 0, 0], [0, -sine, cosine], [0, -cosine, -sine]], positions.dtype)

@@ -1,4 +1,4 @@
-"""People in the room: their poses upright, where they stood, on the floor of the clip."""
+"""People in the room: upright poses at their places on the floor of the clip."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from common.rendering.clip import Clip, View
 
 AZIMUTH = -75.0  # degrees: behind the camera, a little to its left
 FEET = list(LEGS[2])
-STRAIGHT = 0.97  # of the length of legs and trunk: between middle of the feet and thorax of somebody who stands
-FEW = 0.05  # share of the poses that must stand for the camera's pitch to be measured from them
-FLOOR_REACH = 0.5  # metres: the floor tilts only as far as feet that are farther apart than this show it
+STRAIGHT = 0.97  # distance from the feet to the thorax, relative to the bones between; from here on a person stands
+FEW = 0.05  # least share of standing poses from which the camera's pitch is measured
+FLOOR_REACH = 0.5  # metres: feet that are not farther apart hardly tilt the floor
 
 
 def camera_pitch(people: Sequence[np.ndarray]) -> float:
-    """How far down the camera looks, degrees: the median lean of people who stand, `usual_pitch` where too few stand.
+    """The downward pitch of the camera, degrees: the median lean of standing people, or `usual_pitch` if few stand.
 
     Args:
         people: (T, 16, 3) metres from the hip, camera axes, each.
@@ -45,7 +45,7 @@ def camera_pitch(people: Sequence[np.ndarray]) -> float:
 def in_room(lifted: Lifted, pitch: float) -> np.ndarray:
     """The person's joints (T, 16, 3) in metres: x right, y forward from the camera, z up from the floor.
 
-    The floor is a plane fitted to the feet that stand still, or to the lower half of the feet where none do. Under
+    The floor is a plane fitted to the feet that stand still, or, if none do, to the lower half of the feet. Under
     another skeleton than the 16 joints it is level, at the lowest joint.
     """
     joints = turn_up((lifted.positions + lifted.root[:, None]).astype(np.float64), pitch)
@@ -71,7 +71,7 @@ def make_clip(people: Sequence[Lifted], shot: Shot, pitch: float, caption: str) 
     """All people in one scene, upright, where they stood; the middle of the scene is the middle of their paths.
 
     Args:
-        pitch: degrees that the camera looks down.
+        pitch: downward pitch of the camera, degrees.
     Returns:
         the clip, the number of its first frame, and the step from frame to frame.
     """

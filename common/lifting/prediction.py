@@ -32,12 +32,12 @@ from common.rendering import animation
 from common.rendering.video import VideoFrames
 from common.rendering.visualization import check_size
 
-_LOST = 15  # frames after which somebody without identifier is somebody new, unless --max_gap is longer
+_LOST = 15  # frames after which a person without identifier counts as a new one, unless --max_gap is longer
 
 
 @dataclass(frozen=True)
 class Options:
-    """What to do: as the flags of predict.py of the same names."""
+    """The options of a run, named as the flags of predict.py."""
 
     checkpoint: str | None = None
     input: str | None = None
@@ -129,7 +129,7 @@ def _run_sequence(options: Options) -> None:
     pitch = _pitch(options, lifter, people)
     _write(options, lifter, people, shot, pitch)
     if options.render:
-        if detections.photos:  # one after the other, whatever their numbers
+        if detections.photos:  # photographs become consecutive frames
             people = [replace(lifted, track=replace(lifted.track, frames=np.array([place])))
                       for place, lifted in enumerate(people)]
         _render(options, people, shot, pitch)
@@ -150,7 +150,7 @@ def _shot_of(track: Track, shot: Shot) -> Shot:
 
 
 def frame_rate(video: VideoFrames) -> float | None:
-    """Mean frames a second of a video; None where it has no duration."""
+    """The mean frame rate of a video; None if it has no duration."""
     return video.count / video.seconds if video.seconds > 0 else None
 
 
@@ -166,7 +166,7 @@ def _check_output(options: Options) -> None:
 
 
 def _check_own(options: Options, lifter: Lifter) -> None:
-    """Refuse what needs a human body of a checkpoint that lifts a skeleton of its own."""
+    """Refuse options that need a human body if the checkpoint lifts another skeleton."""
     needs = {'a --video without --input': not options.input, '--bvh': options.bvh, '--height': options.height,
              '--up without a number': options.up != options.up, '--axes yx': options.axes == 'yx',
              f'--layout {options.layout}': options.layout not in (None, OWN)}
@@ -198,7 +198,7 @@ def _detections(options: Options, video: VideoFrames | None, own: tuple[str, ...
 
 def _size(options: Options, detections: Detections, video: VideoFrames | None) -> tuple[int, int]:
     if detections.sizes and not options.size:
-        return max(detections.sizes.values())  # of each picture its own is used
+        return max(detections.sizes.values())  # each picture has its own size, see `_shot_of`
     known = {'--size': options.size, detections.path: detections.size, options.video or '': video and video.size}
     given = {where: size for where, size in known.items() if size}
     if not given:
@@ -211,7 +211,7 @@ def _size(options: Options, detections: Detections, video: VideoFrames | None) -
 
 def _introduce(lifter: Lifter, detections: Detections, layout: Layout, size: tuple[int, int],
                notes: list[str]) -> None:
-    """Say what was recognised and what is assumed."""
+    """Print what was recognised and what is assumed."""
     frames = 'photographs' if detections.photos else 'frames'
     of = 'several sizes' if detections.sizes else f'{size[0]}x{size[1]}'
     print(f'{detections.path}: {detections.format}, layout {layout.name}, {len(detections.people):,} {frames} of {of}')

@@ -67,7 +67,7 @@ def _detectron2(content: dict[str, Any]) -> Found:
 
 
 def _frames(entry: Any, name: str) -> list[np.ndarray]:
-    """Each frame's entry for the class of people: an array, or an empty list where nobody is."""
+    """Each frame's entry for the class of people: an array, or an empty list if there is nobody."""
     frames = []
     if not isinstance(entry, list | tuple | np.ndarray) or (isinstance(entry, np.ndarray) and not entry.ndim):
         raise ValueError(f'{name} is not a list of frames')
@@ -106,7 +106,7 @@ def _plain(content: dict[str, Any]) -> Found:
 
 
 def _one_person(array: Any, scores: np.ndarray | None, frames: np.ndarray | None = None) -> Iterator[Seen]:
-    """Somebody's (T, J, 2 to 5), (T, 2 to 5 times J) flat, or (J, 2 or 3) of a single frame."""
+    """The frames of one person: (T, J, 2 to 5), (T, 2 to 5 times J) flat, or (J, 2 or 3) of a single frame."""
     if not isinstance(array, np.ndarray) or array.dtype.kind not in 'fiu':
         raise ValueError('the keypoints are not an array of numbers')
     if array.ndim == 2 and array.shape[1] in _FLAT:
@@ -139,7 +139,7 @@ def _several_people(array: np.ndarray, scores: np.ndarray | None, frames: np.nda
 
 
 def _frames_of(array: np.ndarray, scores: np.ndarray | None, frames: np.ndarray | None) -> Iterator[Seen]:
-    """(T, N, J, C); where a column has negative numbers it is a depth, and of four or five the fourth is the score."""
+    """The people of (T, N, J, C). A third column with negative numbers is a depth; a fourth column is the score."""
     array = array.astype(np.float64)
     if scores is not None:
         if scores.shape != array.shape[:3] or scores.dtype.kind not in 'fiu':

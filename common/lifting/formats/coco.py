@@ -1,4 +1,4 @@
-"""Files in the manner of COCO.
+"""Files in the layout of COCO.
 
 Results are `[{image_id, category_id, keypoints: [x, y, score, ...], score}]`; AlphaPose adds `idx`, a person's
 identifier (in nested lists after it merged detections). Data sets are `{images, annotations, categories}`; their third

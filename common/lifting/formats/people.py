@@ -1,4 +1,4 @@
-"""People found in frames: what every reader of detections returns, whatever wrote the file."""
+"""The people found in frames, as every reader of detections returns them."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import numpy as np
 from common.errors import UserError
 
 MAX_FRAME = 10**9
-_FARTHEST = 1e6  # pixels; what lies farther is no joint
+_FARTHEST = 1e6  # pixels; joints cannot be farther away
 
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody in one frame.
+    """A person in one frame.
 
     Attributes:
         keypoints: (J, 2) pixels, y down; NaN where a joint was not found.
-        scores: (J,) the detector's confidence in each; 1 where the file has none.
+        scores: (J,) the detector's confidence in each joint; 1 if the file has no scores.
         score: the detector's confidence in the person.
         track: the file's identifier, where it has one.
         names: of the joints, where the file has them.
@@ -70,12 +70,12 @@ class Detections:
 
     @property
     def scored(self) -> bool:
-        """Whether the detector graded the joints it found."""
+        """Whether the file has scores of the joints."""
         scores = np.concatenate([who.scores for everybody in self.people.values() for who in everybody])
         return bool(((scores > 0) & (scores != 1)).any())
 
     def scaled(self, size: tuple[int, int]) -> tuple[Detections, str | None]:
-        """The same in pixels, where the detector wrote fractions of the image; and a sentence about it.
+        """The detections in pixels, if the detector wrote fractions of the image, and a sentence about the change.
 
         Raises:
             UserError: the coordinates are neither pixels nor fractions.
@@ -98,10 +98,10 @@ class Detections:
         return replace(self, people=people, normalised=False), note
 
     def counted_as(self, frames: int) -> tuple[Detections, str | None]:
-        """The same with the numbers of a video's frames, counted from 0; and a sentence about it.
+        """The detections with the video's frame numbers, counted from 0, and a sentence about the change.
 
         Args:
-            frames: how many the video has.
+            frames: number of frames of the video.
         """
         first, last = min(self.people), max(self.people)
         if first < 1 or not (self.counted_from or last == frames):
@@ -111,10 +111,10 @@ class Detections:
 
 
 def person(points: np.ndarray, scores: np.ndarray | None, track: Any, score: Any, where: str) -> Person:
-    """A person of checked joints; what is not finite, has no score or lies at the very corner (0, 0) is missing.
+    """A person with checked joints; joints that are not finite, have no score or lie at the corner (0, 0) are missing.
 
     Raises:
-        ValueError: these are no joints.
+        ValueError: the arrays have wrong shapes.
     """
     if points.ndim != 2 or points.shape[1] not in (2, 3) or not len(points):
         raise ValueError(f'{where} has keypoints of shape {points.shape} instead of (joints, 2)')
@@ -143,7 +143,7 @@ def numbers(value: Any, where: str) -> np.ndarray:
     """A float64 array of lists of numbers, in which null is NaN.
 
     Raises:
-        ValueError: something else is among them, or the lists differ in length.
+        ValueError: a value is neither a number nor null, or the lists differ in length.
     """
     try:
         array = np.array(value)

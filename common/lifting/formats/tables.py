@@ -104,7 +104,7 @@ def _csv(rows: Rows) -> Found:
 
 
 def _wide(rows: Rows) -> Rows:
-    """A table with a row for each joint as one with a row for each person."""
+    """A table with a row for each joint, converted to a row for each person."""
     names = [name.lower() for name in rows[0]]
     joint = next(index for index, name in enumerate(names) if name in _JOINTS)
     keys = [index for index, name in enumerate(names) if name in _FRAMES + _TRACKS and index != joint]
@@ -122,8 +122,8 @@ def _people(body: Rows, frames: list[FrameName], columns: dict[int, Column], tra
     """The people in rows, one or several a row.
 
     Args:
-        columns: {index: whose it is, which joint, and x, y, z or score}.
-        tracks: of each row, who it is.
+        columns: {index: (person, joint, axis)}; the axis is x, y, z or score.
+        tracks: the identifier of the person in each row.
     """
     first: set[str] = set()
     found: list[Seen] = [(frame, None) for frame in frames]

@@ -1,4 +1,4 @@
-"""Bones of constant length: one person has one body through a clip."""
+"""Bones of constant length: a person has the same body in the whole clip."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From poses lifted frame by frame to the motion of one body in the room."""
+"""From the poses of single frames to the motion of one body in the room."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from common.lifting.motion.root import Shot, locate, rays, standing_feet
 from common.lifting.motion.smoothing import smooth
 from common.lifting.tracks.tracking import Track
 
-INTERPOLATED = 0.3  # weight of an interpolated joint in the place of the person, beside 1 for a joint that was seen
+INTERPOLATED = 0.3  # weight of an interpolated joint for the place of the person; a detected joint has weight 1
 
 
 def steady(track: Track, positions: np.ndarray, guessed: np.ndarray, shot: Shot, cutoff: float | None,

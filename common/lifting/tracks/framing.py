@@ -1,4 +1,4 @@
-"""Where people are in the image, compared with the training images: warnings, and a re-framing."""
+"""The place and size of people in the image, compared with the training images: warnings and re-framing."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ DEFAULT_RANGE: Range = {'height': [0.2848, 0.638, 0.9492], 'hip_x': [-0.4728, 0.
                         'hip_y': [-0.3863, -0.1787, 0.246]}
 
 _ELBOWS, _WRISTS, _SHOULDERS, _KNEES, _FEET, _HIPS = (11, 14), (12, 15), (10, 13), (2, 5), (3, 6), (1, 4)
-_UNSURE = 0.3  # a score below which a detector mostly guesses
+_UNSURE = 0.3  # with a lower score a joint is mostly guessed
 _WIDE = 1.34  # width to height; Human3.6M's images are square
-_SOME = 0.05  # share of a clip's frames from which something is worth a warning
-_BORDER = 0.004  # of the image's longer side: joints so near its border are guessed
-_STRIP = 0.12  # of the person's height in the image: knees and feet so near its lower border are guessed
+_SOME = 0.05  # share of a clip's frames above which there is a warning
+_BORDER = 0.004  # of the image's longer side: joints nearer to its border are guessed
+_STRIP = 0.12  # of the person's height in the image: knees and feet nearer to the lower border are guessed
 
 
 def usable_range(recorded: dict[str, Any]) -> Range | None:
-    """The range that a checkpoint records, if it is one."""
+    """The range that a checkpoint records; None if it is no valid range."""
     for name in DEFAULT_RANGE:
         values = recorded.get(name)
         if not isinstance(values, list) or len(values) != len(RANGE_PERCENTILES) \
@@ -38,9 +38,9 @@ def usable_range(recorded: dict[str, Any]) -> Range | None:
 
 
 def center_crop(keypoints: np.ndarray, seen: Range) -> np.ndarray:
-    """Frame a person as the training cameras would: of their usual size, the hip at their usual place.
+    """Frame a person as the training cameras would: the usual size, and the hip at the usual place.
 
-    One scale for all the frames, so that a body that bends still gets shorter; each frame's hip is moved on its own.
+    All frames have the same scale, so a body that bends still gets shorter; the hip is moved in each frame.
 
     Args:
         keypoints: (T, 16, 2) normalised coordinates of one person; NaN where missing.
@@ -101,9 +101,9 @@ def framing_warnings(unusual: list[str], size: tuple[int, int], framed: bool, as
 
 
 def mark_guessed(track: Track, size: tuple[int, int], scored: bool) -> None:
-    """Mark joints as hidden that a detector without scores can only have guessed: they lie on the image's border.
+    """Mark joints as hidden that lie on the image's border: a detector without scores can only have guessed them.
 
-    A person cut by the lower border has knees and feet folded into a strip above it.
+    If the lower border cuts a person, detectors fold the knees and feet into a strip above it.
     """
     if scored:
         return

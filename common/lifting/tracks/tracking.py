@@ -1,4 +1,4 @@
-"""From the people of each frame to the track of each person: who is who, gaps, swapped sides, smoothing."""
+"""From the people of each frame to the track of each person: identity and gaps."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from common.lifting.layouts import OWN, Layout, facing, to_h36m
 from common.lifting.tracks.matching import Detected, by_name, by_place, names_are_usable
 
 MAX_ROWS = 2_000_000  # of all tracks together; a row takes 400 bytes and more
-# Numbers of frames are claims: how many rows a few detections may make, and how many each further one.
+# Frame numbers are only claims, so the rows are limited: for any file, and further rows for each detection.
 FREE_ROWS, ROWS_EACH = 10_000, 100
-SHORTEST = 5  # frames, below which a track beside much longer ones is a ghost
+SHORTEST = 5  # frames; a shorter track is a false detection if others are much longer
 
 
 @dataclass
@@ -30,10 +30,10 @@ class Track:
         frames: (T,) numbers of the frames, evenly spaced from the first to the last with this person.
         keypoints: (T, 16, 2) pixels, or of a checkpoint's own J joints; NaN where a joint is missing.
         scores: (T, 16); 0 where a joint was not found.
-        interpolated: (T, 16) whether a joint was put between its places before and after.
+        interpolated: (T, 16) whether a joint was interpolated from the frames before and after.
         swapped: (T, 2) whether left and right of the legs, and of the arms, were exchanged.
         score: mean confidence of the detector in the person.
-        facing: (T,) 1 where the face is seen from the front, -1 from behind, 0 where it is not clear.
+        facing: (T,) 1 if the person is seen from the front, -1 from behind, 0 if it is not clear.
         hidden: (T, 16) joints whose place the detector only guessed.
         size: of the picture, where pictures differ.
     """
@@ -57,12 +57,12 @@ class Track:
 
     @property
     def seen(self) -> int:
-        """Frames in which the detector found anything of the person."""
+        """The number of frames in which the detector found any joint of the person."""
         return int((self.scores > 0).any(1).sum())
 
     @property
     def step(self) -> int:
-        """Frames of the video from one row to the next."""
+        """The number of video frames from one row to the next."""
         return int(self.frames[1] - self.frames[0]) if len(self.frames) > 1 else 1
 
     @property
@@ -110,7 +110,7 @@ def make_tracks(detections: Detections, layout: Layout, trained_on: str = 'gt', 
 
 
 def _pictures(detections: Detections, seen: Detected) -> list[Track]:
-    """Each person of each picture."""
+    """A track for each person of each picture."""
     tracks = []
     for frame in np.unique(seen.frame).tolist():
         rows = np.flatnonzero(seen.frame == frame)
@@ -148,7 +148,7 @@ def _gather(detections: Detections, layout: Layout, trained_on: str, min_score: 
 
 
 def _step(frames: Sequence[int]) -> int:
-    """Distance of the frames that were searched: 5 for frames 0, 5, 10, 20."""
+    """Distance between searched frames: 5 for frames 0, 5, 10, 20."""
     return math.gcd(*(after - before for before, after in pairwise(frames))) or 1
 
 
@@ -199,7 +199,7 @@ def choose(tracks: list[Track], person: str, path: str) -> list[Track]:
 
 
 def _without_ghosts(tracks: list[Track], path: str) -> list[Track]:
-    """The tracks without very short ones: for a moment a detector sees people in chairs and shadows."""
+    """The tracks without very short ones, because detectors briefly find people in chairs and shadows."""
     enough = min(SHORTEST, max(track.seen for track in tracks) / 4)
     chosen = [track for track in tracks if track.seen >= enough]
     ghosts = sum(track.seen for track in tracks) - sum(track.seen for track in chosen)
