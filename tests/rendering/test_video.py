@@ -38,25 +38,15 @@ def test_every_pose_gets_the_frame_then_on_the_screen(tmp_path, rate, container)
     assert numbers(video, poses) == [math.floor((pose / 50 + LATE) * fps) for pose in range(poses)]
 
 
-def test_poses_of_another_rate(tmp_path):
-    path = write_video(tmp_path / 'v.mkv', 30, 30)
-    assert numbers(VideoFrames(path, 10), 10) == list(range(0, 30, 3))
-    assert numbers(VideoFrames(path, 29.97), 29) == [math.floor((pose / 29.97 + LATE) * 30) for pose in range(29)]
-
-
-def test_skipped_and_thinned_poses_keep_their_frames(tmp_path):
-    path = write_video(tmp_path / 'v.mkv', 50, 25)
-    video = VideoFrames(path, 50, first=11, step=4)
-    assert video.covered == len(range(11, 100, 4))
-    assert numbers(video, video.covered) == [pose // 2 for pose in range(11, 100, 4)]
-
-
-def test_one_pose_a_frame_whatever_its_time(tmp_path):
-    path = write_video(tmp_path / 'v.mkv', 20, 24)
-    video = VideoFrames(path)
-    assert video.covered == 20
-    assert numbers(video, 20) == list(range(20))
-    assert numbers(VideoFrames(path, first=3, step=5), 4) == [3, 8, 13, 18]
+@pytest.mark.parametrize('rate, options, expected', [
+    (30, {'fps': 10}, list(range(0, 30, 3))),
+    (30, {'fps': 29.97}, [math.floor((pose / 29.97 + LATE) * 30) for pose in range(29)]),
+    (15, {'fps': 30, 'first': 11, 'step': 4}, [pose // 2 for pose in range(11, 60, 4)]),
+    (24, {}, list(range(30))), (24, {'first': 3, 'step': 5}, [3, 8, 13, 18, 23, 28])])
+def test_poses_of_another_rate_skipped_thinned_and_one_for_each_frame(tmp_path, rate, options, expected):
+    video = VideoFrames(write_video(tmp_path / 'v.mkv', 30, rate), **options)
+    assert abs(video.covered - len(expected)) <= (options.get('fps') == 29.97)
+    assert numbers(video, len(expected)) == expected
 
 
 def test_a_frame_rate_that_changes(tmp_path):
@@ -130,32 +120,16 @@ def test_a_missing_video(tmp_path):
 
 
 def test_what_is_no_video(tmp_path):
-    for name, content in (('text.mp4', b'not a video\n'), ('empty.mp4', b''), ('noise.avi', bytes(range(256)) * 40)):
+    write_video(tmp_path / 'cut.mov', 40, 25, (64, 48), '-c:v', 'mpeg4')
+    sound = str(tmp_path / 'sound.mkv')
+    subprocess.run([ffmpeg(), '-v', 'error', '-f', 'lavfi', '-i', 'sine=d=0.2', sound], check=True)
+    playlist = b'#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nhttp://127.0.0.1:9/a.ts\n#EXT-X-ENDLIST\n'
+    for name, content in (('text.mp4', b'not a video\n'), ('empty.mp4', b''), ('noise.avi', bytes(range(256)) * 40),
+                          ('cut.mov', (tmp_path / 'cut.mov').read_bytes()[:-600]), ('list.m3u8', playlist),
+                          ('sound.mkv', (tmp_path / 'sound.mkv').read_bytes())):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(UserError, match=rf'{name} cannot be read as a video: \S'):
             VideoFrames(str(tmp_path / name), 50)
-
-
-def test_a_sound_without_a_picture(tmp_path):
-    path = str(tmp_path / 'sound.mkv')
-    subprocess.run([ffmpeg(), '-v', 'error', '-f', 'lavfi', '-i', 'sine=d=0.2', path], check=True)
-    with pytest.raises(UserError, match=r'sound\.mkv cannot be read as a video'):
-        VideoFrames(path, 50)
-
-
-def test_a_video_cut_short(tmp_path):
-    path = tmp_path / 'v.mov'
-    write_video(path, 40, 25, (64, 48), '-c:v', 'mpeg4')
-    path.write_bytes(path.read_bytes()[:-600])
-    with pytest.raises(UserError, match=r'v\.mov cannot be read as a video: \S'):
-        VideoFrames(str(path), 25)
-
-
-def test_a_playlist_may_not_reach_into_the_network(tmp_path):
-    path = tmp_path / 'list.m3u8'
-    path.write_text('#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nhttp://127.0.0.1:9/a.ts\n#EXT-X-ENDLIST\n')
-    with pytest.raises(UserError, match='cannot be read as a video'):
-        VideoFrames(str(path), 25)
 
 
 def test_names_that_look_like_something_else(tmp_path, monkeypatch):

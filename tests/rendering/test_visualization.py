@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from PIL import ImageColor
 
-from common.errors import UserError
 from common.rendering import perspective
 from common.rendering.clip import View, stand
 from common.rendering.visualization import LEFT, MIDDLE, RIGHT, SHADE, Scene
@@ -84,12 +83,6 @@ class TestScene:
         for one, other in zip(parts.stages, whole.stages, strict=True):
             np.testing.assert_allclose([one.scale, one.offset], [other.scale, other.offset], rtol=1e-12)
 
-    def test_a_frame_does_not_depend_on_those_before(self):
-        clip = make_clip()
-        scene = Scene(clip, 2)
-        drawn = [scene.draw(frame).tobytes() for frame in (3, 0, 3)]
-        assert drawn[0] == drawn[2] != drawn[1]
-
     @pytest.mark.parametrize('size', [1, 1.37, 3])
     def test_sizes_are_even_and_panels_square(self, size):
         scene = Scene(make_clip(), size)
@@ -148,12 +141,6 @@ class TestScene:
         drawn = np.asarray(scene.draw(0, picture))
         assert (drawn[box.top + 50:box.top + 60, box.left + 100:box.left + 110] == (10, 200, 30)).all()
         np.testing.assert_allclose(scene.window(np.array([100.0, 50.0])), (box.left + 100, box.top + 50))
-
-    def test_sizes_that_cannot_be_drawn(self):
-        for size in (0.5, 31, float('nan')):
-            with pytest.raises(UserError, match='must lie between 1 and 30'):
-                Scene(make_clip(), size)
-
 
 def test_clips_whose_arrays_do_not_fit():
     clip = make_clip()
