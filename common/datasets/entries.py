@@ -99,7 +99,10 @@ def _cameras(entries: dict[str, Any], subjects: list[str]) -> tuple[dict[str, tu
     if 'cameras' in entries:
         content = json.loads(_text(entries['cameras']))
     else:
-        content = [dict(zip(('width', 'height'), _numbers(entries['image_size'])))]
+        size = _numbers(entries['image_size'])
+        if len(size) != 2:
+            raise ValueError(f'image_size is {printable(size, 40)} instead of width and height')
+        content = [dict(zip(('width', 'height'), size))]
     if isinstance(content, list):
         content = dict.fromkeys(subjects, content)
     if not isinstance(content, dict):

@@ -111,6 +111,19 @@ def test_cameras_of_a_file_project_as_those_they_were_written_from(tmp_path):
         np.testing.assert_allclose(found[subject]['Walking'][index], expected, atol=1e-5)
 
 
+def test_a_camera_on_its_side_is_warned_of(tmp_path, capsys):
+    right = [camera_entry(camera) for camera in CAMERAS]
+    write_set(tmp_path, 'own', walkers(), cameras=right)
+    loading.load_dataset('own', str(tmp_path))
+    assert not capsys.readouterr().err
+    write_set(tmp_path, 'own', walkers(), cameras=[{**view, 'R': np.transpose(view['R']).tolist()} for view in right])
+    loading.load_dataset('own', str(tmp_path))
+    warnings = capsys.readouterr().err.splitlines()
+    turned = [CAMERAS[1].name, CAMERAS[3].name]  # the other two happen to stand upright
+    assert [f'camera {name} of' in warning and 'is R the transposed matrix?' in warning
+            for name, warning in zip(turned * 2, warnings, strict=True)] == [True] * 4
+
+
 def test_positions_in_camera_coordinates_need_no_camera(tmp_path):
     camera = CAMERAS[0]
     local = {name: {kind: world_to_camera(take, camera) for kind, take in takes.items()}
@@ -183,6 +196,7 @@ WRONG = {
         **camera_entry(CAMERAS[0]), 't': [1000 * value for value in camera_entry(CAMERAS[0])['t']]}]},
     'of S1 never shows anybody: R and t must': {'cameras': [{
         **camera_entry(CAMERAS[0]), 't': CAMERAS[0].translation.tolist()}]},  # the place of the camera in the world
+    'image_size is .1000, 1002, 3. instead of width': {'image_size': [1000, 1002, 3]},
     'its splits name Eve': {'train_subjects': ['Eve']},
     'fps must be one number': {'fps': np.array([25, 30])},
     'Expecting value': {'cameras': 'no JSON'},

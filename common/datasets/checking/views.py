@@ -5,15 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from common.datasets.mocap import MocapDataset
-from common.errors import UserError
-from common.geometry.camera import image_coordinates, project, world_to_camera
+from common.errors import UserError, warn
+from common.geometry.camera import Camera, image_coordinates, project, world_to_camera
 
 FRAMES = 50  # at most so many of a sequence are looked at
 SMALLEST = 5.0  # pixels: a person whose pose is smaller is not seen
+ROLLED = 30.0  # degrees about its axis, by which cameras are seldom turned
+TILTED = 0.5  # share of the world's vertical in the image; where it is less, the camera looks down
 
 
 def check_views(path: str, dataset: MocapDataset) -> None:
-    """Refuse cameras in whose image there is never anybody, or only people of a few pixels.
+    """Refuse cameras in whose image there is never anybody, or only people of a few pixels; warn of rolled ones.
 
     Raises:
         UserError: it names the subject and the camera.
@@ -33,3 +35,13 @@ def check_views(path: str, dataset: MocapDataset) -> None:
                 raise UserError(f'{path}: camera {camera.name} of {subject} {what}: R and t must give X_camera = R '
                                 f'X_world + t in metres, with x right, y down, z forward, and focal_length and center '
                                 f'be in pixels; docs/datasets.md describes its entries.')
+            right, down = _up(camera)[:2]
+            roll = abs(np.degrees(np.arctan2(right, -down)))
+            if np.hypot(right, down) > TILTED and roll > ROLLED:
+                warn(f'{path}: in camera {camera.name} of {subject} the vertical is turned by {roll:.0f} degrees: is R '
+                     f'the transposed matrix?')
+
+
+def _up(camera: Camera) -> np.ndarray:
+    """(3,) the world's vertical in camera axes."""
+    return np.diff(world_to_camera(np.array([[0.0, 0, 0], [0, 0, 1]]), camera), axis=0)[0]
