@@ -1,22 +1,19 @@
 """Acclaim motion capture: reads .asf skeletons and .amc motions, and computes the positions of the bones' ends."""
 
 import math
-import os
 from array import array
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from common.errors import UserError, listing
+from common.errors import listing
 from common.geometry.quaternion import about_axis
+from data.text_lines import Lines
 
-MAX_BYTES = 256 << 20  # a quarter of an hour at 120 Hz takes a third of this
-ABSURD = 1e6  # degrees, or the file's units of length
 INCH = 0.0254
-_AXES = {'X': 0, 'Y': 1, 'Z': 2}
-CHANNELS = {kind + axis for kind in 'TR' for axis in _AXES}
+AXES = {'X': 0, 'Y': 1, 'Z': 2}
+CHANNELS = {kind + axis for kind in 'TR' for axis in AXES}
 
 
 @dataclass(frozen=True)
@@ -56,7 +53,7 @@ def rotations(axes: list[str], degrees: np.ndarray) -> np.ndarray:
     """
     result = np.broadcast_to(np.eye(3), (*degrees.shape[:-1], 3, 3))
     for axis, angle in zip(axes, np.moveaxis(degrees, -1, 0)):
-        result = about_axis(_AXES[axis], angle) @ result
+        result = about_axis(AXES[axis], angle) @ result
     return result
 
 
@@ -80,7 +77,7 @@ def far_ends(skeleton: Skeleton, motion: dict[str, np.ndarray]) -> dict[str, np.
         ends[bone.name] = ends[bone.parent] + turned[bone.name] @ bone.offset
         for index, kind in enumerate(kinds):
             if kind == 'T':
-                ends[bone.name][:, _AXES[axes[index]]] += values[:, index]
+                ends[bone.name][:, AXES[axes[index]]] += values[:, index]
     return {bone.name: ends[bone.name] * skeleton.metres for bone in skeleton.bones}
 
 
@@ -99,7 +96,7 @@ def read_amc(path: str, skeleton: Skeleton) -> dict[str, np.ndarray]:
     Raises:
         UserError: the file is missing, damaged, cut short, or of another skeleton; the sentence names the line.
     """
-    lines = _Lines(path)
+    lines = Lines(path)
     places: dict[str, slice] = {}
     width = 0
     for bone in skeleton.bones:
@@ -141,45 +138,11 @@ def read_amc(path: str, skeleton: Skeleton) -> dict[str, np.ndarray]:
     return {name: table[:, place] for name, place in places.items()}
 
 
-class _Lines:
-    """The lines of a text file without comments, split into words, and errors that name the line."""
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-        self.number = 0
-
-    def __iter__(self) -> Iterator[list[str]]:
-        if os.path.getsize(self.path) > MAX_BYTES:
-            raise UserError(f'{self.path} is refused: it is larger than {MAX_BYTES:,} bytes.')
-        with open(self.path, encoding='latin-1') as file:
-            for line in file:
-                self.number += 1
-                words = line.split()
-                if words and not words[0].startswith('#'):
-                    yield words
-
-    def error(self, what: str) -> UserError:
-        return UserError(f'{self.path}, line {self.number}: {what}; fetch the file again, or correct it.')
-
-    def floats(self, words: list[str], count: int) -> list[float]:
-        """`count` numbers, each finite and of a believable size."""
-        try:
-            values = list(map(float, words))
-        except ValueError:
-            raise self.error(f'{" ".join(words)[:60]!r} is not made of numbers') from None
-        if len(values) != count:
-            raise self.error(f'there are {len(values)} numbers where {count} belong')
-        for value in values:
-            if not -ABSURD < value < ABSURD:  # NaN is neither
-                raise self.error(f'{" ".join(words)[:60]!r} are not finite numbers of a believable size')
-        return values
-
-
 class _SkeletonReader:
     """Reads an .asf file; one method for the lines of each section that is used."""
 
     def __init__(self, path: str) -> None:
-        self.lines = _Lines(path)
+        self.lines = Lines(path)
         self.length = 0.0  # an inch, in the file's units
         # The root's position is not read, because every trial is moved to its own centre.
         self.root: dict[str, list] = {'axis': list('XYZ'), 'orientation': [0.0, 0.0, 0.0]}

@@ -1,11 +1,11 @@
 """Make data_3d_cmu.npz from the motions of the Carnegie Mellon database (http://mocap.cs.cmu.edu), free for all uses.
 
     python data/prepare_data_cmu.py --from-asfamc DIR              # has 02.asf, 02_01.amc, ..., in any folders below
+    python data/prepare_data_cmu.py --from-bvh DIR                 # has 02_01.bvh, ..., made for MotionBuilder
     python data/prepare_data_cmu.py --from-asfamc DIR --fps 50 --table my_trials.csv
 """
 
 import argparse
-import glob
 import os
 import re
 import sys
@@ -19,27 +19,19 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__)))) 
 
 from common.datasets.h36m import TEST_SUBJECTS, TRAIN_SUBJECTS
 from common.errors import UserError, listing, run_script
-from data import archives, preparation
-from data.asfamc import Skeleton, far_ends, read_amc, read_asf
+from data import archives, cmu, preparation
 
 NAME = 'data_3d_cmu.npz'
 TABLE = os.path.join(preparation.DATA_FOLDER, 'cmu_trials.csv')
-RECORDED_FPS = 120
 REACH = 2.0  # metres from the centre, along x and along y, that Human3.6M's cameras can see
 FLOOR_PERCENTILE = 5
 COLUMNS = 'actor,trial,subject,action'
 LEFT_OUT = '-'
-# The bone whose far end is each of the 32 joints; the Spine (12) is half way from the root to the thorax.
-SPINE = 12
-BONES_OF_JOINTS = (
-    'root', 'rhipjoint', 'rfemur', 'rtibia', 'rfoot', 'rtoes', 'lhipjoint', 'lfemur', 'ltibia', 'lfoot', 'ltoes',
-    'root', 'root', 'thorax', 'upperneck', 'head', 'thorax', 'lclavicle', 'lhumerus', 'lradius', 'lradius', 'lthumb',
-    'lfingers', 'lfingers', 'thorax', 'rclavicle', 'rhumerus', 'rradius', 'rradius', 'rthumb', 'rfingers', 'rfingers')
 
 
 def get_args_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=f'Make {NAME} from .asf and .amc files.')
-    parser.add_argument('--from-asfamc', metavar='DIR', required=True, help='folder that has the files, at any depth')
+    parser = argparse.ArgumentParser(description=f'Make {NAME} from motion of the Carnegie Mellon database.')
+    cmu.add_source_flag(parser.add_mutually_exclusive_group(required=True))
     parser.add_argument('--table', metavar='FILE', default=TABLE,
                         help='which subject an actor becomes and which action a trial (%(default)s)')
     parser.add_argument('--fps', type=int, choices=(50, 60), default=60, help='frames a second (%(default)s)')
@@ -52,7 +44,7 @@ def main() -> None:
     args = get_args_parser().parse_args()
     output = os.path.join(args.output, NAME)
     preparation.keep_existing(output, args.force)
-    positions = read_database(args.from_asfamc, read_table(args.table), args.fps)
+    positions = read_database(args.database, read_table(args.table), args.fps)
     preparation.save(output, positions_3d=positions, fps=np.array(args.fps))
     print_table(output, positions)
 
@@ -114,17 +106,13 @@ def read_database(folder: str, table: Table, fps: int) -> dict[str, dict[str, np
     The first Walking of a subject is `Walking`, the next is `Walking 1`. Trials that the table lacks are named like
     `Trial 13_05`, so they are all of one kind.
     """
-    skeletons: dict[str, Skeleton] = {}
     taken: Counter = Counter()
     positions: dict[str, dict[str, np.ndarray]] = {}
-    for actor, trial, path in archives.progress(_trials(folder)):
+    for actor, trial, path in archives.progress(cmu.trials(folder)):
         subject, kind = table.subject(actor), table.kind(actor, trial)
         if kind == LEFT_OUT:
             continue
-        asf = path.rpartition('_')[0] + '.asf'
-        if asf not in skeletons:
-            skeletons[asf] = _read_skeleton(asf, path)
-        poses = convert(skeletons[asf], read_amc(path, skeletons[asf]), fps)
+        poses = centred(cmu.joints(path, fps))
         if len(poses) == 0:
             continue  # always out of the cameras' reach
         number = taken[subject, kind]
@@ -136,36 +124,19 @@ def read_database(folder: str, table: Table, fps: int) -> dict[str, dict[str, np
     return {subject: positions[subject] for subject in preparation.SUBJECTS if subject in positions}
 
 
-def convert(skeleton: Skeleton, motion: dict[str, np.ndarray], fps: int) -> np.ndarray:
-    """The 32 joints of a trial that was recorded at 120 Hz.
+def centred(positions: np.ndarray) -> np.ndarray:
+    """The 32 joints (T, 32, 3), metres, z up, in the place that Human3.6M's cameras see.
 
     The mean of the hip's path is moved to x = y = 0, and the lowest joint of the lowest frames to the floor, z = 0.
     Frames in which the hip is out of reach of the cameras are dropped.
 
     Returns:
-        (T, 32, 3) float32, metres, z up, at `fps`.
+        (T, 32, 3) float32.
     """
-    ends = far_ends(skeleton, motion)
-    positions = np.stack([ends[bone] for bone in BONES_OF_JOINTS], axis=1)  # (T, 32, 3)
-    positions[:, SPINE] = (ends['root'] + ends['thorax']) / 2
-    positions = np.stack([positions[..., 0], -positions[..., 2], positions[..., 1]], axis=-1)  # from y up to z up
-    positions = resample(positions, RECORDED_FPS / fps)
+    positions = positions.copy()
     positions[..., :2] -= positions[:, 0, :2].mean(axis=0)
     positions[..., 2] -= np.percentile(positions[..., 2].min(axis=1), FLOOR_PERCENTILE)
     return positions[(np.abs(positions[:, 0, :2]) <= REACH).all(axis=1)].astype(np.float32)
-
-
-def resample(positions: np.ndarray, step: float) -> np.ndarray:
-    """Every `step`-th frame, interpolated linearly where it falls between two frames.
-
-    A cubic would not be better: with every second frame of 02_03 (jogging) left out, linear interpolation misses the
-    joints by 1.1 mm and a cubic by 0.8 mm in the mean; at most both miss them by 15 mm, which is noise.
-    """
-    times = np.arange(int((len(positions) - 1) / step) + 1) * step
-    before = times.astype(int)
-    after = np.minimum(before + 1, len(positions) - 1)
-    share = (times - before)[:, None, None]
-    return positions[before] * (1 - share) + positions[after] * share
 
 
 def print_table(path: str, positions: dict[str, dict[str, np.ndarray]]) -> None:
@@ -178,33 +149,6 @@ def print_table(path: str, positions: dict[str, dict[str, np.ndarray]]) -> None:
     for split, subjects in (('train', TRAIN_SUBJECTS), ('test', TEST_SUBJECTS)):
         if not positions.keys() & set(subjects):
             print(f'Warning: {path}: no actor is of the {split} subjects, {listing(subjects)}.', file=sys.stderr)
-
-
-def _trials(folder: str) -> list[tuple[int, int, str]]:
-    """(actor, trial, path) of every .amc file named like 02_01.amc, in order."""
-    if not os.path.isdir(folder):
-        raise UserError(f'{folder} is not a folder.')
-    trials: dict[tuple[int, int], str] = {}
-    for path in sorted(glob.glob(os.path.join(glob.escape(folder), '**', '*.amc'), recursive=True)):
-        match = re.fullmatch(r'(\d{1,4})_(\d{1,4})\.amc', os.path.basename(path))
-        if not match:
-            raise UserError(f'{path} is not named like 02_01.amc, actor and trial; rename it or move it away.')
-        other = trials.setdefault((int(match[1]), int(match[2])), path)
-        if other != path:
-            raise UserError(f'{path} and {other} are the same trial; move one of them away.')
-    if not trials:
-        raise UserError(f'{folder} has no .amc file in it or below it; unpack the archives of the database there.')
-    return [(*key, trials[key]) for key in sorted(trials)]
-
-
-def _read_skeleton(asf: str, amc: str) -> Skeleton:
-    if not os.path.exists(asf):
-        raise UserError(f'{amc} has no {os.path.basename(asf)} beside it, the skeleton of its actor.')
-    skeleton = read_asf(asf)
-    lacking = set(BONES_OF_JOINTS) - {bone.name for bone in skeleton.bones}
-    if lacking:
-        raise UserError(f'{asf} has no bone {listing(sorted(lacking))}, which the 32 joints need.')
-    return skeleton
 
 
 if __name__ == '__main__':

@@ -1,9 +1,10 @@
-"""Make data_3d_free.npz, the training motion of `--recipe wild`, from an archive of 16-joint clips.
+"""Make data_3d_free.npz, the training motion of `--recipe wild`: 16 joints at 30 frames a second.
 
-    python data/prepare_data_free.py --from-source free_mocap.npz
+    python data/prepare_data_free.py --from-asfamc DIR           # as for prepare_data_cmu.py, or --from-bvh DIR
+    python data/prepare_data_free.py --from-source clips.npz     # an archive of clips
     python main_gcn.py --recipe wild --dataset free -e 20
 
-The archive has `positions` (N, 16, 3) float32 in metres, z up, joints as in common/datasets/h36m.py; `clip` (N,), the
+An archive has `positions` (N, 16, 3) float32 in metres, z up, joints as in common/datasets/h36m.py; `clip` (N,), the
 number of each frame's clip, in order; `names` and `fps` (clips,). data/free_clips.csv gives each clip its subject and
 action. Four actors are test subjects: gymnastics, karate, everyday motion and dance.
 """
@@ -21,7 +22,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__)))) 
 from common.datasets import h36m
 from common.errors import UserError, run_script
 from common.files.npz import read_npz
-from data import preparation
+from data import archives, cmu, preparation
 
 NAME = 'data_3d_free.npz'
 TABLE = os.path.join(preparation.DATA_FOLDER, 'free_clips.csv')
@@ -34,8 +35,10 @@ CAMERA = {'width': 1000, 'height': 1000, 'focal_length': 2000, 'R': [[1, 0, 0], 
 
 
 def get_args_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=f'Make {NAME} from an archive of clips.')
-    parser.add_argument('--from-source', metavar='FILE.npz', required=True, help='the archive')
+    parser = argparse.ArgumentParser(description=f'Make {NAME} from motion of CMU or an archive of clips.')
+    group = parser.add_mutually_exclusive_group(required=True)
+    cmu.add_source_flag(group)
+    group.add_argument('--from-source', metavar='FILE.npz', help='archive of clips')
     parser.add_argument('--output', metavar='DIR', default=preparation.DATA_FOLDER, help='data folder (%(default)s)')
     parser.add_argument('--force', action='store_true', help='replace an existing file')
     return parser
@@ -65,16 +68,42 @@ def read_clips(path: str) -> dict[str, dict[str, np.ndarray]]:
         if str(names[number]) not in table:
             raise UserError(f'{path} has a clip {names[number]}, which {TABLE} does not name: add a line for it.')
         subject, action = table[str(names[number])]
-        middle = take[:, 0].mean(0) * (1, 1, 0)
-        preparation.add_sequence(found, subject, action, (take - middle).astype(np.float32), path)
+        preparation.add_sequence(found, subject, action, around_origin(take), path)
     return found
+
+
+def read_database(folder: str) -> dict[str, dict[str, np.ndarray]]:
+    """{subject: {action: (T, 16, 3)}} of the trials of the database; hip and spine as 2D detectors have them.
+
+    Trials that the table does not name are of the kind `Trial`.
+
+    Raises:
+        UserError: there are none, or one is damaged.
+    """
+    # Pieces of a trial have a name with more behind it: cmu_038_01_part1.
+    table = {name[:len('cmu_002_01')]: place for name, place in read_table().items()}
+    names = h36m.skeleton().names
+    hip, spine, thorax, *hips = (names.index(name) for name in ('Hip', 'Spine', 'Thorax', 'RHip', 'LHip'))
+    found: dict[str, dict[str, np.ndarray]] = {}
+    for actor, trial, path in archives.progress(cmu.trials(folder)):
+        poses = cmu.joints(path, FPS)[:, h36m.KEPT_JOINTS]
+        poses[:, hip] = poses[:, hips].mean(1)
+        poses[:, spine] = (poses[:, hip] + poses[:, thorax]) / 2
+        subject, action = table.get(f'cmu_{actor:03}_{trial:02}', (f'cmu_{actor:03}', f'Trial {trial}'))
+        preparation.add_sequence(found, subject, action, around_origin(poses), path)
+    return found
+
+
+def around_origin(poses: np.ndarray) -> np.ndarray:
+    """The clip (T, 16, 3) with the mean of its hip at x = y = 0."""
+    return (poses - poses[:, 0].mean(0) * (1, 1, 0)).astype(np.float32)
 
 
 def main() -> None:
     args = get_args_parser().parse_args()
     output = os.path.join(args.output, NAME)
     preparation.keep_existing(output, args.force)
-    positions = read_clips(args.from_source)
+    positions = read_database(args.database) if args.database else read_clips(args.from_source)
     preparation.save(output, positions_3d=positions, fps=np.array(FPS), cameras=np.array(json.dumps([CAMERA])),
                      train_subjects=np.array([name for name in positions if name not in (*TEST, UNKNOWN)]),
                      test_subjects=np.array([name for name in TEST if name in positions]),

@@ -198,7 +198,7 @@ def test_a_skeleton_without_the_bones(tmp_path):
 
 
 def test_folders_that_do_not_fit(tmp_path):
-    with pytest.raises(UserError, match=r'has no \.amc file in it'):
+    with pytest.raises(UserError, match=r'has no \.amc or \.bvh file in it'):
         positions_of(tmp_path)
     make_database(tmp_path, {'02_01': make.make_amc(3)})
     with pytest.raises(UserError, match='has no trial that the table does not leave out'):
