@@ -1,10 +1,13 @@
 """Video in, 3D out, on a real clip with a real detector: `python tests/video_check.py FOLDER [predict.py's flags]`.
 
 The clip is `Sports2D/Demo/demo.mp4` of the PyPI package sports2d (BSD-3), fetched into the folder given, not committed:
-somebody does jumping jacks on a box, somebody else walks past. `make test` does not run it, because it needs MediaPipe
-and numpy < 2. Flags like `--checkpoint` are passed on to predict.py.
+somebody does jumping jacks on a box, somebody else walks past. The two commands of the README are run on it: with the
+video, and with the keypoints that MediaPipe finds in it. `make test` does not run this, because it needs MediaPipe and
+numpy < 2. Flags like `--checkpoint` are passed on to predict.py.
 """
 
+import json
+import resource
 import subprocess
 import sys
 import time
@@ -16,6 +19,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from common.lifting.detectors.detector import detect, make_detector  # noqa: E402
 from common.lifting.layouts import LEGS  # noqa: E402
 from common.rendering.video import VideoFrames  # noqa: E402
 
@@ -35,6 +39,27 @@ def fetch(folder: Path) -> Path:
         with zipfile.ZipFile(next(folder.glob('sports2d-*.whl'))) as wheel:
             wheel.extract(MEMBER, folder)
     return clip
+
+
+def save_detections(clip: Path, path: Path) -> None:
+    """Write what MediaPipe finds in a clip as people save it: for each frame a list of landmarks, empty for nobody."""
+    video = VideoFrames(str(clip))
+    people = detect(str(clip), make_detector('mediapipe'), video).people
+    frames = [[{'x': x / video.size[0], 'y': y / video.size[1], 'visibility': score} for who in people[frame]
+               for (x, y), score in zip(who.keypoints.tolist(), who.scores.tolist())] for frame in range(len(people))]
+    path.write_text(json.dumps(frames))
+
+
+def predict(*arguments: object) -> None:
+    """Run predict.py, and print what it prints, its time, and the time of the processor that it took."""
+    before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+    done = subprocess.run([sys.executable, str(ROOT / 'predict.py'), *map(str, arguments)], capture_output=True,
+                          text=True, check=False)
+    seconds, after = time.monotonic() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
+    busy = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    print(done.stdout, *(line for line in done.stderr.splitlines() if line.startswith('Warning')), sep='\n')
+    assert done.returncode == 0, done.stderr
+    print(f'predict.py: {seconds:.1f} s, {busy:.1f} s of the processor', flush=True)
 
 
 def standing_heights(positions: np.ndarray) -> np.ndarray:
@@ -63,6 +88,24 @@ def jumps(heights: np.ndarray) -> int:
     return count
 
 
+def check_person(person: dict[str, np.ndarray]) -> np.ndarray:
+    """Check one person of the clip, print the figures, and return the accelerations of the joints, m/s^2."""
+    positions, fps = person['positions_3d'].astype(float), float(person['fps'])
+    lifted, complete = np.isfinite(positions).all((1, 2)), np.isfinite(person['keypoints_2d']).all((1, 2))
+    assert not (complete & ~lifted).any(), 'a full 2D skeleton beside an empty 3D panel'
+    acceleration = np.linalg.norm(np.diff(positions, 2, axis=0), axis=-1) * fps ** 2
+    parents, children = person['bones'].T
+    bones = np.linalg.norm(positions[:, parents] - positions[:, children], axis=-1)[lifted]
+    print(f'track {person["track"]}: {lifted.sum()} of {len(lifted)} frames lifted, {complete.sum()} with all of the '
+          f'2D; acceleration {np.nanmean(acceleration):.1f} m/s^2, bones change by {np.ptp(bones, axis=0).max():.0e} m')
+    assert np.ptp(bones, axis=0).max() < 1e-4
+    return acceleration
+
+
+def read(folder: Path, name: str) -> list[dict[str, np.ndarray]]:
+    return [dict(np.load(file)) for file in sorted(folder.glob(f'{name}*.npz'))]
+
+
 def main() -> None:
     if len(sys.argv) < 2:
         sys.exit('usage: python tests/video_check.py FOLDER [flags of predict.py]')
@@ -70,37 +113,23 @@ def main() -> None:
     clip = fetch(folder)
     for old in folder.glob('out*'):
         old.unlink()
-    outputs = [str(folder / f'out.{suffix}') for suffix in ('npz', 'bvh', 'mp4')]
-    started = time.monotonic()
-    done = subprocess.run([sys.executable, str(ROOT / 'predict.py'), '--video', str(clip), '--detector', 'mediapipe',
-                           '--output', outputs[0], '--bvh', outputs[1], '--render', outputs[2], *flags],
-                          capture_output=True, text=True, check=False)
-    seconds = time.monotonic() - started
-    print(done.stdout, *(line for line in done.stderr.splitlines() if line.startswith('Warning')), sep='\n')
-    assert done.returncode == 0, done.stderr
-    frames = VideoFrames(str(clip)).count
-    print(f'numpy {np.__version__}: {frames} frames in {seconds:.1f} s, {frames / seconds:.1f} a second, all included')
+    detections, render = folder / 'detections.json', folder / 'out.mp4'
+    save_detections(clip, detections)
+    width, height = VideoFrames(str(clip)).size
+    predict('--video', clip, '--render', render, '--output', folder / 'out_video.npz', *flags)
+    predict('--input', detections, '--size', f'{width}x{height}', '--output', folder / 'out.npz', '--bvh',
+            folder / 'out.bvh', *flags)
 
-    people = [dict(np.load(file)) for file in sorted(folder.glob('out*.npz'))]
-    accelerations = []
-    for person in people:
-        positions, fps = person['positions_3d'].astype(float), float(person['fps'])
-        lifted, complete = np.isfinite(positions).all((1, 2)), np.isfinite(person['keypoints_2d']).all((1, 2))
-        assert not (complete & ~lifted).any(), 'a full 2D skeleton beside an empty 3D panel'
-        accelerations.append(np.linalg.norm(np.diff(positions, 2, axis=0), axis=-1) * fps ** 2)
-        parents, children = person['bones'].T
-        bones = np.linalg.norm(positions[:, parents] - positions[:, children], axis=-1)[lifted]
-        print(f'track {person["track"]}: {lifted.sum()} of {len(lifted)} frames lifted, acceleration '
-              f'{np.nanmean(accelerations[-1]):.1f} m/s^2, bones change by {np.ptp(bones, axis=0).max() * 1e3:.3f} mm')
-        assert np.ptp(bones, axis=0).max() < 1e-4
-    mean = np.nanmean(np.concatenate(accelerations))
+    people, of_video = read(folder, 'out_[0-9]'), read(folder, 'out_video')
+    for one, other in zip(people, of_video, strict=True):  # both commands lift the same
+        np.testing.assert_allclose(one['positions_3d'], other['positions_3d'], atol=1e-3)
+    mean = np.nanmean(np.concatenate([check_person(person) for person in people]))
     jumper = max(people, key=lambda person: len(person['frames']))
     first = int(jumper['frames'][0])
     rows = slice(JACKS.start - first, JACKS.stop - first)
     heights = standing_heights(jumper['positions_3d'].astype(float))
     spread = np.ptp(np.percentile(heights, [2, 98])) / np.median(heights)
-    name = folder / (f'out_{jumper["track"]}.bvh' if len(people) > 1 else 'out.bvh')
-    text = name.read_text().split('Frame Time')[1].splitlines()[1:]
+    text = (folder / f'out_{jumper["track"]}.bvh').read_text().split('Frame Time')[1].splitlines()[1:]
     bvh = np.array([line.split()[1] for line in text], float)
     counted = jumps(-jumper['root'][rows, 1]), jumps(bvh[rows])
     print(f'mean acceleration {mean:.1f} m/s^2; the jumper stands in {len(heights)} frames, {np.median(heights):.2f} m '
@@ -108,7 +137,7 @@ def main() -> None:
     assert mean <= LARGEST_ACCELERATION
     assert len(heights) > 20 and spread <= HEIGHT_SPREAD
     assert min(counted) >= 2
-    assert VideoFrames(outputs[2]).covered > 0
+    assert VideoFrames(str(render)).covered > 0
 
 
 if __name__ == '__main__':

@@ -50,6 +50,7 @@ class Lifter:
         normalization: of the checkpoint: 'image', or 'person', which needs no framing and can guess hidden joints.
         trained_on: the 2D of its training, on which Spine and Thorax of MPII-like keypoints depend.
         basis: the source of `trained_on`: 'recorded', 'given' or 'assumed'.
+        virtual: whether it was seen by virtual cameras, as detectors find it (`--recipe wild`).
         range: place and size of the training poses in the image, see `common.lifting.tracks.framing`.
         range_recorded: whether the checkpoint records the range.
     Raises:
@@ -74,6 +75,7 @@ class Lifter:
                             f'leave the flag out.')
         self.trained_on = known or trained_on or 'gt'
         self.basis = 'recorded' if known else 'given' if trained_on else 'assumed'
+        self.virtual = bool(loaded.recipe.get('virtual'))
         self.guesses = self.normalization == 'person' and float(loaded.recipe.get('hide') or 0) > 0
         recorded_range = framing.usable_range(loaded.keypoints_range)
         self.range_recorded = recorded_range is not None
@@ -132,7 +134,8 @@ class Lifter:
             fps: frames a second.
             smooth: the filter, with parameters of its own.
         Returns:
-            the function (J, 2 or 3) -> (16, 3) float32; its window has only the poses so far.
+            the function (J, 2 or 3) -> (16, 3) float32. Its window has the poses so far; the newest one also stands
+            where later ones would.
         """
         euro = smooth or OneEuro()
         before: deque[np.ndarray] = deque(maxlen=self.window // 2 * window_stride(fps) + 1)

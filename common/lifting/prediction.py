@@ -219,7 +219,8 @@ def _introduce(lifter: Lifter, detections: Detections, layout: Layout, size: tup
         print(f'Of its {layout.joints} joints the first {layout.joints - layout.more} are used.')
     if layout.approximate:
         print(f'{layout.name} has no {", ".join(layout.approximate)} of its own: approximated from the joints around.')
-    basis = {'gt': 'ground truth', 'sh': 'Stacked Hourglass detections'}[lifter.trained_on]
+    basis = 'simulated detections of virtual cameras' if lifter.virtual else {
+        'gt': 'ground truth', 'sh': 'Stacked Hourglass detections'}[lifter.trained_on]
     how = {'recorded': 'as it records', 'given': 'as --trained_on says',
            'assumed': 'which is assumed, as the file does not record it; otherwise give --trained_on sh'}[lifter.basis]
     print(f'{lifter.path}: {lifter.description}, trained on {basis}, {how}.')

@@ -8,6 +8,7 @@ import torch
 
 import export
 import main_gcn
+import predict
 from common.checkpoint import load_checkpoint
 from common.datasets import h36m
 from common.datasets.virtual.detector_noise import LAYOUTS
@@ -15,7 +16,7 @@ from common.evaluation.metrics import p_mpjpe
 from common.geometry.camera import image_coordinates, project, world_to_camera
 from common.lifting import export_graph
 from common.lifting.lifter import DEFAULT_CHECKPOINT, Lifter
-from tests.helpers.make_detections import demo_person
+from tests.helpers.make_detections import demo_person, demo_walking
 
 WEIGHTS = os.path.normpath(DEFAULT_CHECKPOINT)
 
@@ -40,6 +41,15 @@ def test_poses_of_somebody_it_never_saw_come_out(hidden):
     flat = np.concatenate([project(seen, camera), seen[..., :1] * 0], -1)
     error, without_depth = (p_mpjpe(torch.from_numpy(poses).double(), truth).mean() for poses in (lifted, flat))
     assert error < (0.9 if hidden else 0.6) * without_depth
+
+
+def test_predict_takes_it_by_default_and_says_what_it_saw(tmp_path, script, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.save('k.npy', demo_walking(2))
+    status, out, err = script(predict.main, '--input', 'k.npy', '--layout', 'h36m16', '--size', '1000x1000',
+                              '--output', 'out.npz')
+    assert status == 0 and 'trained on simulated detections of virtual cameras, as it records' in out, err
+    assert np.isfinite(np.load('out.npz')['positions_3d']).all()
 
 
 def test_other_scripts_take_it(workplace, script, monkeypatch):
