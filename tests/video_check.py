@@ -24,7 +24,7 @@ from common.lifting.layouts import LEGS  # noqa: E402
 from common.rendering.video import VideoFrames  # noqa: E402
 
 MEMBER = 'Sports2D/Demo/demo.mp4'
-JACKS = slice(9, 75)  # frames of the jumping jacks
+JACKS, FPS = slice(9, 75), 30.0  # frames of the jumping jacks; frames a second
 LARGEST_ACCELERATION, HEIGHT_SPREAD = 40.0, 0.05  # m/s^2, mean over the joints; share
 STRAIGHT = 0.98  # of legs and trunk, of somebody who stands
 
@@ -90,10 +90,10 @@ def jumps(heights: np.ndarray) -> int:
 
 def check_person(person: dict[str, np.ndarray]) -> np.ndarray:
     """Check one person of the clip, print the figures, and return the accelerations of the joints, m/s^2."""
-    positions, fps = person['positions_3d'].astype(float), float(person['fps'])
+    positions = person['positions_3d'].astype(float)
     lifted, complete = np.isfinite(positions).all((1, 2)), np.isfinite(person['keypoints_2d']).all((1, 2))
     assert not (complete & ~lifted).any(), 'a full 2D skeleton beside an empty 3D panel'
-    acceleration = np.linalg.norm(np.diff(positions, 2, axis=0), axis=-1) * fps ** 2
+    acceleration = np.linalg.norm(np.diff(positions, 2, axis=0), axis=-1) * FPS ** 2
     parents, children = person['bones'].T
     bones = np.linalg.norm(positions[:, parents] - positions[:, children], axis=-1)[lifted]
     print(f'track {person["track"]}: {lifted.sum()} of {len(lifted)} frames lifted, {complete.sum()} with all of the '

@@ -26,6 +26,7 @@ from common.lifting.motion.steady import steady
 from common.lifting.placing import camera_pitch, in_room, make_clip
 from common.lifting.plausibility import not_human, recognise
 from common.lifting.tracks import framing, tracking
+from common.lifting.tracks.outliers import drop_outliers
 from common.lifting.tracks.swaps import fix_swaps
 from common.lifting.tracks.tracking import Track
 from common.rendering import animation
@@ -236,6 +237,7 @@ def _lift(options: Options, lifter: Lifter, track: Track, shot: Shot, detections
     human = is_h36m(lifter.skeleton)
     if human:
         framing.mark_guessed(track, shot.size, detections.scored)
+    dropped = 0 if detections.photos else drop_outliers(track, shot.rate / track.step)
     tracking.fill_gaps(track, options.max_gap)
     if human and options.fix_swaps:
         fix_swaps(track)
@@ -251,7 +253,8 @@ def _lift(options: Options, lifter: Lifter, track: Track, shot: Shot, detections
     count, filled = np.isfinite(positions[:, 0, 0]).sum(), track.interpolated.any(1).sum()
     print(f'track {track.name}: frames {track.frames[0]} to {track.frames[-1]}, {count:,} of {len(track.frames):,} '
           f'lifted' + (f', joints interpolated in {filled:,}' if filled else '')
-          + (f', joints guessed in {guessed.any(1).sum():,}' if guessed.any() else ''))
+          + (f', joints guessed in {guessed.any(1).sum():,}' if guessed.any() else '')
+          + (f', {dropped:,} joints left out that leap away and back' if dropped else ''))
     legs, arms = track.swapped.sum(0)
     if legs or arms:
         warn(f'track {track.name}: left and right were swapped in {legs} frames of the legs and {arms} of the '
