@@ -7,18 +7,9 @@ from scipy.spatial.transform import Rotation
 from common.datasets.loading import load_dataset
 from common.errors import UserError
 from data import asfamc, bvh, cmu, prepare_data_cmu, prepare_data_free
+from tests.helpers.make_bvh import ORDER, TREE, make_bvh, small_bvh
 
-# The hierarchy of the MotionBuilder-friendly conversion: {joint: its parent}, and the .asf bone that turns with each.
-SIDES = ('Left', 'Right')
-TREE = {'Hips': '', **{joint: parent for side in SIDES for joint, parent in (
-            (f'{side[0]}HipJoint', 'Hips'), (f'{side}UpLeg', f'{side[0]}HipJoint'), (f'{side}Leg', f'{side}UpLeg'),
-            (f'{side}Foot', f'{side}Leg'), (f'{side}ToeBase', f'{side}Foot'))},
-        'LowerBack': 'Hips', 'Spine': 'LowerBack', 'Spine1': 'Spine', 'Neck': 'Spine1', 'Neck1': 'Neck',
-        'Head': 'Neck1',
-        **{joint: parent for side in SIDES for joint, parent in (
-            (f'{side}Shoulder', 'Spine1'), (f'{side}Arm', f'{side}Shoulder'), (f'{side}ForeArm', f'{side}Arm'),
-            (f'{side}Hand', f'{side}ForeArm'), (f'{side}FingerBase', f'{side}Hand'),
-            (f'{side}HandIndex1', f'{side}FingerBase'), (f'{side[0]}Thumb', f'{side}Hand'))}}
+# The .asf bone that turns with each joint.
 BONES = {'LowerBack': 'lowerback', 'Spine': 'upperback', 'Spine1': 'thorax', 'Neck': 'lowerneck', 'Neck1': 'upperneck',
          'Head': 'head', **{joint: bone for side, s in (('Left', 'l'), ('Right', 'r')) for joint, bone in (
              (f'{side[0]}HipJoint', f'{s}hipjoint'), (f'{side}UpLeg', f'{s}femur'), (f'{side}Leg', f'{s}tibia'),
@@ -26,31 +17,6 @@ BONES = {'LowerBack': 'lowerback', 'Spine': 'upperback', 'Spine1': 'thorax', 'Ne
              (f'{side}Arm', f'{s}humerus'), (f'{side}ForeArm', f'{s}radius'), (f'{side}FingerBase', f'{s}hand'),
              (f'{side}HandIndex1', f'{s}fingers'), (f'{side[0]}Thumb', f'{s}thumb'))}}
 LOST = ('thorax', 'lwrist', 'rwrist')  # bones without length in the conversion
-ORDER = ('Zrotation', 'Yrotation', 'Xrotation')
-
-
-def make_bvh(tree, offsets, rows, seconds=0.0083333, orders=None) -> str:
-    """A file of joints {name: parent}, their offsets, where the limbs end, and the numbers of each frame."""
-    lines = ['HIERARCHY']
-
-    def add(name, depth):
-        channels = (orders or {}).get(name, ORDER)
-        channels = channels if depth else ('Xposition', 'Yposition', 'Zposition', *channels)
-        offset = ' '.join(f'{value:.9f}' for value in offsets[name])
-        lines.extend([f'{"JOINT" if depth else "ROOT"} {name}', '{', f'\tOFFSET {offset}',
-                      f'\tCHANNELS {len(channels)} {" ".join(channels)} '])
-        children = [child for child, parent in tree.items() if parent == name]
-        for child in children:
-            add(child, depth + 1)
-        if not children:
-            lines.extend(['End Site', '{', f'OFFSET {" ".join(map(str, offsets[name + " end"]))}', '}'])
-        lines.append('}')
-
-    add(next(iter(tree)), 0)
-    lines += ['MOTION', f'Frames:\t{len(rows)}', f'Frame Time: {seconds}']
-    return '\n'.join([*lines, *(' '.join(f'{value:.9f}' for value in row) for row in rows), ''])
-
-
 def converted(asf: str, amc: str, thigh: float = 1.0) -> str:
     """A trial as the conversion writes it: a T-pose in front, the thorax's length lost."""
     skeleton = asfamc.read_asf(asf)
@@ -133,25 +99,20 @@ def test_both_scripts_read_it(trial, tmp_path, script):
         np.testing.assert_allclose(clip[:, 7], clip[:, [0, 8]].mean(1), atol=1e-6)
 
 
-def simple(tree=TREE, length=7.5, frames=3, seconds=0.0083333) -> str:
-    offsets = {name: (0, length, 0) for joint in tree for name in (joint, f'{joint} end')}
-    return make_bvh(tree, offsets, np.zeros((frames, 3 + 3 * len(tree))), seconds)
-
-
 @pytest.mark.parametrize('text, sentence', [
-    (simple({name: parent for name, parent in TREE.items() if name != 'Head'}), 'has no joint Head, Head end: it is'),
-    (simple({'hip': '', 'abdomen': 'hip'}), 'has no joint .* The ones for Daz and 3dsMax are not read'),
-    (simple(length=43), r'has thighs of 2\.43 m in units of 0\.0564 m'),
-    (simple(frames=1), 'has nothing behind its first frame, the T-pose'),
-    (simple(seconds=0.0333333), 'has 30 frames a second, fewer than the 60 that are asked for'),
-    (simple(seconds=0), r'line \d+: a frame time of 0 seconds cannot be'),
-    (simple().replace('Frames:', 'Frame:'), r"line \d+: 'Frame: 3' stands where Frames: belongs"),
-    (simple().replace('Frames:\t3', 'Frames:\t4'), r'line \d+: the file ends after 3 of 4 frames'),
-    (simple().replace('JOINT Spine1', 'JOINT Spine'), r"line \d+: 'Spine' is the name of a second joint"),
-    (simple().replace('Xrotation', 'Wrotation', 1), r"line \d+: .* are not positions and rotations about x, y and z"),
-    (simple().replace('CHANNELS 3', 'CHANNELS -3', 1), r"line \d+: 'Zrotation' has no place here"),
-    (simple().replace('}', '', 1), r'line \d+: .*'),
-    (simple().replace('OFFSET 0', 'OFFSET zero', 1), r'line \d+: .* is not made of numbers'),
+    (small_bvh({name: parent for name, parent in TREE.items() if name != 'Head'}), 'has no joint Head, Head end: '),
+    (small_bvh({'hip': '', 'abdomen': 'hip'}), 'has no joint .* The ones for Daz and 3dsMax are not read'),
+    (small_bvh(length=43), r'has thighs of 2\.43 m in units of 0\.0564 m'),
+    (small_bvh(frames=1), 'has nothing behind its first frame, the T-pose'),
+    (small_bvh(seconds=0.0333333), 'has 30 frames a second, fewer than the 60 that are asked for'),
+    (small_bvh(seconds=0), r'line \d+: a frame time of 0 seconds cannot be'),
+    (small_bvh().replace('Frames:', 'Frame:'), r"line \d+: 'Frame: 3' stands where Frames: belongs"),
+    (small_bvh().replace('Frames:\t3', 'Frames:\t4'), r'line \d+: the file ends after 3 of 4 frames'),
+    (small_bvh().replace('JOINT Spine1', 'JOINT Spine'), r"line \d+: 'Spine' is the name of a second joint"),
+    (small_bvh().replace('Xrotation', 'Wrotation', 1), r'line \d+: .* are not positions and rotations'),
+    (small_bvh().replace('CHANNELS 3', 'CHANNELS -3', 1), r"line \d+: 'Zrotation' has no place here"),
+    (small_bvh().replace('}', '', 1), r'line \d+: .*'),
+    (small_bvh().replace('OFFSET 0', 'OFFSET zero', 1), r'line \d+: .* is not made of numbers'),
     ('', 'line 0: the file ends before its MOTION'),
     ('MOTION\n', 'line 1: the hierarchy is not complete'),
     ('version https://git-lfs.github.com/spec/v1\n', "line 1: 'version' has no place here in a hierarchy"),
@@ -164,7 +125,7 @@ def test_files_that_do_not_fit_get_one_sentence(text, sentence, tmp_path):
 
 def test_cut_anywhere(tmp_path):
     path = tmp_path / '02_01.bvh'
-    lines = simple().splitlines(keepends=True)
+    lines = small_bvh().splitlines(keepends=True)
     for count in range(0, len(lines) - 1, 5):
         path.write_text(''.join(lines[:count]))
         with pytest.raises(UserError, match=rf'02_01\.bvh, line {count}: '):

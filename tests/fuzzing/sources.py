@@ -16,6 +16,7 @@ from data import prepare_data_2d_h36m_sh, prepare_data_cmu, prepare_data_h36m
 from tests.conftest import moving_people, pixels_of
 from tests.fuzzing.target import Target
 from tests.helpers import make_archives as make
+from tests.helpers.make_bvh import small_bvh
 from tests.helpers.make_damage import damage_entries, npz_of, pickled_entries
 
 POSITIONS = 'h36m/S1/MyPoses/3D_positions/Walking.h5'
@@ -40,6 +41,7 @@ def targets() -> list[Target]:
                beside=lambda: {'02_01.amc': make.make_amc(5, 20).encode()}),
         Target('amc', '02/02_01.amc', lambda: [make.make_amc(5, 20).encode()], use_motions,
                beside=lambda: {'02.asf': make.make_asf().encode()}),
+        Target('bvh', '02/02_01.bvh', lambda: [small_bvh().encode()], use_motions),
         Target('table of trials', 'trials.csv', tables, prepare_data_cmu.read_table),
         Target('dataset, 3D', 'data_3d_x.npz', positions, use_dataset, npz_of, damage_entries),
         Target('dataset, 2D', 'data_2d_x_det.npz', keypoints, use_dataset, npz_of, damage_entries,
