@@ -13,7 +13,7 @@ help:
 	@echo "make fuzz   read ten thousand damaged files"
 	@echo "make bench  measure speed and memory against a straightforward program, half an hour"
 	@echo "make load   measure that memory stays flat with five million poses and with long clips"
-	@echo "make test-video  a real clip through predict.py with MediaPipe, in its own environment"
+	@echo "make test-video  a real clip through predict.py with MediaPipe, and rtmlib with small models, each in its own environment"
 	@echo "make clean  remove $(VENV) and what the demo made"
 
 $(BIN)/python:
@@ -50,13 +50,20 @@ lint: $(VENV)/installed-dev
 test: lint
 	$(BIN)/python -m pytest -n auto --cov
 
-# A real clip through a real detector; MediaPipe needs Python 3.10 to 3.12 and numpy < 2, so it has its own environment.
-test-video: $(VENV)-video/installed
+# A real clip through MediaPipe, which needs Python 3.10 to 3.12 and numpy < 2; rtmlib with small models of its kind. Each
+# detector has its own environment.
+test-video: $(VENV)-video/installed $(VENV)-rtmlib/installed
 	$(VENV)-video/bin/python tests/video_check.py $(VENV)-video/clip
+	$(VENV)-rtmlib/bin/python -m pytest -q tests/lifting/test_detectors.py
 
 $(VENV)-video/installed: requirements.txt
 	$(PYTHON) -m venv $(VENV)-video
 	$(VENV)-video/bin/python -m pip install -q torch==2.13.0 -r requirements.txt 'mediapipe>=0.10.9,<=0.10.21' 'numpy<2'
+	@touch $@
+
+$(VENV)-rtmlib/installed: requirements.txt requirements-video.txt
+	$(PYTHON) -m venv $(VENV)-rtmlib
+	$(VENV)-rtmlib/bin/python -m pip install -q torch==2.13.0 -r requirements-video.txt onnx pytest
 	@touch $@
 
 # Ten thousand damaged files: each must be read, or refused with a sentence.
@@ -72,4 +79,4 @@ load: $(VENV)/installed-dev
 	$(BIN)/python -m benchmarks.load
 
 clean:
-	rm -rf $(VENV) $(VENV)-video demo.gif data/data_3d_demo.npz
+	rm -rf $(VENV) $(VENV)-video $(VENV)-rtmlib demo.gif data/data_3d_demo.npz

@@ -14,6 +14,38 @@ from common.lifting.layouts import LAYOUTS
 BOXES = np.array([[10, 20, 110, 220], [200, 40, 300, 240]], np.float32)  # x, y, x, y in a frame of 400x300
 
 
+def write_models(folder):
+    """ONNX models with the inputs and outputs of YOLOX (with its suppression of doubles) and RTMPose for 26 joints.
+
+    The first finds two boxes in bright frames and none in dark ones; the second has joint n at column 7 n, row 9 n.
+    """
+    from onnx import TensorProto, helper, numpy_helper, save
+    scaled = np.concatenate([BOXES * (640 / 400), np.full((2, 1), 0.6)], axis=1)[None].astype(np.float32)
+    factor = np.array([[[0, 0, 0, 0, 1 / 255]]], np.float32)
+
+    def save_model(name, size, nodes, constants, outputs):
+        graph = helper.make_graph(
+            nodes, name, [helper.make_tensor_value_info('input', TensorProto.FLOAT, [1, 3, *size])],
+            [helper.make_tensor_value_info(output, TensorProto.FLOAT, shape) for output, shape in outputs],
+            [numpy_helper.from_array(value, constant) for constant, value in constants.items()])
+        save(helper.make_model(graph, opset_imports=[helper.make_opsetid('', 13)], ir_version=8), folder / name)
+        return str(folder / name)
+
+    find = save_model('find.onnx', (640, 640), [
+        helper.make_node('ReduceMax', ['input'], ['most'], axes=[1, 2, 3], keepdims=0),
+        helper.make_node('Mul', ['most', 'factor'], ['bright']), helper.make_node('Add', ['bright', 'rest'], ['scale']),
+        helper.make_node('Mul', ['boxes', 'scale'], ['dets'])],
+        {'boxes': scaled, 'factor': factor, 'rest': np.array([[[1, 1, 1, 1, 0]]], np.float32)}, [('dets', [1, 2, 5])])
+    x, y = np.zeros((1, 26, 384), np.float32), np.zeros((1, 26, 512), np.float32)
+    x[0, range(26), 2 * 7 * np.arange(26)], y[0, range(26), 2 * 9 * np.arange(26)] = 0.8, 0.8
+    pose = save_model('pose.onnx', (256, 192), [
+        helper.make_node('ReduceSum', ['input'], ['sum'], keepdims=0),
+        helper.make_node('Mul', ['sum', 'zero'], ['nothing']),
+        helper.make_node('Add', ['x', 'nothing'], ['simcc_x']), helper.make_node('Add', ['y', 'nothing'], ['simcc_y'])],
+        {'x': x, 'y': y, 'zero': np.array(0, np.float32)}, [('simcc_x', [1, 26, 384]), ('simcc_y', [1, 26, 512])])
+    return find, pose
+
+
 def check(found):
     """Two people in the bright frame, in the boxes' places; nobody in the dark one."""
     bright, dark = found
@@ -33,6 +65,13 @@ def frames():
     yellow = np.zeros((300, 400, 3), np.uint8)
     yellow[..., :2] = 255
     return [yellow, np.zeros_like(yellow)]
+
+
+def test_rtmlib_with_models_of_its_kind(tmp_path, frames):
+    pytest.importorskip('rtmlib', reason='rtmlib is not installed; make test-video installs it for this test')
+    pytest.importorskip('onnx')
+    find, pose = write_models(tmp_path)
+    check(list(RTMPoseDetector(det=find, pose=pose)(frames)))
 
 
 @pytest.fixture
