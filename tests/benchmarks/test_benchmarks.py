@@ -1,6 +1,7 @@
 """The benchmark compares like with like, and its command reports what it promises; no test depends on a time."""
 
 import dataclasses
+import functools
 import json
 
 import pytest
@@ -8,9 +9,9 @@ import torch
 from torch.nn import functional as F
 
 from benchmarks import __main__ as command
-from benchmarks import load, measure
+from benchmarks import load, measure, sections
 from benchmarks.implementations import IMPLEMENTATIONS, NETWORKS, Program, Reference, random_poses
-from benchmarks.worker import Worker
+from benchmarks.worker import Cost, Worker, peak_memory
 
 CPU = torch.device('cpu')
 
@@ -64,7 +65,22 @@ def test_the_peak_of_a_worker_is_its_own():
         assert worker.seconds('evaluate', 8) > 0
 
 
-def test_the_command_measures_every_section(tmp_path, script):
+class InProcess(Worker):
+    """A worker without a process of its own, which would import PyTorch for each of 16 measurements."""
+
+    def __init__(self, implementation, network, device):
+        self.implementation = IMPLEMENTATIONS[implementation](NETWORKS[network], device)
+
+    def __exit__(self, *_):
+        pass
+
+    def run(self, job, poses, *arguments):
+        action = functools.partial(getattr(self.implementation, job), random_poses(poses), *arguments)
+        return Cost(measure.timed(action, CPU), peak_memory())
+
+
+def test_the_command_measures_every_section(tmp_path, script, monkeypatch):
+    monkeypatch.setattr(sections, 'Worker', InProcess)
     output = tmp_path / 'benchmark.json'
     status, out, err = script(command.main, '--quick', '--networks', 'SemGCN', '--threads', '1', '--repetitions', '1',
                               '--poses', '16', '--frames', '700', '--batches', '4', '8', '--output', output)
