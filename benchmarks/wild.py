@@ -3,9 +3,9 @@
     python -m benchmarks.wild --data_dir data --checkpoint KEPT_OUT.pth.tar --linear LINEAR.pth.tar \\
         --published checkpoint/pretrained/ckpt_semgcn.pth.tar
 
-The data is data_3d_free.npz of data/prepare_data_free.py. Its test subjects are seen by virtual cameras with detector
-noise, the same for all networks. The published network is shown each pose in the middle of the training images, as
-large as a person who stands there: more than `predict.py --center_crop` knows. Flat 2D is the keypoints without depth.
+The data is data_3d_free.npz of data/prepare_data_free.py. Virtual cameras with detector noise see its test subjects,
+the same for all networks. The published network gets each pose in the middle of the training images and as large as a
+standing person, which uses more knowledge than `predict.py --center_crop` has. Flat 2D is the keypoints without depth.
 """
 
 import argparse
@@ -50,7 +50,7 @@ def load(path: str, data: Data) -> tuple[Network, int]:
 
 
 def reframed(keypoints: Tensor, distance: Tensor, stature: float) -> Tensor:
-    """(N, J, 2) of focal length 1, as the published network's training images showed people."""
+    """(N, J, 2) keypoints of focal length 1, placed and scaled as in the published network's training images."""
     middle = torch.tensor([DEFAULT_RANGE['hip_x'][1], DEFAULT_RANGE['hip_y'][1]])
     scale = DEFAULT_RANGE['height'][1] * distance / stature
     return (keypoints - keypoints[:, :1]) * scale.view(-1, 1, 1) + middle
@@ -98,7 +98,7 @@ def print_row(*cells: str | Tensor) -> None:
 
 @torch.inference_mode()
 def print_hidden(args: argparse.Namespace, data: Data) -> None:
-    """Errors of the joints that are seen and of those that are hidden, beside their errors where all is seen."""
+    """Errors of the visible and of the hidden joints, and of the same joints with all visible."""
     network, window = load(args.checkpoint, data)
     poses = data.test()
     chosen = torch.arange(0, len(poses), args.step)
@@ -140,7 +140,7 @@ def print_ways(args: argparse.Namespace, data: Data) -> None:
 
 
 def unchanged(layout: int | None = None) -> Wild:
-    """Whole bodies as they are, with the cameras and the noise of the recipe."""
+    """Unchanged bodies without hidden joints, with the cameras and the noise of the recipe."""
     wild = RECIPES['wild']['gcn']
     return Wild(pitch=wild['pitch'], detector_noise=wild['detector_noise'], layout=layout)
 

@@ -1,4 +1,4 @@
-"""What a network costs: parameters, and multiply-adds a pose."""
+"""The cost of a network: parameters, and multiply-adds for a pose."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch.overrides import TorchFunctionMode
 
 
 def cost(model: nn.Module, keypoints: Tensor) -> str:
-    """Parameters and multiply-adds of a network, in words; `keypoints` are the network's input, of any poses."""
+    """Parameters and multiply-adds of a network, as text; `keypoints` are the network's input for any poses."""
     parameters = sum(parameter.numel() for parameter in model.parameters())
     return f'{parameters:,} parameters, {multiply_adds(model, keypoints[:1]):,} multiply-adds a pose'
 
@@ -30,7 +30,7 @@ def multiply_adds(model: nn.Module, keypoints: Tensor) -> int:
 
 
 class _Counter(TorchFunctionMode):
-    """Counts multiply-adds of the functions that are called in its context."""
+    """Counts the multiply-adds of the functions that are called within its context."""
 
     def __init__(self) -> None:
         super().__init__()

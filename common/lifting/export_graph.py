@@ -124,7 +124,7 @@ class Check:
     """Comparison of a written file with the network.
 
     Attributes:
-        difference: the largest, metres; relative where a position is more than a metre from the hip.
+        difference: the largest difference, metres; relative if a position is more than a metre from the hip.
         speed: {batch size: (poses a second of the file, poses a second in PyTorch)}.
     """
 
@@ -138,8 +138,8 @@ def check(call: Callable[[np.ndarray], np.ndarray], lifter: Lifter, poses: np.nd
     Args:
         poses: (N, J, 2 W) float32 normalised keypoints of real or lifelike poses.
     """
-    # Random joints spread over the size of a person. For wider ones networks predict poses of 100 m, and float32 itself
-    # is less exact than the tolerance.
+    # Random joints within the size of a person. For wider ones networks predict poses of 100 m, and float32 is less
+    # exact than the tolerance.
     noise = np.random.default_rng(0).normal(0, 0.1, (512, *poses.shape[1:])).astype(np.float32)
     network = restore_model(load_checkpoint(lifter.path), lifter.path, lifter.skeleton).eval()
     worst = 0.0
@@ -154,7 +154,7 @@ def check(call: Callable[[np.ndarray], np.ndarray], lifter: Lifter, poses: np.nd
 
 
 def _speed(call: Callable[[np.ndarray], np.ndarray], inputs: np.ndarray, seconds: float = 0.4) -> float:
-    """Poses a second, of the median call."""
+    """Poses a second in the median call."""
     call(inputs)
     taken: list[float] = []
     while sum(taken) < seconds:

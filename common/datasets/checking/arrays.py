@@ -1,6 +1,6 @@
-"""Checks of a dataset's arrays: each function returns them in the form that is worked with, or names what is wrong.
+"""Checks of a dataset's arrays: each function returns the arrays in the form that the program uses.
 
-All raise UserError with the file, and as far as it goes the subject, action, camera and frame.
+All raise UserError, which names the file and, where possible, the subject, action, camera and frame.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from common.datasets.mocap import DatasetSpec
 from common.errors import UserError
 from common.geometry.camera import Camera
 
-MAX_POSE_SIZE = 10.0  # human poses in metres are never this large; in millimetres they always are
-MAX_IMAGES = 100  # widths of the image, from its corner: no detector means what is farther
-FEW_FRAMES, FEW = 5, 0.02  # by which 2D and 3D may differ in length: frames, and share of the longer
-WHOLE = 'all'  # name of the action of subjects who have no actions
+MAX_POSE_SIZE = 10.0  # metres; a larger pose is probably in millimetres
+MAX_IMAGES = 100  # widths of the image; no detector places keypoints farther from the corner
+FEW_FRAMES, FEW = 5, 0.02  # allowed difference of the lengths of 2D and 3D: frames, and share of the longer
+WHOLE = 'all'  # name of the action of subjects without actions
 
 
 def two_levels(path: str, entry: str, content: Any) -> dict[str, dict[str, Any]]:
-    """{subject: {action: ...}} of a file's entry; a subject without actions has one of the name `WHOLE`."""
+    """{subject: {action: ...}} of a file's entry; a subject without actions gets one with the name `WHOLE`."""
     levels = 'a dict of subjects and actions; docs/datasets.md describes the layout'
     if not isinstance(content, dict):
         raise UserError(f'{path}: {entry} is not {levels}.')
@@ -34,7 +34,7 @@ def two_levels(path: str, entry: str, content: Any) -> dict[str, dict[str, Any]]
 
 
 def checked_positions(where: str, sequence: Any, spec: DatasetSpec) -> np.ndarray:
-    """One sequence as (T, J, 3) float32 of the joints that are worked with, refused where it cannot be in metres."""
+    """A sequence as (T, J, 3) float32 of the skeleton's joints, refused if it cannot be in metres."""
     joints = len(spec.file_skeleton)
     if not isinstance(sequence, np.ndarray) or sequence.ndim != 3 or sequence.shape[1:] != (joints, 3):
         raise UserError(f'{where} must be an array (frames, {joints}, 3), not {_shape_of(sequence)}; docs/datasets.md '
@@ -76,7 +76,7 @@ def checked_pixels(where: str, views: Any, cameras: tuple[Camera, ...], joints: 
 
 
 def check_lengths(where: str, views: list[np.ndarray], frames: int) -> None:
-    """Refuse 2D whose length has more than a few frames more or fewer than its 3D: its rate is another."""
+    """Refuse 2D that differs from its 3D by more than a few frames, because its frame rate is another."""
     for index, view in enumerate(views):
         shorter, longer = sorted((len(view), frames))
         if longer - shorter > max(FEW_FRAMES, FEW * longer) or longer >= 2 * shorter:
