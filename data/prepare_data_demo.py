@@ -93,7 +93,7 @@ def build_body(subject: str) -> Body:
     height, legs, arms, shoulders, hips = SUBJECTS[subject]
     factor = {1: hips, 2: legs, 3: legs, 25: shoulders, 26: arms, 27: arms}
     scale = height / AVERAGE_HEIGHT
-    bones = {0: (0, np.zeros(3))}
+    bones: dict[int, tuple[int, np.ndarray]] = {0: (0, np.zeros(3))}
     for joint, (parent, average) in {**MIDDLE, **RIGHT_LIMBS}.items():
         offset = scale * factor.get(joint, 1) * np.array(average)
         bones[joint] = parent, offset
