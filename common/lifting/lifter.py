@@ -105,6 +105,14 @@ class Lifter:
         positions, _ = self.lift_track(points.reshape(-1, *points.shape[-2:]), shot, center_crop)
         return positions.reshape(*points.shape[:-1], 3)
 
+    def training(self) -> str:
+        """What the checkpoint was trained on, and how that is known."""
+        data = 'simulated detections of virtual cameras' if self.virtual else {
+            'gt': 'ground truth', 'sh': 'Stacked Hourglass detections'}[self.trained_on]
+        how = {'recorded': 'as it records', 'given': 'as --trained_on says',
+               'assumed': 'which is assumed, as the file does not record it; otherwise give --trained_on sh'}
+        return f'trained on {data}, {how[self.basis]}'
+
     def joints(self, keypoints: np.ndarray, size: tuple[int, int], layout: str | Layout | None) -> np.ndarray:
         """The joints of the skeleton, in pixels, of keypoints as for a call."""
         points = np.asarray(keypoints, np.float64)

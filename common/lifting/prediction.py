@@ -220,11 +220,7 @@ def _introduce(lifter: Lifter, detections: Detections, layout: Layout, size: tup
         print(f'Of its {layout.joints} joints the first {layout.joints - layout.more} are used.')
     if layout.approximate:
         print(f'{layout.name} has no {", ".join(layout.approximate)} of its own: approximated from the joints around.')
-    basis = 'simulated detections of virtual cameras' if lifter.virtual else {
-        'gt': 'ground truth', 'sh': 'Stacked Hourglass detections'}[lifter.trained_on]
-    how = {'recorded': 'as it records', 'given': 'as --trained_on says',
-           'assumed': 'which is assumed, as the file does not record it; otherwise give --trained_on sh'}[lifter.basis]
-    print(f'{lifter.path}: {lifter.description}, trained on {basis}, {how}.')
+    print(f'{lifter.path}: {lifter.description}, {lifter.training()}.')
     if lifter.trained_on == 'sh' and layout.spine_sh is None and layout.name not in ('h36m16', 'h36m17', OWN):
         warn(f'models trained on Stacked Hourglass detections want thorax and upper neck for Spine and Thorax, which '
              f'{layout.name} does not have: a model trained on ground truth fits it better.')
@@ -237,7 +233,7 @@ def _lift(options: Options, lifter: Lifter, track: Track, shot: Shot, detections
     human = is_h36m(lifter.skeleton)
     if human:
         framing.mark_guessed(track, shot.size, detections.scored)
-    dropped = 0 if detections.photos else drop_outliers(track, shot.rate / track.step)
+        drop_outliers(track, shot.rate / track.step)
     tracking.fill_gaps(track, options.max_gap)
     if human and options.fix_swaps:
         fix_swaps(track)
@@ -253,8 +249,7 @@ def _lift(options: Options, lifter: Lifter, track: Track, shot: Shot, detections
     count, filled = np.isfinite(positions[:, 0, 0]).sum(), track.interpolated.any(1).sum()
     print(f'track {track.name}: frames {track.frames[0]} to {track.frames[-1]}, {count:,} of {len(track.frames):,} '
           f'lifted' + (f', joints interpolated in {filled:,}' if filled else '')
-          + (f', joints guessed in {guessed.any(1).sum():,}' if guessed.any() else '')
-          + (f', {dropped:,} joints left out that leap away and back' if dropped else ''))
+          + (f', joints guessed in {guessed.any(1).sum():,}' if guessed.any() else ''))
     legs, arms = track.swapped.sum(0)
     if legs or arms:
         warn(f'track {track.name}: left and right were swapped in {legs} frames of the legs and {arms} of the '

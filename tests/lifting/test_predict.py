@@ -291,7 +291,8 @@ def test_a_video_without_the_detector_says_what_to_install(run, model, walking, 
     status, _, err = run('--checkpoint', model, '--input', 'k.npy', '--size', '1000x1000', '--layout', 'h36m16',
                          '--render', video, '--viz_size', '1')
     assert status == 0, err
-    monkeypatch.setitem(sys.modules, 'mediapipe', None)
+    for package in ('rtmlib', 'mediapipe'):
+        monkeypatch.setitem(sys.modules, package, None)
     status, _, err = run('--checkpoint', model, '--video', video, '--output', 'o.npz')
     assert status == 2 and 'requirements-video.txt' in err and '--input' in err
     status, _, err = run('--checkpoint', model, '--video', video, '--input', 'k.npy', '--layout', 'h36m16',

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from common.errors import warn
 from common.lifting.tracks.tracking import Track
 
 LEAP = 4.0  # heights of the person a second: nobody moves a joint out and back so fast
@@ -42,5 +43,8 @@ def drop_outliers(track: Track, fps: float) -> int:
                 if away < BACK * size[before] and not dropped[before, joint]:
                     dropped[before + 1:back + 1, joint] = True
                     break
+    if dropped.any():
+        warn(f'track {track.name}: joints that leap away and back within {LONGEST:g} s count as missing while they are away, '
+             f'{dropped.sum()} in all.')
     points[dropped], track.scores[dropped] = np.nan, 0.0
     return int(dropped.sum())
