@@ -44,7 +44,7 @@ def drop_outliers(track: Track, fps: float) -> int:
                     dropped[before + 1:back + 1, joint] = True
                     break
     if dropped.any():
-        warn(f'track {track.name}: joints that leap away and back within {LONGEST:g} s count as missing while they are away, '
-             f'{dropped.sum()} in all.')
+        warn(f'track {track.name}: joints that leap away and back within {LONGEST:g} s count as missing while they are '
+             f'away, {dropped.sum()} in all.')
     points[dropped], track.scores[dropped] = np.nan, 0.0
     return int(dropped.sum())
