@@ -71,12 +71,11 @@ def test_every_format_gives_the_same_3d(run, model, walking, tmp_path):
 
 
 def test_the_16_joints_come_back_as_the_engine_lifts_them(run, model, walking, tmp_path):
+    network = checkpoint.restore_model(checkpoint.load_checkpoint(model), model, h36m.skeleton())
+    direct = inference.predict(network, torch.from_numpy(normalize_screen(walking, *SIZE).astype(np.float32)))
     for name in ('h36m16', 'h36m17'):
         np.save(tmp_path / 'k.npy', spread(walking, name))
         made, _, _ = lifted(run, model, 'k.npy', '--size', '1000x1000', '--layout', name)
-        loaded = checkpoint.load_checkpoint(model)
-        network = checkpoint.restore_model(loaded, model, h36m.skeleton())
-        direct = inference.predict(network, torch.from_numpy(normalize_screen(walking, *SIZE).astype(np.float32)))
         np.testing.assert_allclose(made['positions_3d'], direct.numpy(), atol=1e-5)
 
 
