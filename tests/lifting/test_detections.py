@@ -26,6 +26,8 @@ def test_plain_arrays(tmp_path, walker):
     np.save(tmp_path / 'b.npy', np.concatenate([joints, np.full((6, 17, 1), 0.5)], -1)[0])
     np.savez(tmp_path / 'c.npz', keypoints=joints, scores=np.full((6, 17), 0.25), frames=np.arange(10, 16))
     np.savez(tmp_path / 'd.npz', anything=joints)
+    np.savez(tmp_path / 'e.npz', keypoints_2d=joints, image_size=[1920, 1080], fps=25.0)
+    np.savez(tmp_path / 'f.npz', keypoints_2d=joints, image_size=[0, 0], fps=np.nan)
     whole = read_detections(str(tmp_path / 'a.npy'))
     assert whole.format == 'array' and whole.joined and whole.joints == 17 and len(whole.people) == 6
     single = read_detections(str(tmp_path / 'b.npy'))
@@ -33,6 +35,8 @@ def test_plain_arrays(tmp_path, walker):
     scored = read_detections(str(tmp_path / 'c.npz'))
     assert list(scored.people) == list(range(10, 16)) and scored.people[12][0].scores[0] == 0.25
     assert len(read_detections(str(tmp_path / 'd.npz')).people) == 6
+    described, unknown = (read_detections(str(tmp_path / name)) for name in ('e.npz', 'f.npz'))
+    assert (described.size, described.fps, unknown.size, unknown.fps) == ((1920, 1080), 25.0, None, None)
 
 
 def test_videopose3d_file_of_several_sequences_asks_which(tmp_path, walker):

@@ -85,6 +85,7 @@ def _frames(entry: Any, name: str) -> list[np.ndarray]:
 
 
 def _plain(content: dict[str, Any]) -> Found:
+    """A plain .npz; what predict.py writes also names the joints, the size of the image and the frame rate."""
     names = [name for name in NAMES if name in content][:1] or list(content)
     if len(names) != 1:
         raise ValueError(f'it has the entries {listing(content) or "none"}; call the one with the keypoints {NAMES[1]}')
@@ -94,7 +95,7 @@ def _plain(content: dict[str, Any]) -> Found:
     scores = scores if isinstance(scores, np.ndarray) else None
     if scores is not None and not scores.ndim:
         raise ValueError('the scores are a single value instead of one for each joint')
-    named = content.get('joint_names')  # predict.py writes them
+    named = content.get('joint_names')
     joints: tuple[str, ...] = ()
     if isinstance(named, np.ndarray) and named.dtype.kind == 'U' and named.shape == array.shape[-2:-1]:
         joints = tuple(named.tolist())
@@ -102,7 +103,10 @@ def _plain(content: dict[str, Any]) -> Found:
         frames.shape == array.shape[:1] and frames.min() >= 0 and (np.diff(frames) > 0).all()
     several = array.dtype.kind == 'O' or array.ndim == 4
     people = (_several_people if several else _one_person)(array, scores, frames if known else None)
-    return Found(((frame, who and replace(who, names=joints)) for frame, who in people), joined=not several)
+    size, fps = (np.asarray(content.get(name)) for name in ('image_size', 'fps'))
+    timed = fps.shape == () and fps.dtype.kind in 'fiu' and 0 < fps < np.inf
+    return Found(((frame, who and replace(who, names=joints)) for frame, who in people), joined=not several,
+                 size=image_size(*size.tolist()) if size.shape == (2,) else None, fps=float(fps) if timed else None)
 
 
 def _one_person(array: Any, scores: np.ndarray | None, frames: np.ndarray | None = None) -> Iterator[Seen]:
