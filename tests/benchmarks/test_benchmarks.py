@@ -61,7 +61,8 @@ def test_the_peak_of_a_worker_is_its_own():
     """A worker of a large parent does not inherit the parent's peak."""
     large = torch.ones(100_000_000)
     with measure.threads(1), Worker('program', 'SemGCN', CPU) as worker:
-        assert all(worker.run(*job).peak < large.nbytes + 100e6 for job in (('steps', 4, 2), ('epoch', 9, 4)))
+        inherited = peak_memory()  # of this process, whose imports are the worker's
+        assert all(worker.run(*job).peak < inherited - large.nbytes / 2 for job in (('steps', 4, 2), ('epoch', 9, 4)))
         assert worker.seconds('evaluate', 8) > 0
 
 

@@ -12,8 +12,9 @@ from common.files import npz
 from common.lifting.formats.format import ARRAYS, JSON, TEXT
 
 MAX_BYTES = 512 << 20  # an hour of video at 30 frames a second takes about a quarter
-# A byte of JSON can take twenty bytes in Python: `[],` is a list of 56 bytes and a pointer of 8. Upper bounds:
-_LIST_BYTES, _VALUE_BYTES, MAX_MEMORY = 160, 64, 2 << 30
+# A byte of JSON can take thirty bytes in Python: `{"a":1},` is a dict of 232 bytes (Python 3.10) and a pointer of 8.
+# Upper bounds:
+_LIST_BYTES, _VALUE_BYTES, MAX_MEMORY = 192, 64, 2 << 30
 KINDS = (ARRAYS, JSON, TEXT)
 
 
