@@ -77,12 +77,14 @@ def _skeleton(entries: dict[str, Any]) -> Skeleton:
     parents, left, right = (_numbers(entries.get(name, ())) for name in ('parents', 'joints_left', 'joints_right'))
     if len(set(names)) < len(names) or '' in names:
         raise ValueError('joints must name each joint differently')
-    groups = tuple(map(_numbers, json.loads(_text(entries['groups'])))) if 'groups' in entries else ()
+    groups = json.loads(_text(entries['groups'])) if 'groups' in entries else []
+    if not isinstance(groups, list):
+        raise ValueError(f'groups are {printable(groups)} instead of a list of lists of joints')
     for joint, name in enumerate(names):
         named = re.match(r'(?i:(left)|(right))|(?:(L)|(R))[A-Z_]', name)
         if named and joint not in (left if named[1] or named[3] else right):
             raise ValueError(f'joint {joint} is called {name}, and joints_left and joints_right do not say so')
-    return Skeleton(names, parents, left, right, groups)
+    return Skeleton(names, parents, left, right, tuple(map(_numbers, groups)))
 
 
 def _root_first(skeleton: Skeleton) -> Skeleton:

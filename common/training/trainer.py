@@ -22,7 +22,7 @@ from common.datasets.batches import PoseBatches
 from common.datasets.poses import Poses, measure_range
 from common.datasets.splits import Data
 from common.datasets.virtual.samples import VirtualSamples, Wild
-from common.errors import UserError, listing, warn
+from common.errors import UserError
 from common.evaluation.cost import cost
 from common.evaluation.evaluate import PROTOCOLS, Evaluation, evaluate
 from common.evaluation.report import print_table
@@ -75,8 +75,6 @@ class Trainer:
         if len(train) < 2:
             raise UserError('a single pose cannot train a network with batch norm: use more actions or a smaller '
                             '--downsample.')
-        if both := sorted({*data.subjects('train')} & {*data.subjects('test')}):
-            warn(f'{listing(both)}: trained and tested on, so errors are lower than on people never seen.')
         self.evaluation_poses = self.as_input(data.validation() if data.options.val_subjects else data.test())
         self.purpose = 'validate' if data.options.val_subjects else 'test'
         mean_pose = None if recipe.virtual else data.mean_pose(train)
