@@ -81,7 +81,7 @@ class Track:
 
 def make_tracks(detections: Detections, layout: Layout, trained_on: str = 'gt', min_score: float = 0.0,
                 max_lost: int = 15) -> list[Track]:
-    """The track of each person, in the 16 joints or those of the layout `OWN`.
+    """The track of each person, in the 16 joints or the joints of the layout `OWN`.
 
     Args:
         detections: in pixels.
