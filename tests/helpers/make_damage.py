@@ -104,7 +104,7 @@ ODD = (None, True, 0, -1, -0.5, 1e9, 1e308, 1 << 70, float('nan'), float('inf'),
        [[]], [None], {'a': 1})
 ODD_ARRAYS: tuple[Callable[[np.ndarray], Any], ...] = (
     lambda array: array[:0], lambda array: array[..., :1], lambda array: array[::-1, ::2], lambda array: array.T,
-    lambda array: array[None], lambda array: array.reshape(-1), lambda array: array * 1000, lambda array: array * 1e30,
+    lambda array: array[None], lambda array: array.reshape(-1), lambda array: array * 1e3, lambda array: array * 1e30,
     lambda array: array * np.nan, lambda array: array / 1000, lambda array: array.astype('>f8'),
     lambda array: array.astype(np.float16), lambda array: array.astype(np.int8), lambda array: array.astype(object),
     lambda array: array.astype(str), lambda array: array.astype(complex), lambda array: array.astype(bool),
