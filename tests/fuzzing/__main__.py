@@ -36,8 +36,8 @@ FORBIDDEN = ('exec', 'os.system', 'os.exec', 'os.fork', 'os.posix_spawn', 'os.sp
              'ctypes.', 'os.remove', 'os.rename', 'os.mkdir', 'os.chmod', 'shutil.', 'webbrowser.', 'pickle.find_class')
 
 
-# The last: a library crashed, went on for ever or ran out of memory in a process of its own, which is told.
-GOOD = ('read', 'told', 'apart')
+# The last: a library crashed, went on for ever or ran out of memory in a process of its own, which the program reports.
+GOOD = ('read', 'refused', 'apart')
 
 
 class Hang(BaseException):
@@ -78,7 +78,7 @@ def judge(target: Target, path: str, watch: Watch) -> tuple[str, str]:
             target.read(path)
         outcome, detail = 'read', ''
     except UserError as error:
-        outcome, detail = 'told', str(error)
+        outcome, detail = 'refused', str(error)
         if 'MemoryError' in detail or 'Unable to allocate' in detail:  # NumPy's; torch.load says it otherwise
             outcome = 'memory'
         elif len(detail) > 1000 or '\n' in detail or not detail.endswith('.'):

@@ -18,7 +18,7 @@ TARGETS = [*fuzz_npz.targets(), *fuzz_sources.targets(), *fuzz_detections.target
 
 @pytest.mark.parametrize('target', TARGETS, ids=lambda target: target.title)
 def test_what_is_whole_is_read(target, tmp_path):
-    """Otherwise its damage would be told for another reason."""
+    """Otherwise its damage would be refused for another reason."""
     path = tmp_path / target.name
     path.parent.mkdir(parents=True, exist_ok=True)
     for name, content in target.beside().items():
@@ -33,7 +33,7 @@ def stop(error):
 
 @pytest.mark.parametrize(('read', 'outcome'), [
     (lambda path: 1, 'read'),
-    (lambda path: stop(UserError('x.npz is missing.')), 'told'),
+    (lambda path: stop(UserError('x.npz is missing.')), 'refused'),
     (lambda path: stop(UserError('one line\nand another.')), 'no sentence'),
     (lambda path: stop(UserError('x.npz is damaged (Unable to allocate 3 GiB).')), 'memory'),
     (lambda path: stop(MemoryError()), 'memory'),
