@@ -29,8 +29,8 @@ def refusal(members, tmp_path):
 
 
 def test_wrong_dataset(few, tmp_path):
-    told = refusal(few | {MEMBER: make.h5_bytes('poses', np.zeros((96, 2)))}, tmp_path)
-    assert told.endswith(f"member '{MEMBER}' has no dataset '3D_positions'; it has poses.")
+    message = refusal(few | {MEMBER: make.h5_bytes('poses', np.zeros((96, 2)))}, tmp_path)
+    assert message.endswith(f"member '{MEMBER}' has no dataset '3D_positions'; it has poses.")
 
 
 @pytest.mark.parametrize(('array', 'sentence'), [
@@ -39,14 +39,14 @@ def test_wrong_dataset(few, tmp_path):
     (np.full((96, 2), np.nan), 'holds values that are not finite'),
     (np.full((96, 2), 1e30), 'absurdly large'), (np.full((96, 2), 1j), 'holds no numbers')])
 def test_wrong_values(array, sentence, few, tmp_path):
-    told = refusal(few | {MEMBER: make.h5_bytes('3D_positions', array)}, tmp_path)
-    assert sentence in told and f"h36m.zip: member '{MEMBER}'" in told
+    message = refusal(few | {MEMBER: make.h5_bytes('3D_positions', array)}, tmp_path)
+    assert sentence in message and f"h36m.zip: member '{MEMBER}'" in message
 
 
 def test_the_same_sequence_twice(few, tmp_path):
     photo = 'h36m/S1/MyPoses/3D_positions/Photo.h5'  # the archive has TakingPhoto
-    told = refusal(few | {photo: make.h5_bytes('3D_positions', np.zeros((96, 2)))}, tmp_path)
-    assert f"'{photo}' is S1 'Photo' a second time" in told
+    message = refusal(few | {photo: make.h5_bytes('3D_positions', np.zeros((96, 2)))}, tmp_path)
+    assert f"'{photo}' is S1 'Photo' a second time" in message
 
 
 @pytest.mark.parametrize('kind', ['external link', 'soft link', 'external storage', 'virtual', 'group', 'bomb',
@@ -73,8 +73,8 @@ def test_hdf5_never_looks_elsewhere(kind, tmp_path):
             file.create_dataset(name, (96, 1 << 30), 'f8', chunks=(96, 1000), compression='gzip')
         else:
             file.create_dataset(name, shape, 'f8', maxshape=(96, None), chunks=(96, 1 << 20), compression='gzip')
-    told = refusal({MEMBER: content.getvalue()}, tmp_path)
-    assert f"h36m.zip: member '{MEMBER}' is refused" in told
+    message = refusal({MEMBER: content.getvalue()}, tmp_path)
+    assert f"h36m.zip: member '{MEMBER}' is refused" in message
 
 
 @pytest.mark.parametrize('name', ['../outside.h5', '/etc/outside.h5', 'h36m/../../x.h5', 'C:/x.h5', 'h36m\\..\\x.h5'])
@@ -92,8 +92,8 @@ def test_link_in_a_zip(tmp_path):
 
 
 def test_a_member_that_is_too_large(tmp_path):
-    told = refusal({MEMBER: bytes(archives.MAX_BYTES + 1)}, tmp_path)
-    assert f"'{MEMBER}' is refused: it claims 67,108,865 bytes" in told
+    message = refusal({MEMBER: bytes(archives.MAX_BYTES + 1)}, tmp_path)
+    assert f"'{MEMBER}' is refused: it claims 67,108,865 bytes" in message
 
 
 def test_more_than_an_archive_has(few, tmp_path, monkeypatch):

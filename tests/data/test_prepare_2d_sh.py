@@ -65,9 +65,9 @@ def test_archives_give_the_published_files(flag, name, detections, tmp_path, scr
 def test_unsafe_members(kind, name, few, tmp_path):
     info = tarfile.TarInfo(name)
     info.type, info.linkname = kind, '/etc/passwd'
-    told = refusal(make.write_tar(tmp_path / 'sh.tar.gz', few, (info,)))
-    assert f"sh.tar.gz: member '{name}' " in told
-    assert 'so the archive is refused' in told
+    message = refusal(make.write_tar(tmp_path / 'sh.tar.gz', few, (info,)))
+    assert f"sh.tar.gz: member '{name}' " in message
+    assert 'so the archive is refused' in message
     assert os.listdir(tmp_path) == ['sh.tar.gz']
 
 
@@ -124,19 +124,19 @@ def test_damaged_archives(few, tmp_path):
     (make.h5_bytes('joints', np.zeros((3, 16, 2))), "no dataset 'poses'; it has joints"),
 ])
 def test_wrong_members(content, sentence, few, tmp_path):
-    told = refusal(make.write_tar(tmp_path / 'sh.tar.gz', few | {MEMBER: content}))
-    assert re.search(sentence, told)
-    assert f"sh.tar.gz: member '{MEMBER}'" in told
+    message = refusal(make.write_tar(tmp_path / 'sh.tar.gz', few | {MEMBER: content}))
+    assert re.search(sentence, message)
+    assert f"sh.tar.gz: member '{MEMBER}'" in message
 
 
 def test_every_sequence_has_four_cameras(few, tmp_path):
     fewer = {name: content for name, content in few.items() if '58860488' not in name}
-    told = refusal(make.write_tar(tmp_path / 'sh.tar.gz', fewer))
-    assert "lacks S1 'Walking' of camera 58860488, but has it of other cameras" in told
+    message = refusal(make.write_tar(tmp_path / 'sh.tar.gz', fewer))
+    assert "lacks S1 'Walking' of camera 58860488, but has it of other cameras" in message
 
 
 def test_the_other_archive(tmp_path, few):
-    told = refusal(make.write_tar(tmp_path / 'sh.tar.gz', {'readme': b''}))
-    assert 'has nothing like S1/StackedHourglassFineTuned240/Directions_1.54138969.h5' in told
+    message = refusal(make.write_tar(tmp_path / 'sh.tar.gz', {'readme': b''}))
+    assert 'has nothing like S1/StackedHourglassFineTuned240/Directions_1.54138969.h5' in message
     with pytest.raises(UserError, match=r'has nothing like S1/StackedHourglass/Directions_1\.54138969\.h5'):
         prepare_data_2d_h36m_sh.read_zip(make.write_zip(tmp_path / 'h36m.zip', few))

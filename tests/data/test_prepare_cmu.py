@@ -141,8 +141,8 @@ def test_a_table_that_is_not_understood(row, sentence, tmp_path):
 def test_the_order_of_the_root_s_axes_may_be_left_out(tmp_path):
     (tmp_path / 'a.asf').write_text(make.make_asf())
     (tmp_path / 'b.asf').write_text(make.make_asf().replace('  axis XYZ\n  position', '  position'))
-    told, left_out = (asfamc.read_asf(str(tmp_path / name)).bones[0] for name in ('a.asf', 'b.asf'))
-    np.testing.assert_array_equal(left_out.axes, told.axes)
+    with_axis, left_out = (asfamc.read_asf(str(tmp_path / name)).bones[0] for name in ('a.asf', 'b.asf'))
+    np.testing.assert_array_equal(left_out.axes, with_axis.axes)
 
 
 @pytest.mark.parametrize(('old', 'new', 'sentence'), [

@@ -69,9 +69,9 @@ def test_frames_are_counted_beside_human36m_s(name, change, warnings, tmp_path, 
                          for action, count in actions.items()} for subject, actions in frames.items()}
     np.savez_compressed(tmp_path / f'data_{name}.npz', **{f'positions_{name[:2]}': content})
     preparation.check_files(str(tmp_path))
-    told = capsys.readouterr()
-    assert told.err.count('poses, Human3.6M has') == told.err.count('Warning') == warnings
-    assert re.search(rf'^train +150 +150 +{1_559_752 + 4 * change:,} +1,559,752$', told.out, re.MULTILINE)
+    printed = capsys.readouterr()
+    assert printed.err.count('poses, Human3.6M has') == printed.err.count('Warning') == warnings
+    assert re.search(rf'^train +150 +150 +{1_559_752 + 4 * change:,} +1,559,752$', printed.out, re.MULTILINE)
 
 
 def test_the_folder_of_an_unpacked_archive(positions, members, tmp_path):

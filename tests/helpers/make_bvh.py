@@ -1,4 +1,4 @@
-"""Files of the .bvh format, and those of the conversion of the Carnegie Mellon database."""
+"""Files of the .bvh format, and files of the conversion of the Carnegie Mellon database."""
 
 import numpy as np
 

@@ -27,8 +27,8 @@ def make_clip(frames=6, people=1, fps=25, views=2, errors=True, image_size=(400,
     positions = np.broadcast_to(STANDING, (people, frames, 16, 3)).copy()
     positions[..., 0] += lean * positions[..., 2] * 0.5 + place
     keypoints = np.stack([200 - 80 * positions[..., 0], 250 - 120 * positions[..., 2]], axis=-1)
-    told = np.linspace(10, 20, frames) if errors else None
-    titles = [View('Prediction', positions, told), View('Ground truth', positions)][:views]
+    panel_errors = np.linspace(10, 20, frames) if errors else None
+    titles = [View('Prediction', positions, panel_errors), View('Ground truth', positions)][:views]
     return Clip(keypoints, image_size, titles, SKELETON, fps, caption='S9 Walking')
 
 

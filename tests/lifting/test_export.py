@@ -50,10 +50,10 @@ def test_onnx_answers_as_the_network(saved, script, kinds):
     assert 'largest difference from PyTorch' in out and 'poses/s in onnxruntime' in out and 'opset 18' in out
     model = onnx.load('m.onnx')
     onnx.checker.check_model(model)
-    told = {entry.key: entry.value for entry in model.metadata_props}
-    assert told['joints'].split(',') == list(h36m.skeleton().names)
-    assert 'x / w * 2' in told['input'] and 'metres from the hip' in told['output']
-    assert json.loads(told['parents']) == list(h36m.skeleton().parents)
+    metadata = {entry.key: entry.value for entry in model.metadata_props}
+    assert metadata['joints'].split(',') == list(h36m.skeleton().names)
+    assert 'x / w * 2' in metadata['input'] and 'metres from the hip' in metadata['output']
+    assert json.loads(metadata['parents']) == list(h36m.skeleton().parents)
     assert [value.name for value in (*model.graph.input, *model.graph.output)] == ['keypoints', 'positions']
     shapes = [[dimension.dim_param or dimension.dim_value for dimension in value.type.tensor_type.shape.dim]
               for value in (*model.graph.input, *model.graph.output)]

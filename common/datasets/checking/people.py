@@ -18,14 +18,18 @@ TURNS = {(0, 1): ('x', '(-z, y, x)'), (0, -1): ('-x', '(z, y, -x)'), (1, 1): ('y
          (1, -1): ('-y', '(x, z, -y)'), (2, -1): ('-z', '(x, -y, -z)')}
 
 
+def some_frames(takes: dict[str, np.ndarray]) -> np.ndarray:
+    """(N, J, 3): at most `FRAMES` evenly spaced frames of each sequence of a subject."""
+    return np.concatenate([take[::-(-len(take) // FRAMES)] for take in takes.values()])
+
+
 def check_people(path: str, dataset: MocapDataset) -> None:
     """Refuse positions that are not in metres or whose vertical axis is not z. Other skeletons than human ones pass.
 
     Raises:
         UserError: the sentence names the axis or the factor.
     """
-    some = {subject: np.concatenate([take[::-(-len(take) // FRAMES)] for take in takes.values()])
-            for subject, takes in dataset.positions.items()}
+    some = {subject: some_frames(takes) for subject, takes in dataset.positions.items()}
     ends = feet_and_head(dataset.skeleton)
     if ends is None or not _has_equal_sides(np.concatenate(list(some.values())), dataset.skeleton):
         return

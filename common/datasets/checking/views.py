@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from common.datasets.checking.people import some_frames
 from common.datasets.mocap import MocapDataset
 from common.errors import UserError, warn
 from common.geometry.camera import Camera, image_coordinates, project, world_to_camera
 
-FRAMES = 50  # at most so many of a sequence are looked at
 SMALLEST = 5.0  # pixels: a person whose pose is smaller is not seen
 ROLLED = 30.0  # degrees about its axis, by which cameras are seldom turned
 TILTED = 0.5  # share of the world's vertical in the image; where it is less, the camera looks down
@@ -21,7 +21,7 @@ def check_views(path: str, dataset: MocapDataset) -> None:
         UserError: it names the subject and the camera.
     """
     for subject, takes in dataset.positions.items():
-        some = np.concatenate([take[::-(-len(take) // FRAMES)] for take in takes.values()])
+        some = some_frames(takes)
         for camera in dataset.cameras[subject]:
             if not camera.is_calibrated:
                 continue
