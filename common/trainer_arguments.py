@@ -105,6 +105,9 @@ def add_recipe_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument('--loss', choices=list(LOSSES), default='mse',
                        help='mean squared error, mean distance of joints, mean absolute error, or mean absolute error '
                             'that is squared below 5 cm (default: mse)')
+    group.add_argument('--unit', type=positive_float, default=1.0, metavar='METRES',
+                       help='length that 1 stands for in the last layer, a property of the network; a small one makes '
+                            "Adam's steps smaller there (default: 1)")
     group.add_argument('--bn_momentum', type=share, default=0.1, metavar='F',
                        help='share of a batch in the running statistics of batch norm (default: 0.1)')
     group.add_argument('--flip', action='store_true', help='mirror half of the samples')

@@ -23,6 +23,8 @@ class ModelConfig:
         hid_dim, num_layers, dropout: arguments of the networks.
         non_local, conv: arguments of SemGCN only.
         window: number of frames in the input, odd; the network predicts the pose of the middle frame.
+        unit: metres that 1 stands for in the last layer. Where it is 1, the weights of that layer are so small that
+            Adam's steps are a large share of them.
     """
 
     architecture: str
@@ -32,6 +34,7 @@ class ModelConfig:
     non_local: bool = False
     conv: str = 'sem'
     window: int = 1
+    unit: float = 1.0
 
     def __post_init__(self) -> None:
         wrong = [f'{field.name} {getattr(self, field.name)!r}' for field in fields(self)
@@ -44,6 +47,8 @@ class ModelConfig:
             wrong.append(f'hid_dim {self.hid_dim}, num_layers {self.num_layers}, dropout {self.dropout}')
         if not wrong and not (1 <= self.window <= 99 and self.window % 2):
             wrong.append(f'window {self.window}, which must be odd')
+        if not wrong and not 1e-6 <= self.unit <= 1e6:
+            wrong.append(f'unit {self.unit}')
         if not wrong and self.non_local and self.hid_dim % 2:
             wrong.append(f'non_local with the odd hid_dim {self.hid_dim}')
         if wrong:
@@ -85,10 +90,11 @@ def build_model(config: ModelConfig, skeleton: Skeleton) -> nn.Module:
     if skeleton.root != 0:
         raise ValueError(f'the root of the skeleton must be joint 0, not joint {skeleton.root}')
     if config.architecture == 'linear':
-        return LinearModel(len(skeleton), config.hid_dim, config.num_layers, config.dropout, config.window)
+        return LinearModel(len(skeleton), config.hid_dim, config.num_layers, config.dropout, config.window,
+                           config.unit)
     groups = skeleton.groups if config.non_local else None
     return SemGCN(torch.from_numpy(adjacency(skeleton)), config.hid_dim, config.num_layers, config.conv, groups,
-                  config.dropout, config.window)
+                  config.dropout, config.window, config.unit)
 
 
 def infer_config(state: dict[str, Tensor]) -> ModelConfig:

@@ -53,6 +53,7 @@ class LinearModel(nn.Module):
         num_layers: residual stages.
         dropout: probability, after each ReLU.
         window: W, frames in the input; each joint has x and y of the first frame, x and y of the second, ...
+        unit: metres that 1 stands for in the last layer, see `models.config.ModelConfig`.
     Shapes:
         (B, J, 2 W) normalised image coordinates -> (B, J, 3) metres, relative to the hip.
     """
@@ -60,12 +61,13 @@ class LinearModel(nn.Module):
     loss_joints = slice(1, None)  # the training loss leaves out the hip, which is not predicted
 
     def __init__(self, joints: int = 16, hid_dim: int = 1024, num_layers: int = 2, dropout: float = 0.5,
-                 window: int = 1) -> None:
+                 window: int = 1, unit: float = 1.0) -> None:
         super().__init__()
         self.w1 = nn.Linear(joints * 2 * window, hid_dim)
         self.batch_norm1 = nn.BatchNorm1d(hid_dim)
         self.linear_stages = nn.Sequential(*(LinearStage(hid_dim, dropout) for _ in range(num_layers)))
         self.w2 = nn.Linear(hid_dim, (joints - 1) * 3)
+        self.unit = unit
         self.dropout = nn.Dropout(dropout)
         self.reset_parameters()
 
@@ -79,5 +81,5 @@ class LinearModel(nn.Module):
         x = keypoints.flatten(1)                                                       # (B, 2 J W)
         x = self.dropout(F.relu(_normed(self.w1, self.batch_norm1, x)))                # (B, hid_dim)
         x = self.linear_stages(x)
-        x = self.w2(x).unflatten(1, (-1, 3))                                           # (B, J - 1, 3)
+        x = self.unit * self.w2(x).unflatten(1, (-1, 3))                               # (B, J - 1, 3)
         return F.pad(x, (0, 0, 1, 0))                                                  # (B, J, 3): the hip comes first

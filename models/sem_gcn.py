@@ -69,6 +69,7 @@ class SemGCN(nn.Module):
             residual block. None: no non-local blocks.
         dropout: probability, after each ReLU.
         window: W, frames in the input; each joint has x and y of the first frame, x and y of the second, ...
+        unit: metres that 1 stands for in the last layer, see `models.config.ModelConfig`.
     Shapes:
         (B, J, 2 W) normalised image coordinates -> (B, J, 3) metres, relative to the hip up to a small offset.
     Raises:
@@ -78,7 +79,8 @@ class SemGCN(nn.Module):
     loss_joints = slice(None)  # the training loss covers every joint
 
     def __init__(self, adjacency: Tensor, hid_dim: int = 128, num_layers: int = 4, conv: str = 'sem',
-                 groups: Sequence[Sequence[int]] | None = None, dropout: float = 0.0, window: int = 1) -> None:
+                 groups: Sequence[Sequence[int]] | None = None, dropout: float = 0.0, window: int = 1,
+                 unit: float = 1.0) -> None:
         super().__init__()
         if conv not in CONVOLUTIONS:
             raise ValueError(f'conv must be one of {", ".join(CONVOLUTIONS)}, not {conv!r}')
@@ -97,8 +99,9 @@ class SemGCN(nn.Module):
             layers += [ResGraphConv(gconv(hid_dim, hid_dim), gconv(hid_dim, hid_dim), dropout), *non_local()]
         self.gconv_layers = nn.Sequential(*layers)
         self.gconv_output = gconv(hid_dim, 3)
+        self.unit = unit
 
     def forward(self, keypoints: Tensor) -> Tensor:
         x = self.gconv_input(keypoints)                                                # (B, J, hid_dim)
         x = self.gconv_layers(x)
-        return self.gconv_output(x)                                                    # (B, J, 3)
+        return self.unit * self.gconv_output(x)                                                    # (B, J, 3)

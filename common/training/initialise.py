@@ -13,6 +13,8 @@ from common.errors import UserError
 from common.geometry.graph import adjacency
 from common.geometry.skeleton import Skeleton
 
+LAST_LAYER = ('gconv_output.W', 'gconv_output.bias', 'w2.weight', 'w2.bias')  # their unit may differ
+
 
 def initialise_from(model: nn.Module, checkpoint: Checkpoint, path: str, skeleton: Skeleton) -> list[str]:
     """Copy the weights of a checkpoint that fit into a network; averaged weights where the file has them.
@@ -36,6 +38,8 @@ def initialise_from(model: nn.Module, checkpoint: Checkpoint, path: str, skeleto
             missed.append(f'{name} (not in the file)')
             continue
         given = found[name].to(weight)
+        if name in LAST_LAYER:
+            given = given * (checkpoint.config.unit / model.unit)  # type: ignore[operator]
         dim = -1 if name.endswith('.e') or name == 'w1.weight' else 0
         weight, given = weight.movedim(dim, 0), given.movedim(dim, 0)  # (what belongs to joints, ...)
         here = _parts(name, skeleton, len(weight)) if weight.ndim else []

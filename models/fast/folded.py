@@ -35,6 +35,7 @@ class FoldedConv(nn.Module):
         gconv: the convolution.
         norm: the batch norm that follows, if any.
         edge_weights: (J, 2 J) as in `models.fast.graph_conv`.
+        unit: the factor of the output where no norm follows.
     Shapes:
         (J, B, C) -> (J, B, C').
     """
@@ -43,9 +44,10 @@ class FoldedConv(nn.Module):
     bias: Tensor
     edge_weights: Tensor
 
-    def __init__(self, gconv: SemGraphConv, norm: nn.BatchNorm1d | None, edge_weights: Tensor) -> None:
+    def __init__(self, gconv: SemGraphConv, norm: nn.BatchNorm1d | None, edge_weights: Tensor,
+                 unit: float) -> None:
         super().__init__()
-        scale, shift = (1.0, 0.0) if norm is None else _scale_and_shift(norm)
+        scale, shift = (unit, 0.0) if norm is None else _scale_and_shift(norm)
         self.activate = norm is not None
         self.register_buffer('weight', gconv.W * scale)                                # (2, C, C')
         self.register_buffer('bias', gconv.bias * scale + shift)
@@ -94,7 +96,7 @@ class FoldedSemGCN(nn.Module):
     """SemGCN for inference.
 
     Args:
-        blocks, output: of the network.
+        blocks, output, unit: of the network.
         joint_order: (J,) the joint at each index of the joint-major poses.
         edges: from `models.fast.graph_conv.edge_positions`.
         pairs: how many non-local groups are pairs, as in `models.fast.non_local`.
@@ -106,12 +108,12 @@ class FoldedSemGCN(nn.Module):
     joint_order: Tensor
     inverse_order: Tensor
 
-    def __init__(self, blocks: Iterable[nn.Module], output: SemGraphConv, joint_order: Tensor, edges: Tensor,
-                 pairs: int) -> None:
+    def __init__(self, blocks: Iterable[nn.Module], output: SemGraphConv, unit: float, joint_order: Tensor,
+                 edges: Tensor, pairs: int) -> None:
         super().__init__()
 
         def fold_conv(gconv: SemGraphConv, norm: nn.BatchNorm1d | None = None) -> FoldedConv:
-            return FoldedConv(gconv, norm, edge_weights_of([gconv], edges)[0])
+            return FoldedConv(gconv, norm, edge_weights_of([gconv], edges)[0], unit)
 
         def fold(block: nn.Module) -> nn.Module:
             if isinstance(block, GraphNonLocal):
@@ -140,6 +142,8 @@ class FoldedLinear(nn.Module):
         self.first = _fold_linear(model.w1, model.batch_norm1)
         self.stages = nn.ModuleList(map(_fold_stage, model.linear_stages))
         self.last = copy.deepcopy(model.w2)
+        self.last.weight.mul_(model.unit)
+        self.last.bias.mul_(model.unit)
 
     def forward(self, keypoints: Tensor) -> Tensor:
         y = self.first(keypoints.flatten(1))

@@ -14,8 +14,8 @@ class LinearModel(linear_model.LinearModel):
     """`models.linear_model.LinearModel`, faster: the same arguments, parameters and results."""
 
     def __init__(self, joints: int = 16, hid_dim: int = 1024, num_layers: int = 2, dropout: float = 0.5,
-                 window: int = 1) -> None:
-        super().__init__(joints, hid_dim, num_layers, dropout, window)
+                 window: int = 1, unit: float = 1.0) -> None:
+        super().__init__(joints, hid_dim, num_layers, dropout, window, unit)
         for module in (self, *self.linear_stages):
             module.dropout = Dropout(dropout)
 

@@ -30,8 +30,9 @@ class SemGCN(sem_gcn.SemGCN):
     edges: Tensor
 
     def __init__(self, adjacency: Tensor, hid_dim: int = 128, num_layers: int = 4, conv: str = 'sem',
-                 groups: Sequence[Sequence[int]] | None = None, dropout: float = 0.0, window: int = 1) -> None:
-        super().__init__(adjacency, hid_dim, num_layers, conv, groups, dropout, window)
+                 groups: Sequence[Sequence[int]] | None = None, dropout: float = 0.0, window: int = 1,
+                 unit: float = 1.0) -> None:
+        super().__init__(adjacency, hid_dim, num_layers, conv, groups, dropout, window, unit)
         pairs_first = sorted(groups or [range(len(adjacency))], key=len, reverse=True)
         self.pairs = sum(len(group) == 2 for group in pairs_first)
         self.pools_pairs = groups is None or len(pairs_first[0]) <= 2
@@ -67,11 +68,12 @@ class SemGCN(sem_gcn.SemGCN):
             blocks = list(run)
             x = non_local(blocks[0], x, self.pairs) if attends else conv_blocks(x, blocks, edge_weights)
         x = GraphProduct.apply(x.flatten(0, 1), output.W, next(edge_weights)).view(*x.shape[:2], 3) + output.bias
-        return x.index_select(0, self.inverse_order).transpose(0, 1)                   # (B, J, 3)
+        return self.unit * x.index_select(0, self.inverse_order).transpose(0, 1)       # (B, J, 3)
 
     @torch.no_grad()
     def folded(self) -> nn.Module:
         """A network for inference, as `models.fast.folded` describes; this one itself where it cannot be folded."""
         if not self.pools_pairs or type(self.gconv_output) is not SemGraphConv:
             return self
-        return FoldedSemGCN(self.blocks(), self.gconv_output, self.joint_order, self.edges, self.pairs)
+        return FoldedSemGCN(self.blocks(), self.gconv_output, self.unit, self.joint_order, self.edges,
+                            self.pairs)

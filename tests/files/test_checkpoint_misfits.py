@@ -104,7 +104,7 @@ def test_tensors_of_no_network(tmp_path, state):
         ('architecture', 'transformer'), ('architecture', ['gcn']), ('architecture', 'x' * 10_000), ('conv', 'gat'),
         ('hid_dim', '8'), ('hid_dim', True), ('hid_dim', 0), ('hid_dim', 1 << 40), ('hid_dim', torch.tensor(8)),
         ('num_layers', -1), ('num_layers', 10 ** 9), ('dropout', 1.0), ('dropout', math.nan), ('non_local', 1),
-        ('window', 4), ('window', 0))),
+        ('window', 4), ('window', 0), ('unit', 0.0), ('unit', math.inf))),
     ({'architecture': 'gcn', 'non_local': True, 'hid_dim': 7}, 'odd hid_dim 7'),
     ({'architecture': 'gcn', 'heads': 8}, 'heads'), ({'architecture': 'gcn', 5: 8}, 'architecture, 5 where'),
     ({}, 'has nothing where'), ({'hid_dim': 8}, 'has hid_dim where'), ([], 'config is a list'),

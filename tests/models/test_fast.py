@@ -23,7 +23,7 @@ GRID = [
     *(ModelConfig('gcn', 6, num_layers, dropout, non_local, conv) for num_layers in (0, 1, 3) for dropout in (0.0, 0.4)
       for non_local in (False, True) for conv in ('sem', 'semch')),
     *(ModelConfig('gcn', hid_dim, 1, non_local=True, window=3) for hid_dim in (4, 6, 8)),
-    ModelConfig('linear', 8, 1, 0.0, window=3),
+    ModelConfig('linear', 8, 1, 0.0, window=3, unit=0.25), ModelConfig('gcn', 6, 1, unit=0.25),
     *(ModelConfig('linear', 8, num_layers, dropout) for num_layers in (0, 2) for dropout in (0.0, 0.4)),
 ]
 

@@ -33,6 +33,16 @@ def test_all_of_the_same_network_is_taken(tmp_path, config):
         assert torch.equal(value, model.state_dict()[name]), name
 
 
+@pytest.mark.parametrize('config', [SMALL, LINEAR])
+def test_a_network_of_another_unit_answers_the_same_metres(tmp_path, config):
+    path = tmp_path / 'a.pth.tar'
+    model = saved(path, config).eval()
+    fresh = build_model(dataclasses.replace(config, unit=0.25), h36m.skeleton()).eval()
+    initialise_from(fresh, load_checkpoint(str(path)), str(path), h36m.skeleton())
+    keypoints = torch.randn(3, 16, 2)
+    torch.testing.assert_close(fresh(keypoints), model(keypoints))
+
+
 def test_averaged_weights_are_taken_where_there_are_some(tmp_path):
     path = tmp_path / 'a.pth.tar'
     average = {name: value * 0 + 7 for name, value in build_model(SMALL, h36m.skeleton()).state_dict().items()}
