@@ -22,6 +22,7 @@ from common.checkpoint import load_checkpoint, restore_model
 from common.datasets import h36m
 from common.errors import UserError, listing
 from common.geometry.camera import normalize_screen
+from common.geometry.mirror import Mirror
 from common.geometry.person import person_windows, window_stride
 from common.inference import for_inference, predict
 from common.lifting.layouts import TRAINED_ON, Layout, choose_layout, is_h36m, layout_named, to_h36m
@@ -51,6 +52,8 @@ class Lifter:
         trained_on: the 2D of its training, on which Spine and Thorax of MPII-like keypoints depend.
         basis: the source of `trained_on`: 'recorded', 'given' or 'assumed'.
         virtual: whether it was seen by virtual cameras, as detectors find it (`--recipe wild`).
+        mirror: for networks of virtual cameras that were trained on mirrored samples: each pose is the mean of the
+            predictions for it and for its mirror image.
         range: place and size of the training poses in the image, see `common.lifting.tracks.framing`.
         range_recorded: whether the checkpoint records the range.
     Raises:
@@ -76,6 +79,7 @@ class Lifter:
         self.trained_on = known or trained_on or 'gt'
         self.basis = 'recorded' if known else 'given' if trained_on else 'assumed'
         self.virtual = bool(loaded.recipe.get('virtual'))
+        self.mirror = Mirror(self.skeleton, self.device) if self.virtual and loaded.recipe.get('flip') else None
         self.guesses = self.normalization == 'person' and float(loaded.recipe.get('hide') or 0) > 0
         recorded_range = framing.usable_range(loaded.keypoints_range)
         self.range_recorded = recorded_range is not None
@@ -185,7 +189,7 @@ class Lifter:
             for start in range(end - 1 if last_only else first, end, _CHUNK):
                 frames = np.arange(start, min(start + _CHUNK, end))
                 inputs = person_windows(points, torch.from_numpy(frames), first, end - 1, self.window, shot.rate)
-                answer = predict(self.model, inputs.to(self.device)).cpu().numpy()
+                answer = predict(self.model, inputs.to(self.device), mirror=self.mirror).cpu().numpy()
                 # The network answers in the axes of a camera that points at the person.
                 shown = np.where(seen[frames, :1], rays(keypoints[frames, 0], shot),
                                  np.nanmean(rays(keypoints[frames], shot), axis=1))

@@ -14,6 +14,7 @@ from common.datasets import h36m
 from common.datasets.virtual.detector_noise import LAYOUTS
 from common.evaluation.metrics import p_mpjpe
 from common.geometry.camera import image_coordinates, project, world_to_camera
+from common.geometry.mirror import Mirror
 from common.lifting import export_graph
 from common.lifting.lifter import DEFAULT_CHECKPOINT, Lifter
 from tests.helpers.make_detections import demo_person, demo_walking
@@ -41,6 +42,15 @@ def test_poses_of_somebody_it_never_saw_come_out(hidden):
     flat = np.concatenate([project(seen, camera), seen[..., :1] * 0], -1)
     error, without_depth = (p_mpjpe(torch.from_numpy(poses).double(), truth).mean() for poses in (lifted, flat))
     assert error < (0.9 if hidden else 0.6) * without_depth
+
+
+def test_the_mirror_image_of_a_person_is_lifted_to_the_mirror_image():
+    pixels = demo_walking(2)[::10]
+    order = Mirror(h36m.skeleton(), torch.device('cpu')).order.numpy()
+    lift, turned = Lifter(), pixels[:, order].copy()
+    turned[..., 0] = 1000 - turned[..., 0]
+    lifted = lift(pixels, (1000, 1000), 'h36m16')
+    np.testing.assert_allclose(lift(turned, (1000, 1000), 'h36m16'), lifted[:, order] * [-1, 1, 1], atol=1e-5)
 
 
 def test_predict_takes_it_by_default_and_says_what_it_saw(tmp_path, script, monkeypatch):
