@@ -19,12 +19,10 @@ import numpy as np
 from scipy.linalg import solveh_banded
 
 from common.lifting.layouts import LEGS
-from common.lifting.motion.smoothing import runs, second_differences, smooth, stiffness
+from common.lifting.motion.smoothing import second_differences, stiffness
 
 FIELD_OF_VIEW = 53.13  # degrees across the image's diagonal, if nothing is known: a focal length of one diagonal
 FEET = LEGS[2]
-STILL = 0.25  # metres a second: a slower foot stands
-SHORTEST_STAND = 0.15  # seconds
 USUAL_FPS = 30.0  # frames a second, where the rate is unknown
 GRIP = 20.0  # weight of feet that stand still, beside 1 for a keypoint
 
@@ -125,21 +123,3 @@ def locate(positions: np.ndarray, seen: np.ndarray, weights: np.ndarray, fps: fl
         path = solveh_banded(bands, target.ravel()).reshape(-1, 3)
     path[~placed] = np.nan
     return path
-
-
-def standing_feet(positions: np.ndarray, seen: np.ndarray, path: np.ndarray, fps: float, cutoff: float) -> np.ndarray:
-    """(T, 2) whether the right and the left foot stand still, from the motion of their keypoints and their depth.
-
-    Args:
-        positions, seen: as for `locate`.
-        path: (T, 3) of `locate`.
-    """
-    still = np.zeros((len(positions), 2), bool)
-    if len(positions) < 3:
-        return still
-    for side, foot in enumerate(FEET):
-        place = smooth(seen[:, foot] * (positions[:, foot, 2:] + path[:, 2:]), fps, cutoff)  # metres across the view
-        speed = np.linalg.norm(np.gradient(place, axis=0), axis=-1) * fps
-        for start, end in runs(speed < STILL):
-            still[start:end, side] = end - start >= SHORTEST_STAND * fps
-    return still

@@ -9,7 +9,8 @@ from common.geometry.skeleton import Skeleton
 from common.lifting.layouts import is_h36m
 from common.lifting.lift_output import Lifted
 from common.lifting.motion.bones import body_height, bone_lengths, with_lengths
-from common.lifting.motion.root import Shot, locate, rays, standing_feet
+from common.lifting.motion.feet import planted, standing_feet
+from common.lifting.motion.root import Shot, locate, rays
 from common.lifting.motion.smoothing import smooth
 from common.lifting.tracks.tracking import Track
 
@@ -44,4 +45,5 @@ def steady(track: Track, positions: np.ndarray, guessed: np.ndarray, shot: Shot,
     if cutoff is not None and is_h36m(skeleton):
         still = standing_feet(made, seen, root, fps, cutoff)
         root = locate(made, seen, weights, fps, cutoff, still)
+        made = planted(made, root, still, fps)
     return Lifted(track, made.astype(np.float32), root, guessed, still, skeleton)
