@@ -4,12 +4,16 @@
         --published checkpoint/pretrained/ckpt_semgcn.pth.tar
 
 The data is data_3d_free.npz of data/prepare_data_free.py. Virtual cameras with detector noise see its test subjects,
-the same for all networks. The published network gets each pose in the middle of the training images and as large as a
-standing person, which uses more knowledge than `predict.py --center_crop` has. Flat 2D is the keypoints without depth.
+the same for all networks. Networks for the wild lift as in predict.py: the mean of the predictions for a pose and for
+its mirror image; `one pass` is without the mirror image. The published network gets each pose in the middle of the
+training images and as large as a standing person, which uses more knowledge than `predict.py --center_crop` has. Flat
+2D is the keypoints without depth.
 """
 
 import argparse
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -30,6 +34,11 @@ from common.training.recipe import RECIPES
 
 Network = Callable[[Tensor], Tensor]
 HIDDEN = (0, 1, 2, 4)
+WILD = RECIPES['wild']['gcn']
+CHANGES: dict[str, dict[str, Any]] = {
+    'as above': {}, 'without noise': {'detector_noise': 0.0}, 'twice the noise': {'detector_noise': 0.06},
+    'other bones': {'bones': WILD['bones']}, 'turned in any direction': {'turn': 1.0},
+    'with hidden joints': {'hide': 1.0}}
 
 
 def get_args_parser() -> argparse.ArgumentParser:
@@ -39,6 +48,7 @@ def get_args_parser() -> argparse.ArgumentParser:
     parser.add_argument('--linear', metavar='FILE', help='the linear model, trained alike')
     parser.add_argument('--published', metavar='FILE', help='the published SemGCN')
     parser.add_argument('--data_dir', default='data', metavar='DIR', help='folder of data_3d_free.npz (default: data)')
+    parser.add_argument('--test_subjects', default='', metavar='S,S', help='(default: those of the data)')
     parser.add_argument('--step', type=positive_int, default=5, metavar='N', help='use every Nth pose (default: 5)')
     return parser
 
@@ -47,6 +57,12 @@ def load(path: str, data: Data) -> tuple[Network, int]:
     """A network and its window."""
     checkpoint = load_checkpoint(path)
     return for_inference(restore_model(checkpoint, path, data.skeleton)), checkpoint.config.window
+
+
+def with_mirror(network: Network, data: Data) -> Network:
+    """The mean of the predictions for a pose and for its mirror image."""
+    mirror = Mirror(data.skeleton, torch.device('cpu'))
+    return lambda person: (network(person) + mirror(network(mirror(person)))) / 2
 
 
 def reframed(keypoints: Tensor, distance: Tensor, stature: float) -> Tensor:
@@ -65,11 +81,13 @@ def joint_errors(predicted: Tensor, target: Tensor) -> Tensor:
 def print_kinds(args: argparse.Namespace, data: Data) -> None:
     """P-MPJPE by kind of motion and layout."""
     network, window = load(args.checkpoint, data)
-    linear, published = (load(path, data)[0] if path else None for path in (args.linear, args.published))
+    mean = with_mirror(network, data)
+    linear = with_mirror(load(args.linear, data)[0], data) if args.linear else None
+    published = load(args.published, data)[0] if args.published else None
     poses = data.test()
     chosen = torch.arange(0, len(poses), args.step)
     print(f'P-MPJPE in mm of {len(chosen):,} poses\n')
-    print('| kind | layout | SemGCN, wild | linear, wild | published | flat 2D |\n|---|---|---|---|---|---|')
+    print('| kind | layout | SemGCN, wild | one pass | linear, wild | published | flat 2D |\n' + '|---' * 7 + '|')
     kinds = poses.kinds[chosen].unique().tolist()
     sums = []
     for index in range(len(LAYOUTS)):
@@ -78,7 +96,7 @@ def print_kinds(args: argparse.Namespace, data: Data) -> None:
         keypoints, visible, target, distance = samples.draw(chosen)
         person, middle = person_input(keypoints, visible), keypoints[:, window // 2]
         stature = float(samples.lengths @ samples.bones.stature)
-        lifted = [network(person), linear and linear(person),
+        lifted = [mean(person), network(person), linear and linear(person),
                   published and published(reframed(middle, distance, stature)),
                   torch.cat([middle, torch.zeros_like(middle[..., :1])], 2)]
         errors = torch.stack([torch.full((len(target),), torch.nan) if answer is None
@@ -100,7 +118,7 @@ def print_row(*cells: str | Tensor) -> None:
 def print_hidden(args: argparse.Namespace, data: Data) -> None:
     """Errors of the visible and of the hidden joints, and of the same joints with all visible."""
     network, window = load(args.checkpoint, data)
-    poses = data.test()
+    network, poses = with_mirror(network, data), data.test()
     chosen = torch.arange(0, len(poses), args.step)
     torch.manual_seed(0)
     keypoints, visible, target, _ = VirtualSamples(poses, data.skeleton, window, data.fps, unchanged()).draw(chosen)
@@ -122,7 +140,7 @@ def print_hidden(args: argparse.Namespace, data: Data) -> None:
 def print_ways(args: argparse.Namespace, data: Data) -> None:
     """P-MPJPE of the same weights with windows, with one frame repeated, and averaged with the mirrored pose."""
     network, window = load(args.checkpoint, data)
-    poses, mirror = data.test(), Mirror(data.skeleton, torch.device('cpu'))
+    poses = data.test()
     chosen = torch.arange(0, len(poses), args.step)
     torch.manual_seed(0)
     keypoints, visible, target, _ = VirtualSamples(poses, data.skeleton, window, data.fps, unchanged()).draw(chosen)
@@ -133,24 +151,38 @@ def print_ways(args: argparse.Namespace, data: Data) -> None:
     print_row('input', *(poses.kind_names[kind] for kind in kinds))
     print('|---' * (len(kinds) + 1) + '|')
     for name, answer in ((f'window of {window}', network(person)), ('one frame, repeated', network(single)),
-                         (f'window of {window}, mean with the mirrored', (network(person)
-                                                                          + mirror(network(mirror(person)))) / 2)):
+                         (f'window of {window}, mean with the mirrored', with_mirror(network, data)(person))):
         errors = joint_errors(answer, target).mean(1)
         print_row(name, *(errors[poses.kinds[chosen] == kind].mean() for kind in kinds))
 
 
+@torch.inference_mode()
+def print_changes(args: argparse.Namespace, data: Data) -> None:
+    """P-MPJPE on other bodies, other detectors and hidden joints than those of the tables above."""
+    network, window = load(args.checkpoint, data)
+    network, poses = with_mirror(network, data), data.test()
+    chosen = torch.arange(0, len(poses), args.step)
+    print('\n| bodies and detectors | P-MPJPE |\n|---|---|')
+    for name, change in CHANGES.items():
+        samples = VirtualSamples(poses, data.skeleton, window, data.fps, replace(unchanged(), **change))
+        torch.manual_seed(0)
+        person, target = samples(chosen)
+        print_row(name, joint_errors(network(person), target).mean())
+
+
 def unchanged(layout: int | None = None) -> Wild:
     """Unchanged bodies without hidden joints, with the cameras and the noise of the recipe."""
-    wild = RECIPES['wild']['gcn']
-    return Wild(pitch=wild['pitch'], detector_noise=wild['detector_noise'], layout=layout)
+    return Wild(pitch=WILD['pitch'], detector_noise=WILD['detector_noise'], layout=layout)
 
 
 def main() -> None:
     args = get_args_parser().parse_args()
-    data = Data(DataOptions(dataset='free', data_dir=args.data_dir))
+    subjects = tuple(filter(None, args.test_subjects.split(',')))
+    data = Data(DataOptions(dataset='free', data_dir=args.data_dir, test_subjects=subjects))
     print_kinds(args, data)
     print_hidden(args, data)
     print_ways(args, data)
+    print_changes(args, data)
 
 
 if __name__ == '__main__':

@@ -49,5 +49,7 @@ def test_every_table_is_printed(folder, script, monkeypatch):
     assert list(hidden) == ['0', '1', '2', '4'] and hidden['0'] == [hidden['0'][0]] * 2 + [''] * 2
     assert [row[0] for row in rows if row[0].startswith(('window', 'one frame'))] == [
         'window of 5', 'one frame, repeated', 'window of 5, mean with the mirrored']
+    changes = [row for row in rows if row[0] in wild.CHANGES]
+    assert len(changes) == 6 and len({row[1] for row in changes}) == 6  # each changes the poses
     status, alone, err = script(wild.main, *arguments)
     assert status == 0 and all(f'| {row[2]} |' in alone for row in kinds), err
