@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from common.argument_types import positive_int
 from common.checkpoint import load_checkpoint, restore_model
@@ -28,7 +28,7 @@ from common.errors import run_script
 from common.evaluation.metrics import align
 from common.geometry.mirror import Mirror
 from common.geometry.person import person_input
-from common.inference import for_inference
+from common.inference import Predictor, for_inference
 from common.lifting.tracks.framing import DEFAULT_RANGE
 from common.training.recipe import RECIPES
 
@@ -53,16 +53,16 @@ def get_args_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def load(path: str, data: Data) -> tuple[Network, int]:
+def load(path: str, data: Data) -> tuple[nn.Module, int]:
     """A network and its window."""
     checkpoint = load_checkpoint(path)
     return for_inference(restore_model(checkpoint, path, data.skeleton)), checkpoint.config.window
 
 
-def with_mirror(network: Network, data: Data) -> Network:
+def with_mirror(network: nn.Module, data: Data) -> Network:
     """The mean of the predictions for a pose and for its mirror image."""
-    mirror = Mirror(data.skeleton, torch.device('cpu'))
-    return lambda person: (network(person) + mirror(network(mirror(person)))) / 2
+    cpu = torch.device('cpu')
+    return Predictor(network, cpu, mirror=Mirror(data.skeleton, cpu))
 
 
 def reframed(keypoints: Tensor, distance: Tensor, stature: float) -> Tensor:
@@ -118,18 +118,18 @@ def print_row(*cells: str | Tensor) -> None:
 def print_hidden(args: argparse.Namespace, data: Data) -> None:
     """Errors of the visible and of the hidden joints, and of the same joints with all visible."""
     network, window = load(args.checkpoint, data)
-    network, poses = with_mirror(network, data), data.test()
+    lift, poses = with_mirror(network, data), data.test()
     chosen = torch.arange(0, len(poses), args.step)
     torch.manual_seed(0)
     keypoints, visible, target, _ = VirtualSamples(poses, data.skeleton, window, data.fps, unchanged()).draw(chosen)
-    whole = network(person_input(keypoints, visible))
+    whole = lift(person_input(keypoints, visible))
     order = torch.rand(len(target), target.shape[1] - 1).argsort(1) + 1              # any joint but the hip
     print(f'\nP-MPJPE in mm of {len(chosen):,} poses with hidden joints, and of the same joints where all is seen. The '
           f'others are aligned by themselves, the guessed with the whole pose.\n\n| hidden | the others | where all is '
           f'seen | the guessed | where all is seen |\n|---|---|---|---|---|')
     for count in HIDDEN:
         hidden = torch.zeros(target.shape[:2], dtype=torch.bool).scatter_(1, order[:, :count], True)
-        guessed = network(person_input(keypoints, visible & ~hidden.unsqueeze(1)))
+        guessed = lift(person_input(keypoints, visible & ~hidden.unsqueeze(1)))
         others = [joint_errors(*(joints[~hidden].view(len(target), -1, 3) for joints in (answer, target))).mean()
                   for answer in (guessed, whole)]
         these = [joint_errors(answer, target)[hidden].mean() for answer in (guessed, whole)]
@@ -158,16 +158,16 @@ def print_ways(args: argparse.Namespace, data: Data) -> None:
 
 @torch.inference_mode()
 def print_changes(args: argparse.Namespace, data: Data) -> None:
-    """P-MPJPE on other bodies, other detectors and hidden joints than those of the tables above."""
+    """P-MPJPE on changed bodies, with other noise, and with hidden joints."""
     network, window = load(args.checkpoint, data)
-    network, poses = with_mirror(network, data), data.test()
+    lift, poses = with_mirror(network, data), data.test()
     chosen = torch.arange(0, len(poses), args.step)
     print('\n| bodies and detectors | P-MPJPE |\n|---|---|')
     for name, change in CHANGES.items():
         samples = VirtualSamples(poses, data.skeleton, window, data.fps, replace(unchanged(), **change))
         torch.manual_seed(0)
         person, target = samples(chosen)
-        print_row(name, joint_errors(network(person), target).mean())
+        print_row(name, joint_errors(lift(person), target).mean())
 
 
 def unchanged(layout: int | None = None) -> Wild:
