@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from common.argument_types import positive_int
+from common.argument_types import comma_separated, positive_int
 from common.checkpoint import load_checkpoint, restore_model
 from common.datasets.loading import DataOptions
 from common.datasets.splits import Data
@@ -48,7 +48,8 @@ def get_args_parser() -> argparse.ArgumentParser:
     parser.add_argument('--linear', metavar='FILE', help='the linear model, trained alike')
     parser.add_argument('--published', metavar='FILE', help='the published SemGCN')
     parser.add_argument('--data_dir', default='data', metavar='DIR', help='folder of data_3d_free.npz (default: data)')
-    parser.add_argument('--test_subjects', default='', metavar='S,S', help='(default: those of the data)')
+    parser.add_argument('--test_subjects', type=comma_separated, default=(), metavar='S,S',
+                        help="subjects to test on (default: the data set's)")
     parser.add_argument('--step', type=positive_int, default=5, metavar='N', help='use every Nth pose (default: 5)')
     return parser
 
@@ -177,8 +178,7 @@ def unchanged(layout: int | None = None) -> Wild:
 
 def main() -> None:
     args = get_args_parser().parse_args()
-    subjects = tuple(filter(None, args.test_subjects.split(',')))
-    data = Data(DataOptions(dataset='free', data_dir=args.data_dir, test_subjects=subjects))
+    data = Data(DataOptions(dataset='free', data_dir=args.data_dir, test_subjects=args.test_subjects))
     print_kinds(args, data)
     print_hidden(args, data)
     print_ways(args, data)

@@ -29,6 +29,10 @@ share = _number(float, lambda value: 0 < value <= 1, 'in (0, 1]')
 probability = _number(float, lambda value: 0 <= value < 1, 'in [0, 1)')
 
 
+def comma_separated(text: str) -> tuple[str, ...]:
+    return tuple(filter(None, map(str.strip, text.split(','))))
+
+
 def device_name(text: str) -> str:
     if not re.fullmatch(r'auto|cpu|cuda(:\d+)?|mps', text):
         raise argparse.ArgumentTypeError(f'{text} is none of auto, cpu, cuda, cuda:N, mps')

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from common.argument_types import (
     angle,
+    comma_separated,
     non_negative_float,
     non_negative_int,
     positive_float,
@@ -219,7 +220,7 @@ def model_config(architecture: str, args: argparse.Namespace) -> ModelConfig:
 
 
 def data_options(args: argparse.Namespace) -> DataOptions:
-    names = {name: tuple(filter(None, map(str.strip, getattr(args, name).split(',')))) for name in NAME_LISTS}
+    names = {name: comma_separated(getattr(args, name)) for name in NAME_LISTS}
     if not names['actions']:
         raise UserError('--actions names no action.')
     if args.actions == '*':

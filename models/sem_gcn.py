@@ -104,4 +104,4 @@ class SemGCN(nn.Module):
     def forward(self, keypoints: Tensor) -> Tensor:
         x = self.gconv_input(keypoints)                                                # (B, J, hid_dim)
         x = self.gconv_layers(x)
-        return self.unit * self.gconv_output(x)                                                    # (B, J, 3)
+        return self.unit * self.gconv_output(x)                                        # (B, J, 3)

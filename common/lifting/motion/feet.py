@@ -73,7 +73,7 @@ def _bent(hip: np.ndarray, knee: np.ndarray, foot: np.ndarray, shift: np.ndarray
           forward: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Knee and foot (T, 3) of legs whose feet are shifted, by the law of cosines.
 
-    The knee bends as before; the less it was bent for the shift, the more it bends forward.
+    The knee keeps its direction of bending; where the leg was nearly straight, it bends forward.
     """
     thigh, shank = (np.linalg.norm(bone, axis=-1, keepdims=True) for bone in (knee - hip, foot - knee))
     axis = foot + shift - hip
