@@ -16,7 +16,7 @@ from common import distributed, trainer_arguments
 from common.arguments import add_network_flags, network_flags, resolve_device
 from common.checkpoint import restore_model
 from common.datasets.splits import Data
-from common.datasets.virtual.samples import Wild
+from common.datasets.virtual.samples import VirtualCameras
 from common.errors import listing, run_script, warn
 from common.evaluation.scoring import evaluate_checkpoint, load
 from common.malloc import keep_freed_memory
@@ -50,7 +50,7 @@ def main() -> None:
 
     if checkpoint and args.evaluate:
         model = restore_model(checkpoint, path, data.skeleton).to(device)
-        virtual = Wild(pitch=args.pitch, detector_noise=args.detector_noise) if args.virtual else None
+        virtual = VirtualCameras(pitch=args.pitch, detector_noise=args.detector_noise) if args.virtual else None
         evaluate_checkpoint(model, checkpoint, path, data, device, args.report, args.tta, args.by, args.predictions,
                             virtual)
         return

@@ -21,7 +21,7 @@ from common.errors import UserError, run_script, warn
 from common.lifting.detectors.detector import DETECTORS
 from common.lifting.formats import FORMATS
 from common.lifting.layouts import LAYOUTS, OWN, TRAINED_ON
-from common.lifting.lifter import Lifter, usual_pitch
+from common.lifting.lifter import Lifter, mean_camera_pitch
 from common.lifting.motion.smoothing import CUTOFF
 from common.lifting.prediction import Options, run
 
@@ -64,7 +64,7 @@ def get_args_parser(everything: bool = False) -> argparse.ArgumentParser:
     group.add_argument('--render', metavar='OUT.mp4', help='a picture of it: .gif, .mp4, .html or .png')
     group.add_argument('--up', type=angle, nargs='?', const=math.nan, metavar='DEGREES',
                        help='turn upright (x right, y forward, z up) for a camera that looks down by so much (default: '
-                            f'measured on people who stand; {usual_pitch():.1f} for models trained on images)')
+                            f'measured on people who stand; {mean_camera_pitch():.1f} for models trained on images)')
     group.add_argument('--height', type=positive_float, metavar='METRES',
                        help='height of the people, which sets their scale (default: as lifted)')
     group.add_argument('--no_smooth', dest='smooth', action='store_false',

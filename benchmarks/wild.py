@@ -23,7 +23,7 @@ from common.checkpoint import load_checkpoint, restore_model
 from common.datasets.loading import DataOptions
 from common.datasets.splits import Data
 from common.datasets.virtual.detector_noise import LAYOUTS
-from common.datasets.virtual.samples import VirtualSamples, Wild
+from common.datasets.virtual.samples import VirtualCameras, VirtualSamples
 from common.errors import run_script
 from common.evaluation.metrics import align
 from common.geometry.mirror import Mirror
@@ -171,9 +171,9 @@ def print_changes(args: argparse.Namespace, data: Data) -> None:
         print_row(name, joint_errors(lift(person), target).mean())
 
 
-def unchanged(layout: int | None = None) -> Wild:
+def unchanged(layout: int | None = None) -> VirtualCameras:
     """Unchanged bodies without hidden joints, with the cameras and the noise of the recipe."""
-    return Wild(pitch=WILD['pitch'], detector_noise=WILD['detector_noise'], layout=layout)
+    return VirtualCameras(pitch=WILD['pitch'], detector_noise=WILD['detector_noise'], layout=layout)
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ from common.checkpoint import Checkpoint
 from common.datasets.mocap import DatasetSpec
 from common.datasets.poses import Poses
 from common.datasets.splits import Data
-from common.datasets.virtual.samples import Wild, virtual_views
+from common.datasets.virtual.samples import VirtualCameras, virtual_views
 from common.errors import UserError
 from common.evaluation.cost import cost
 from common.evaluation.evaluate import METRICS, PROTOCOLS, VELOCITY, Evaluation, evaluate
@@ -34,7 +34,7 @@ from models.config import ModelConfig
 
 def evaluate_checkpoint(model: nn.Module, checkpoint: Checkpoint, path: str, data: Data, device: torch.device,
                         report: str | None = None, tta: str = 'off', by: Sequence[str] = (),
-                        predictions: str | None = None, virtual: Wild | None = None) -> None:
+                        predictions: str | None = None, virtual: VirtualCameras | None = None) -> None:
     """Evaluate a checkpoint on the test subjects.
 
     Args:
@@ -99,7 +99,7 @@ def pck_joints(spec: DatasetSpec) -> list[int]:
     return [spec.skeleton.names.index(name) for name in spec.pck_joints]
 
 
-def network_poses(poses: Poses, data: Data, window: int, normalization: str, virtual: Wild | None) -> Poses:
+def network_poses(poses: Poses, data: Data, window: int, normalization: str, virtual: VirtualCameras | None) -> Poses:
     """Poses with the keypoints that a network expects.
 
     Args:

@@ -13,15 +13,15 @@ from common.errors import printable
 from common.files import npz
 from common.files.atomic import atomic_write
 from common.geometry.skeleton import Skeleton
-from common.lifting.lifter import AXES, AXES_UP, turn_up
-from common.lifting.motion.root import Shot
+from common.lifting.lifter import AXES, AXES_UP, to_upright
+from common.lifting.motion.root import CameraView
 from common.lifting.tracks.tracking import Track
 
 SUFFIXES = ('.npz', '.json')
 
 
 @dataclass(frozen=True)
-class Lifted:
+class LiftedTrack:
     """One person, lifted; camera axes.
 
     Attributes:
@@ -40,7 +40,7 @@ class Lifted:
     still: np.ndarray
     skeleton: Skeleton
 
-    def entries(self, shot: Shot, checkpoint: str, pitch: float | None) -> dict[str, Any]:
+    def entries(self, view: CameraView, checkpoint: str, pitch: float | None) -> dict[str, Any]:
         """The entries of the files, as plain arrays.
 
         Args:
@@ -50,14 +50,14 @@ class Lifted:
         skeleton, track = self.skeleton, self.track
         positions, root = self.positions, self.root
         if pitch is not None:
-            positions, root = turn_up(positions, pitch), turn_up(root, pitch)
+            positions, root = to_upright(positions, pitch), to_upright(root, pitch)
         name: Any = int(track.name) if track.name.lstrip('-').isdecimal() else track.name
         return {'positions_3d': positions.astype(np.float32), 'root': root.astype(np.float32), 'frames': track.frames,
                 'scores': track.scores.astype(np.float32), 'track': np.array(name),
                 'keypoints_2d': track.keypoints.astype(np.float32), 'interpolated': track.interpolated,
                 'guessed': self.guessed, 'swapped': track.swapped, 'joint_names': np.array(skeleton.names),
-                'bones': np.array(skeleton.bones), 'image_size': np.array(shot.size), 'focal': np.array(shot.focal),
-                'fps': np.array(shot.fps or np.nan), 'axes': np.array(axes_text(pitch)),
+                'bones': np.array(skeleton.bones), 'image_size': np.array(view.size), 'focal': np.array(view.focal),
+                'fps': np.array(view.fps or np.nan), 'axes': np.array(axes_text(pitch)),
                 'units': np.array(f'{units_text(skeleton)}; root: metres from the camera'),
                 'checkpoint': np.array(printable(os.path.basename(checkpoint)))}
 

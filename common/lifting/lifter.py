@@ -26,7 +26,7 @@ from common.geometry.mirror import Mirror
 from common.geometry.person import person_windows, window_stride
 from common.inference import for_inference, predict
 from common.lifting.layouts import TRAINED_ON, Layout, choose_layout, is_h36m, layout_named, to_h36m
-from common.lifting.motion.root import USUAL_FPS, Shot, default_focal, facing_ray, rays
+from common.lifting.motion.root import USUAL_FPS, CameraView, default_focal, facing_ray, rays
 from common.lifting.motion.smoothing import OneEuro, runs
 from common.lifting.tracks import framing
 
@@ -105,8 +105,8 @@ class Lifter:
             ValueError: the shape is another, or the size is not two positive numbers.
         """
         points = self.joints(keypoints, size, layout)
-        shot = Shot(size, focal or default_focal(size), fps)
-        positions, _ = self.lift_track(points.reshape(-1, *points.shape[-2:]), shot, center_crop)
+        view = CameraView(size, focal or default_focal(size), fps)
+        positions, _ = self.lift_track(points.reshape(-1, *points.shape[-2:]), view, center_crop)
         return positions.reshape(*points.shape[:-1], 3)
 
     def training(self) -> str:
@@ -154,14 +154,15 @@ class Lifter:
 
         def lift_next(keypoints: np.ndarray) -> np.ndarray:
             before.append(self.joints(keypoints, size, layout))
-            positions = self.lift_track(np.stack(before), Shot(size, default_focal(size), fps), last_only=True)[0][-1]
+            view = CameraView(size, default_focal(size), fps)
+            positions = self.lift_track(np.stack(before), view, last_only=True)[0][-1]
             if not np.isfinite(positions).all():
                 euro.reset()
                 return positions
             return euro(positions, 1 / fps).astype(np.float32)
         return lift_next
 
-    def lift_track(self, keypoints: np.ndarray, shot: Shot, center_crop: bool = False,
+    def lift_track(self, keypoints: np.ndarray, view: CameraView, center_crop: bool = False,
                    last_only: bool = False) -> tuple[np.ndarray, np.ndarray]:
         """Lift one person through a clip.
 
@@ -172,14 +173,14 @@ class Lifter:
             positions (T, 16, 3) metres from the hip, camera axes, NaN where a frame is not lifted; and (T, 16) the
             joints that were guessed.
         """
-        poses = normalize_screen(keypoints, *shot.size)
+        poses = normalize_screen(keypoints, *view.size)
         if self.normalization == 'person':
-            return self._lift_person(poses, keypoints, shot, last_only)
+            return self._lift_person(poses, keypoints, view, last_only)
         if center_crop:
             poses = framing.center_crop(poses, self.range)
         return self.lift(poses), np.zeros(keypoints.shape[:2], bool)
 
-    def _lift_person(self, poses: np.ndarray, keypoints: np.ndarray, shot: Shot,
+    def _lift_person(self, poses: np.ndarray, keypoints: np.ndarray, view: CameraView,
                      last_only: bool) -> tuple[np.ndarray, np.ndarray]:
         seen = np.isfinite(keypoints).all(-1)
         usable = seen.sum(1) >= seen.shape[1] * (FEWEST_SEEN if self.guesses else 1)
@@ -188,11 +189,11 @@ class Lifter:
         for first, end in runs(usable):
             for start in range(end - 1 if last_only else first, end, _CHUNK):
                 frames = np.arange(start, min(start + _CHUNK, end))
-                inputs = person_windows(points, torch.from_numpy(frames), first, end - 1, self.window, shot.rate)
+                inputs = person_windows(points, torch.from_numpy(frames), first, end - 1, self.window, view.rate)
                 answer = predict(self.model, inputs.to(self.device), mirror=self.mirror).cpu().numpy()
                 # The network answers in the axes of a camera that points at the person.
-                shown = np.where(seen[frames, :1], rays(keypoints[frames, 0], shot),
-                                 np.nanmean(rays(keypoints[frames], shot), axis=1))
+                shown = np.where(seen[frames, :1], rays(keypoints[frames, 0], view),
+                                 np.nanmean(rays(keypoints[frames], view), axis=1))
                 positions[frames] = answer @ facing_ray(shown).transpose(0, 2, 1)
         return positions, ~seen & np.isfinite(positions[:, :1, 0])
 
@@ -209,7 +210,7 @@ class Lifter:
 
 
 @cache
-def usual_pitch() -> float:
+def mean_camera_pitch() -> float:
     """The mean downward pitch of Human3.6M's cameras, degrees, about 12.7."""
     forward = [camera.orientation for subject in h36m.cameras().values() for camera in subject]
     # The camera's forward axis in the world, z component: the last entry of the rotation matrix, 1 - 2 (x^2 + y^2).
@@ -217,7 +218,7 @@ def usual_pitch() -> float:
     return math.degrees(sum(map(math.asin, down)) / len(down))
 
 
-def turn_up(positions: np.ndarray, pitch: float) -> np.ndarray:
+def to_upright(positions: np.ndarray, pitch: float) -> np.ndarray:
     """Turn positions (..., 3) in camera axes upright: x right, y forward along the floor, z up.
 
     Args:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from common.lifting.layouts import HIP, LEGS, SPINE, THORAX, is_h36m
-from common.lifting.lift_output import Lifted
-from common.lifting.lifter import turn_up, usual_pitch
-from common.lifting.motion.root import Shot
+from common.lifting.lift_output import LiftedTrack
+from common.lifting.lifter import mean_camera_pitch, to_upright
+from common.lifting.motion.root import CameraView
 from common.rendering.clip import Clip, View
 
 AZIMUTH = -75.0  # degrees: behind the camera, a little to its left
@@ -20,7 +20,7 @@ FLOOR_REACH = 0.5  # metres: feet that are not farther apart hardly tilt the flo
 
 
 def camera_pitch(people: Sequence[np.ndarray]) -> float:
-    """The downward pitch of the camera, degrees: the median lean of standing people, or `usual_pitch` if few stand.
+    """The downward pitch of the camera, degrees: median lean of standing people; `mean_camera_pitch` if few stand.
 
     Args:
         people: (T, 16, 3) metres from the hip, camera axes, each.
@@ -37,18 +37,18 @@ def camera_pitch(people: Sequence[np.ndarray]) -> float:
     standing = np.linalg.norm(axis, axis=-1) > STRAIGHT * body
     standing &= np.abs(axis[:, 0]) < 0.5 * np.linalg.norm(axis, axis=-1)  # not lying across the view
     if standing.sum() < max(FEW * len(poses), 3):
-        return usual_pitch()
+        return mean_camera_pitch()
     lean = np.degrees(np.arctan2(-axis[standing, 2], -axis[standing, 1]))
     return float(np.clip(np.median(lean), -30, 60))
 
 
-def in_room(lifted: Lifted, pitch: float) -> np.ndarray:
+def in_room(lifted: LiftedTrack, pitch: float) -> np.ndarray:
     """The person's joints (T, 16, 3) in metres: x right, y forward from the camera, z up from the floor.
 
     The floor is a plane fitted to the feet that stand still, or, if none do, to the lower half of the feet. Under
     another skeleton than the 16 joints it is level, at the lowest joint.
     """
-    joints = turn_up((lifted.positions + lifted.root[:, None]).astype(np.float64), pitch)
+    joints = to_upright((lifted.positions + lifted.root[:, None]).astype(np.float64), pitch)
     if not is_h36m(lifted.skeleton):
         joints[..., 2] -= np.fmin.reduce(joints[..., 2], axis=None)  # ignores NaN
         return joints
@@ -67,7 +67,7 @@ def in_room(lifted: Lifted, pitch: float) -> np.ndarray:
     return joints
 
 
-def make_clip(people: Sequence[Lifted], shot: Shot, pitch: float, caption: str) -> tuple[Clip, int, int]:
+def make_clip(people: Sequence[LiftedTrack], view: CameraView, pitch: float, caption: str) -> tuple[Clip, int, int]:
     """All people in one scene, upright, where they stood; the middle of the scene is the middle of their paths.
 
     Args:
@@ -87,5 +87,5 @@ def make_clip(people: Sequence[Lifted], shot: Shot, pitch: float, caption: str) 
     if np.isfinite(scene).any():
         low, high = np.nanmin(scene, (0, 1, 2)), np.nanmax(scene, (0, 1, 2))
         scene[..., :2] -= (low + high)[:2] / 2
-    return Clip(keypoints, shot.size, [View('3D', scene)], skeleton, shot.rate / step, first / shot.rate, AZIMUTH,
+    return Clip(keypoints, view.size, [View('3D', scene)], skeleton, view.rate / step, first / view.rate, AZIMUTH,
                 caption), first, step

@@ -67,8 +67,8 @@ def faults_3d(positions: np.ndarray) -> list[str]:
     return found + _upside_down(poses)
 
 
-def recognise(detections: Detections, name: str | None = None,
-              axes: str | None = None) -> tuple[Detections, Layout, list[str]]:
+def infer_layout(detections: Detections, name: str | None = None,
+                 axes: str | None = None) -> tuple[Detections, Layout, list[str]]:
     """The detections with coordinates in the order x, y, their layout, and sentences about the decisions.
 
     If several layouts have this number of joints, the one whose reading is clearly the most human is chosen.

@@ -18,13 +18,13 @@ from common.lifting.detections import read_detections, sequence_names
 from common.lifting.detectors.detector import detect, make_detector
 from common.lifting.formats.people import Detections
 from common.lifting.layouts import OWN, Layout, is_h36m, own_layout
-from common.lifting.lift_output import Lifted
-from common.lifting.lifter import Lifter, usual_pitch
-from common.lifting.motion.root import FIELD_OF_VIEW, Shot, default_focal
+from common.lifting.lift_output import LiftedTrack
+from common.lifting.lifter import Lifter, mean_camera_pitch
+from common.lifting.motion.root import FIELD_OF_VIEW, CameraView, default_focal
 from common.lifting.motion.smoothing import CUTOFF
-from common.lifting.motion.steady import steady
+from common.lifting.motion.stabilise import stabilise
 from common.lifting.placing import camera_pitch, in_room, make_clip
-from common.lifting.plausibility import not_human, recognise
+from common.lifting.plausibility import infer_layout, not_human
 from common.lifting.tracks import framing, tracking
 from common.lifting.tracks.outliers import drop_outliers
 from common.lifting.tracks.swaps import fix_swaps
@@ -104,7 +104,7 @@ def _run_sequence(options: Options) -> None:
     detections, scaled = detections.scaled(size)
     if human:
         name = 'h36m16' if options.layout == OWN else options.layout
-        detections, layout, notes = recognise(detections, name, options.axes)
+        detections, layout, notes = infer_layout(detections, name, options.axes)
     else:
         layout, notes = _own_layout(options, lifter, detections), []
     _introduce(lifter, detections, layout, size, [note for note in (counted, scaled, *notes) if note])
@@ -114,40 +114,40 @@ def _run_sequence(options: Options) -> None:
         raise UserError(f'{detections.path}: no joint has a score of --min_score {options.min_score:g} or more.')
     tracks = tracking.choose(tracks, options.person, detections.path)
     fps = options.fps or (frame_rate(video) if video else detections.fps)
-    shot = Shot(size, options.focal or default_focal(size), fps)
-    people = [_lift(options, lifter, track, _shot_of(track, shot), detections) for track in tracks]
+    view = CameraView(size, options.focal or default_focal(size), fps)
+    people = [_lift(options, lifter, track, _view_of(track, view), detections) for track in tracks]
     if detections.photos:
         _report_photos(detections, people)
-    elif not shot.fps:
-        print(f'The frame rate is unknown: {shot.rate:g} frames a second are assumed; --fps gives another rate.')
+    elif not view.fps:
+        print(f'The frame rate is unknown: {view.rate:g} frames a second are assumed; --fps gives another rate.')
     if not any(np.isfinite(lifted.positions).any() for lifted in people):
         raise UserError(f'{detections.path}: no frame has all the joints that a pose needs. Missing: '
                         f'{framing.missing_joints(tracks, lifter.skeleton)} of the frames; a lower --min_score or a '
                         f'higher --max_gap lets more of them count.')
     if not options.focal:
-        print(f'The focal length is unknown: {shot.focal:.0f} pixels are assumed, a field of view of '
+        print(f'The focal length is unknown: {view.focal:.0f} pixels are assumed, a field of view of '
               f'{FIELD_OF_VIEW:.0f} degrees across the diagonal (--focal gives another). Distances are in proportion.')
     pitch = _pitch(options, lifter, people)
-    _write(options, lifter, people, shot, pitch)
+    _write(options, lifter, people, view, pitch)
     if options.render:
         if detections.photos:  # photographs become consecutive frames
             people = [replace(lifted, track=replace(lifted.track, frames=np.array([place])))
                       for place, lifted in enumerate(people)]
-        _render(options, people, shot, pitch)
+        _render(options, people, view, pitch)
 
 
-def _pitch(options: Options, lifter: Lifter, people: list[Lifted]) -> float:
+def _pitch(options: Options, lifter: Lifter, people: list[LiftedTrack]) -> float:
     """How far down the camera looks, degrees; a bare --up is NaN."""
     if not is_h36m(lifter.skeleton):
         return options.up or 0.0
     if options.up is None or (np.isnan(options.up) and lifter.normalization == 'person'):
         return camera_pitch([lifted.positions for lifted in people])
-    return usual_pitch() if np.isnan(options.up) else options.up
+    return mean_camera_pitch() if np.isnan(options.up) else options.up
 
 
-def _shot_of(track: Track, shot: Shot) -> Shot:
-    """The shot of a photograph with a size of its own, or the shot of all."""
-    return replace(shot, size=track.size, focal=default_focal(track.size)) if track.size else shot
+def _view_of(track: Track, view: CameraView) -> CameraView:
+    """The view of a photograph with a size of its own, or the view of all."""
+    return replace(view, size=track.size, focal=default_focal(track.size)) if track.size else view
 
 
 def frame_rate(video: VideoFrames) -> float | None:
@@ -199,7 +199,7 @@ def _detections(options: Options, video: VideoFrames | None, own: tuple[str, ...
 
 def _size(options: Options, detections: Detections, video: VideoFrames | None) -> tuple[int, int]:
     if detections.sizes and not options.size:
-        return max(detections.sizes.values())  # each picture has its own size, see `_shot_of`
+        return max(detections.sizes.values())  # each picture has its own size, see `_view_of`
     known = {'--size': options.size, detections.path: detections.size, options.video or '': video and video.size}
     given = {where: size for where, size in known.items() if size}
     if not given:
@@ -228,22 +228,22 @@ def _introduce(lifter: Lifter, detections: Detections, layout: Layout, size: tup
         warn(note)
 
 
-def _lift(options: Options, lifter: Lifter, track: Track, shot: Shot, detections: Detections) -> Lifted:
+def _lift(options: Options, lifter: Lifter, track: Track, view: CameraView, detections: Detections) -> LiftedTrack:
     """Complete, lift and smooth a track."""
     human = is_h36m(lifter.skeleton)
     if human:
-        framing.mark_guessed(track, shot.size, detections.scored)
-        drop_outliers(track, shot.rate / track.step)
+        framing.mark_guessed(track, view.size, detections.scored)
+        drop_outliers(track, view.rate / track.step)
     tracking.fill_gaps(track, options.max_gap)
     if human and options.fix_swaps:
         fix_swaps(track)
     anywhere = lifter.normalization == 'person'  # place and size in the image do not matter
-    far_off = [] if anywhere else framing.far_off(normalize_screen(track.keypoints, *shot.size), lifter.range)
+    far_off = [] if anywhere else framing.far_off(normalize_screen(track.keypoints, *view.size), lifter.range)
     framed = anywhere or (bool(far_off) if options.center_crop is None else options.center_crop)
     seen = np.where(track.hidden[..., None], np.nan, track.keypoints) if lifter.guesses else track.keypoints
-    positions, guessed = lifter.lift_track(seen, shot, framed)
-    lifted = steady(track, positions, guessed, shot, options.smooth_cutoff if options.smooth else None, options.height,
-                    lifter.skeleton)
+    positions, guessed = lifter.lift_track(seen, view, framed)
+    cutoff = options.smooth_cutoff if options.smooth else None
+    lifted = stabilise(track, positions, guessed, view, cutoff, options.height, lifter.skeleton)
     if detections.photos:
         return lifted
     count, filled = np.isfinite(positions[:, 0, 0]).sum(), track.interpolated.any(1).sum()
@@ -254,14 +254,14 @@ def _lift(options: Options, lifter: Lifter, track: Track, shot: Shot, detections
     if legs or arms:
         warn(f'track {track.name}: left and right were swapped in {legs} frames of the legs and {arms} of the '
              f'arms, of {len(track.frames)}, and were exchanged; --no_fix_swaps leaves them.')
-    for sentence in [*framing.framing_warnings(far_off, shot.size, framed, options.center_crop),
-                     *framing.track_warnings(track, shot.size, np.isfinite(positions[:, 0, 0]), lifter.skeleton),
+    for sentence in [*framing.framing_warnings(far_off, view.size, framed, options.center_crop),
+                     *framing.track_warnings(track, view.size, np.isfinite(positions[:, 0, 0]), lifter.skeleton),
                      *(not_human(track.keypoints, positions[~guessed.any(1)]) if human else ())]:
         warn(f'track {track.name}: {sentence}')
     return lifted
 
 
-def _report_photos(detections: Detections, people: list[Lifted]) -> None:
+def _report_photos(detections: Detections, people: list[LiftedTrack]) -> None:
     lifted = sum(bool(np.isfinite(person.positions).any()) for person in people)
     print(f'{len(people):,} people of {len(detections.people):,} photographs, {lifted:,} lifted, each by itself')
     if lifted < len(people):
@@ -269,19 +269,19 @@ def _report_photos(detections: Detections, people: list[Lifted]) -> None:
              f'{framing.missing_joints([person.track for person in people], people[0].skeleton)}.')
 
 
-def _write(options: Options, lifter: Lifter, people: list[Lifted], shot: Shot, pitch: float) -> None:
+def _write(options: Options, lifter: Lifter, people: list[LiftedTrack], view: CameraView, pitch: float) -> None:
     several = len(people) > 1
     written = []
     asked = None if options.up is None else pitch
     for lifted in people:
         if options.output:
             path = lift_output.path_of(options.output, lifted.track, several)
-            lift_output.write(path, lifted.entries(_shot_of(lifted.track, shot), lifter.path, asked))
+            lift_output.write(path, lifted.entries(_view_of(lifted.track, view), lifter.path, asked))
             written.append(path)
         if options.bvh and np.isfinite(lifted.positions).any():
             path = lift_output.path_of(options.bvh, lifted.track, several)
             x, y, z = np.moveaxis(in_room(lifted, pitch), -1, 0)
-            between = write_bvh(path, np.stack([x, z, -y], axis=-1), shot.rate / lifted.track.step)
+            between = write_bvh(path, np.stack([x, z, -y], axis=-1), view.rate / lifted.track.step)
             written.append(path)
             if between:
                 warn(f'{path}: {between} frames without a pose are interpolated.')
@@ -291,9 +291,9 @@ def _write(options: Options, lifter: Lifter, people: list[Lifted], shot: Shot, p
         print(f'Written: {listing(written, 8)}')
 
 
-def _render(options: Options, people: list[Lifted], shot: Shot, pitch: float) -> None:
+def _render(options: Options, people: list[LiftedTrack], view: CameraView, pitch: float) -> None:
     assert options.render is not None
-    clip, first, step = make_clip(people, shot, pitch, os.path.basename(options.input or options.video or ''))
+    clip, first, step = make_clip(people, view, pitch, os.path.basename(options.input or options.video or ''))
     video = VideoFrames(options.video, first=first, step=step) if options.video else None
     animation.render(clip, options.render, options.viz_size, video=video)
     print(f'Written: {options.render}')

@@ -21,7 +21,7 @@ from common.checkpoint import Checkpoint
 from common.datasets.batches import PoseBatches
 from common.datasets.poses import Poses, measure_range
 from common.datasets.splits import Data
-from common.datasets.virtual.samples import VirtualSamples, Wild
+from common.datasets.virtual.samples import VirtualCameras, VirtualSamples
 from common.errors import UserError
 from common.evaluation.cost import cost
 from common.evaluation.evaluate import PROTOCOLS, Evaluation, evaluate
@@ -102,10 +102,10 @@ class Trainer:
         return network_poses(poses.to(self.device), self.data, self.config.window, self.normalization, self.wild)
 
     @property
-    def wild(self) -> Wild | None:
+    def wild(self) -> VirtualCameras | None:
         """The random changes of samples by virtual cameras; None without `--virtual`."""
-        names = [part.name for part in dataclasses.fields(Wild) if hasattr(self.recipe, part.name)]
-        return Wild(**{name: getattr(self.recipe, name) for name in names}) if self.recipe.virtual else None
+        names = [part.name for part in dataclasses.fields(VirtualCameras) if hasattr(self.recipe, part.name)]
+        return VirtualCameras(**{name: getattr(self.recipe, name) for name in names}) if self.recipe.virtual else None
 
     @property
     def normalization(self) -> str:

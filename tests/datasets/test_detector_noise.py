@@ -11,7 +11,7 @@ from common.datasets.virtual.detector_noise import (
     NECK,
     NOSE,
     TOP,
-    detected,
+    detector_joints,
     noisy,
     unseen,
     with_face,
@@ -45,7 +45,7 @@ def test_joints_are_derived_as_lifting_derives_them(points, layout):
         if name in own:
             joints[..., index, :] = torch.where(hidden[..., own[name], None], torch.nan, image[..., own[name], :])
     expected, _ = to_h36m(joints, np.ones(joints.shape[:-1]), LIFTED[layout])
-    keypoints, visible = detected(image, hidden, torch.full((12,), LAYOUTS.index(layout)))
+    keypoints, visible = detector_joints(image, hidden, torch.full((12,), LAYOUTS.index(layout)))
     np.testing.assert_array_equal(visible, np.isfinite(expected).all(-1))
     np.testing.assert_allclose(keypoints[visible], expected[visible], atol=1e-5)
 

@@ -9,15 +9,16 @@ from torch.nn import functional as F
 
 from common.datasets import h36m
 from common.datasets.poses import Poses, PoseSequence
-from common.datasets.virtual.samples import VirtualSamples, Wild
+from common.datasets.virtual.samples import VirtualCameras, VirtualSamples
 from common.geometry.camera import Camera, world_to_camera
 from common.geometry.person import HIDDEN, person_input
 from common.training.recipe import RECIPES
 from tests.helpers.make_detections import demo_person
 
 CLIPS = ('Walking', 'Sitting')
-STILL = Wild(pitch=0, layout=0)
-RECIPE = Wild(**{part.name: RECIPES['wild']['gcn'][part.name] for part in fields(Wild) if part.name != 'layout'})
+STILL = VirtualCameras(pitch=0, layout=0)
+RECIPE = VirtualCameras(**{part.name: RECIPES['wild']['gcn'][part.name] for part in fields(VirtualCameras)
+                           if part.name != 'layout'})
 
 
 def sequences(counts):
@@ -91,7 +92,7 @@ def test_without_changes_the_target_is_the_pose_as_the_camera_sees_it():
                                         {'hide': 1.0}, {'flip': True}, {'layout': None}])
 def test_each_ingredient_changes_the_samples(ingredient):
     batch = torch.arange(30)
-    plain, changed = make_samples()[0], make_samples(Wild(**{**vars(STILL), **ingredient}))[0]
+    plain, changed = make_samples()[0], make_samples(VirtualCameras(**{**vars(STILL), **ingredient}))[0]
     torch.manual_seed(4)
     expected = plain(batch)
     torch.manual_seed(4)

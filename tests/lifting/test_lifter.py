@@ -9,7 +9,7 @@ from common.datasets import h36m
 from common.errors import UserError
 from common.geometry.person import person_input
 from common.lifting.lifter import Lifter
-from common.lifting.motion.root import Shot, facing_ray, rays
+from common.lifting.motion.root import CameraView, facing_ray, rays
 from models.config import ModelConfig, build_model
 from tests.helpers.make_detections import demo_walking
 
@@ -41,7 +41,7 @@ def test_each_frame_has_the_window_around_it(lifter, walking):
         window = walking[np.clip([frame - 4, frame, frame + 4], 0, len(walking) - 1)]
         inputs = person_input(torch.from_numpy(window[None].astype(np.float32)))
         answer = lift.model(inputs)[0].detach().numpy()
-        turn = facing_ray(rays(walking[frame, 0], Shot(SIZE, float(np.hypot(*SIZE)))))
+        turn = facing_ray(rays(walking[frame, 0], CameraView(SIZE, float(np.hypot(*SIZE)))))
         np.testing.assert_allclose(made[frame], (answer - answer[0]) @ turn.T, atol=1e-4)
     slower = lift(walking[::2], SIZE, 'h36m16', fps=FPS / 2)  # windows are chosen in time
     np.testing.assert_allclose(slower[4:-4], made[::2][4:-4], atol=1e-5)
@@ -60,11 +60,11 @@ def test_hidden_joints_are_guessed_where_the_network_was_trained_for_it(lifter, 
     hidden[3:6, [2, 3]] = np.nan
     hidden[10, 0] = np.nan
     hidden[20, :9] = np.nan
-    shot = Shot(SIZE, 2000.0, FPS)
-    positions, guessed = lifter().lift_track(hidden, shot)
+    view = CameraView(SIZE, 2000.0, FPS)
+    positions, guessed = lifter().lift_track(hidden, view)
     assert np.isnan(positions).all((1, 2)).nonzero()[0].tolist() == [20]
     assert guessed.sum() == 7 and guessed[3:6, [2, 3]].all() and guessed[10, 0]
-    positions, guessed = lifter(hide=0.0).lift_track(hidden, shot)
+    positions, guessed = lifter(hide=0.0).lift_track(hidden, view)
     assert np.isnan(positions).all((1, 2)).nonzero()[0].tolist() == [3, 4, 5, 10, 20] and not guessed.any()
 
 

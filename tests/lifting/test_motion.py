@@ -6,17 +6,17 @@ import pytest
 from common.datasets import h36m
 from common.files import npz
 from common.lifting.layouts import LEGS
-from common.lifting.lifter import turn_up, usual_pitch
+from common.lifting.lifter import mean_camera_pitch, to_upright
 from common.lifting.motion.bones import body_height, bone_lengths, with_lengths
 from common.lifting.motion.feet import planted
-from common.lifting.motion.root import Shot, default_focal, facing_ray, locate, rays
+from common.lifting.motion.root import CameraView, default_focal, facing_ray, locate, rays
 from common.lifting.motion.smoothing import OneEuro, smooth
-from common.lifting.motion.steady import steady
+from common.lifting.motion.stabilise import stabilise
 from common.lifting.placing import camera_pitch, in_room
 from common.lifting.tracks.tracking import Track
 
 SKELETON, FPS = h36m.skeleton(), 60.0
-SHOT = Shot((1920, 1080), 1500.0, FPS)
+SHOT = CameraView((1920, 1080), 1500.0, FPS)
 
 
 def make_track(joints, noise=0.0, rng=None):
@@ -109,7 +109,7 @@ def test_rotations_to_a_ray():
 def test_feet_that_stand_stay_still(walk, rng):
     track = make_track(walk, 3.0, rng)
     noisy = walk - walk[:, :1] + rng.normal(0, 0.015, walk.shape)
-    lifted = steady(track, noisy, np.zeros(noisy.shape[:2], bool), SHOT, 6.0)
+    lifted = stabilise(track, noisy, np.zeros(noisy.shape[:2], bool), SHOT, 6.0)
     feet = (lifted.positions + lifted.root[:, None])[:, [3, 6]]
     true_speed = np.linalg.norm(np.diff(walk[:, [3, 6]], axis=0), axis=-1) * FPS
     assert 0.2 < lifted.still.mean() < 0.8
@@ -141,14 +141,14 @@ def test_jumps_and_the_height_of_a_person(walk):
     jump = np.clip(np.sin(np.arange(100) / 100 * 6 * np.pi), 0, None) * 0.3
     jumping = standing - jump[:, None, None] * np.array([0, 1, 0])
     hidden = np.zeros((100, 16), bool)
-    lifted = steady(make_track(jumping), jumping - jumping[:, :1], hidden, SHOT, 6.0)
+    lifted = stabilise(make_track(jumping), jumping - jumping[:, :1], hidden, SHOT, 6.0)
     assert np.ptp(lifted.root[:, 1]) == pytest.approx(0.3, abs=0.04)
     room = in_room(lifted, 0.0)
     assert room[..., 2].min(1).max() == pytest.approx(0.3, abs=0.05)
     assert np.abs(np.percentile(room[..., 2].min(1), 20)) < 0.05
     height = body_height(bone_lengths(standing, SKELETON), SKELETON)
     assert 1.4 < height < 2.0
-    small = steady(make_track(jumping), jumping - jumping[:, :1], hidden, SHOT, 6.0, height / 2)
+    small = stabilise(make_track(jumping), jumping - jumping[:, :1], hidden, SHOT, 6.0, height / 2)
     others = [joint for joint in range(16) if joint not in (*LEGS[1], *LEGS[2])]  # standing depends on the size
     np.testing.assert_allclose(small.positions[:, others], lifted.positions[:, others] / 2, atol=1e-5)
     np.testing.assert_allclose(bone_lengths(small.positions, SKELETON), bone_lengths(lifted.positions, SKELETON) / 2,
@@ -158,18 +158,18 @@ def test_jumps_and_the_height_of_a_person(walk):
 
 @pytest.mark.parametrize('pitch', [-10.0, 0.0, 25.0])
 def test_the_pitch_is_measured_from_people_who_stand(walk, pitch):
-    down = np.linalg.inv(turn_up(np.eye(3), pitch).T) @ turn_up(np.eye(3), 0.0).T  # upright is the same for both
+    down = np.linalg.inv(to_upright(np.eye(3), pitch).T) @ to_upright(np.eye(3), 0.0).T  # upright is the same for both
     tilted = (walk - walk[:, :1]) @ down.T
-    np.testing.assert_allclose(turn_up(tilted, pitch), turn_up(walk - walk[:, :1], 0.0), atol=1e-9)
+    np.testing.assert_allclose(to_upright(tilted, pitch), to_upright(walk - walk[:, :1], 0.0), atol=1e-9)
     assert camera_pitch([tilted]) == pytest.approx(pitch, abs=4)
     lying = tilted[..., [1, 0, 2]]
-    assert camera_pitch([lying]) == usual_pitch()
+    assert camera_pitch([lying]) == mean_camera_pitch()
 
 
 def test_the_floor_is_level_where_a_wrong_pitch_tilts_it(walk):
     """Somebody who walks away from the camera stays on the floor."""
     away = walk + np.linspace(0, 4, len(walk))[:, None, None] * np.array([0, 0, 1])
-    lifted = steady(make_track(away), away - away[:, :1], np.zeros((len(away), 16), bool), SHOT, 6.0)
+    lifted = stabilise(make_track(away), away - away[:, :1], np.zeros((len(away), 16), bool), SHOT, 6.0)
     for pitch in (0.0, 6.0):
         lowest = in_room(lifted, pitch)[..., [3, 6], 2].min(1)
         assert np.percentile(np.abs(lowest), 90) < 0.1
@@ -177,8 +177,8 @@ def test_the_floor_is_level_where_a_wrong_pitch_tilts_it(walk):
 
 def test_nobody_and_a_single_frame(walk):
     hidden = np.zeros((1, 16), bool)
-    lifted = steady(make_track(walk[:1]), walk[:1] - walk[:1, :1], hidden, SHOT, 6.0)
+    lifted = stabilise(make_track(walk[:1]), walk[:1] - walk[:1, :1], hidden, SHOT, 6.0)
     np.testing.assert_allclose(lifted.root, walk[:1, 0], atol=0.01)
-    nobody = steady(make_track(walk[:1]), np.full((1, 16, 3), np.nan), hidden, SHOT, 6.0)
+    nobody = stabilise(make_track(walk[:1]), np.full((1, 16, 3), np.nan), hidden, SHOT, 6.0)
     assert np.isnan(nobody.root).all() and np.isnan(in_room(nobody, 0.0)).all()
     assert default_focal((1920, 1080)) == pytest.approx(np.hypot(1920, 1080), rel=1e-4)

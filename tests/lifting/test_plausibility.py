@@ -9,7 +9,7 @@ from benchmarks.layouts import spread
 from common.errors import UserError
 from common.lifting.formats.people import Detections, Person
 from common.lifting.layouts import LAYOUTS, to_h36m
-from common.lifting.plausibility import faults_2d, faults_3d, recognise
+from common.lifting.plausibility import faults_2d, faults_3d, infer_layout
 from tests.helpers.make_detections import demo_person, demo_walking
 
 
@@ -27,7 +27,7 @@ def walking():
 @pytest.mark.parametrize('every', [1, 6])
 def test_of_layouts_with_as_many_joints_the_human_one_is_taken(walking, name, every):
     joints = with_feet(spread(walking, name), walking, name)[::every]
-    _, layout, notes = recognise(detections(joints))
+    _, layout, notes = infer_layout(detections(joints))
     assert layout.name == name and (name in ''.join(notes) or name == 'body25')
 
 
@@ -42,9 +42,9 @@ def with_feet(joints, poses, name):
 def test_what_few_poses_do_not_show_is_asked(walking):
     few = spread(walking, 'coco17')[:3]
     with pytest.raises(UserError, match='coco17 and h36m17 have: say which it is with --layout'):
-        recognise(detections(few))
-    assert recognise(detections(few, 'coco17'))[1].name == 'coco17'
-    assert recognise(detections(np.full((9, 25, 2), 500.0)))[1].name == 'body25'  # the usual one
+        infer_layout(detections(few))
+    assert infer_layout(detections(few, 'coco17'))[1].name == 'coco17'
+    assert infer_layout(detections(np.full((9, 25, 2), 500.0)))[1].name == 'body25'  # the usual one
 
 
 # Somebody who faces the camera: nose, eyes, ears, and left and right shoulders to ankles.
@@ -54,15 +54,15 @@ STANDING = [(500, 316), (508, 308), (492, 308), (518, 312), (482, 312), (544, 36
 
 def test_coordinates_in_the_order_y_x_are_found_where_a_face_shows_them():
     facing = np.array(STANDING) + np.arange(8.0)[:, None, None]
-    found, _, notes = recognise(detections(facing[..., ::-1]), 'coco17')
+    found, _, notes = infer_layout(detections(facing[..., ::-1]), 'coco17')
     np.testing.assert_array_equal(found.people[4][0].keypoints, facing[4])
     assert 'not human' in notes[0] and '100% of' in notes[0] and '--axes xy' in notes[0]
-    kept, _, notes = recognise(detections(facing[..., ::-1]), 'coco17', 'xy')
+    kept, _, notes = infer_layout(detections(facing[..., ::-1]), 'coco17', 'xy')
     assert kept.people[4][0].keypoints[0, 0] == facing[4, 0, 1] and not notes
-    asked, _, _ = recognise(detections(facing[..., ::-1]), 'coco17', 'yx')
+    asked, _, _ = infer_layout(detections(facing[..., ::-1]), 'coco17', 'yx')
     np.testing.assert_array_equal(asked.people[4][0].keypoints, facing[4])
     lying = (facing - 500) @ np.array([[0, -1], [1, 0]]) + 500  # really lies: turned, not mirrored
-    assert not recognise(detections(lying), 'coco17')[2] and not recognise(detections(facing), 'coco17')[2]
+    assert not infer_layout(detections(lying), 'coco17')[2] and not infer_layout(detections(facing), 'coco17')[2]
 
 
 def test_what_is_not_human_is_said_with_numbers(walking):

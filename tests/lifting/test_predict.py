@@ -15,7 +15,7 @@ from common.datasets import h36m
 from common.datasets.poses import measure_range
 from common.geometry.camera import normalize_screen
 from common.lifting import lifter
-from common.lifting.lifter import Lifter, turn_up, usual_pitch
+from common.lifting.lifter import Lifter, mean_camera_pitch, to_upright
 from common.lifting.tracks.framing import DEFAULT_RANGE, usable_range
 from models.config import ModelConfig, build_model
 from tests.helpers.make_detections import COCO_LIKE, demo_walking, write
@@ -218,10 +218,10 @@ def test_up_turns_by_the_pitch(run, model, walking, tmp_path):
     x, y, z = np.moveaxis(camera['positions_3d'], -1, 0)
     np.testing.assert_allclose(level['positions_3d'], np.stack([x, z, -y], -1), atol=1e-6)
     assert 'z up' in str(level['axes'])
-    assert usual_pitch() == pytest.approx(12.65, abs=0.01)
+    assert mean_camera_pitch() == pytest.approx(12.65, abs=0.01)
     # what is level, as a camera that looks down by 30 degrees has it
     down = np.array([0, -np.sin(np.radians(30)), np.cos(np.radians(30))])
-    np.testing.assert_allclose(turn_up(down, 30), [0, 1, 0], atol=1e-9)
+    np.testing.assert_allclose(to_upright(down, 30), [0, 1, 0], atol=1e-9)
 
 
 def test_a_single_pose_and_what_is_wrong_with_it(model, walking):

@@ -16,7 +16,7 @@ _NEAREST = 0.3  # smallest depth of a joint, metres
 
 
 @dataclass(frozen=True)
-class VirtualCameras:
+class RandomCameras:
     """Cameras, one for each sample, with the person off their axis.
 
     Attributes:
@@ -41,7 +41,7 @@ class VirtualCameras:
         return points[..., :2] / points[..., 2:].clamp(min=_NEAREST)
 
 
-def draw_cameras(count: int, pitch_spread: float, device: torch.device) -> VirtualCameras:
+def draw_cameras(count: int, pitch_spread: float, device: torch.device) -> RandomCameras:
     """Random cameras: heading and distance are uniform; pitch, roll and the angles off the axis are normal.
 
     Args:
@@ -55,7 +55,7 @@ def draw_cameras(count: int, pitch_spread: float, device: torch.device) -> Virtu
     aside, above = (normal(spread).clamp(-OFF_AXIS, OFF_AXIS).deg2rad() for spread in (ASIDE, ABOVE))
     distance = NEAR + (FAR - NEAR) * torch.rand(count, device=device)
     level = torch.tensor([[0.0, -1, 0], [0, 0, -1], [1, 0, 0]], device=device)          # right, down, forward along x
-    return VirtualCameras(about(2, roll) @ about(0, pitch) @ level @ about(2, heading),
+    return RandomCameras(about(2, roll) @ about(0, pitch) @ level @ about(2, heading),
                           about(1, aside) @ about(0, above), distance)
 
 

@@ -88,7 +88,7 @@ def unseen(count: int, frames: int, hide: float, device: torch.device) -> Tensor
     return hidden.unsqueeze(1) & ~found
 
 
-def detected(points: Tensor, hidden: Tensor, layout: Tensor) -> tuple[Tensor, Tensor]:
+def detector_joints(points: Tensor, hidden: Tensor, layout: Tensor) -> tuple[Tensor, Tensor]:
     """The 16 joints as each layout contains or derives them.
 
     Args:

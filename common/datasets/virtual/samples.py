@@ -15,7 +15,7 @@ from common.datasets import h36m
 from common.datasets.poses import CHUNK, Poses
 from common.datasets.virtual.bodies import Bones, mirrored_at_random
 from common.datasets.virtual.cameras import draw_cameras, random_rotations
-from common.datasets.virtual.detector_noise import LAYOUTS, detected, noisy, unseen, with_face
+from common.datasets.virtual.detector_noise import LAYOUTS, detector_joints, noisy, unseen, with_face
 from common.errors import UserError
 from common.geometry.mirror import Mirror
 from common.geometry.person import person_input, window_frames, window_stride
@@ -25,7 +25,7 @@ VIEWS_SEED = 20261125
 
 
 @dataclass(frozen=True)
-class Wild:
+class VirtualCameras:
     """The amounts of each random change; 0 changes nothing. The defaults are the flags' defaults.
 
     Attributes:
@@ -49,7 +49,7 @@ class Wild:
     layout: int | None = None
 
 
-def virtual_views(poses: Poses, skeleton: Skeleton, window: int, fps: float, wild: Wild) -> Poses:
+def virtual_views(poses: Poses, skeleton: Skeleton, window: int, fps: float, wild: VirtualCameras) -> Poses:
     """The poses as virtual cameras see them, unchanged and without hidden joints. The cameras are always the same.
 
     Args:
@@ -57,7 +57,7 @@ def virtual_views(poses: Poses, skeleton: Skeleton, window: int, fps: float, wil
         window, fps: as in `VirtualSamples`.
         wild: its pitch and detector_noise are used.
     """
-    seen = Wild(pitch=wild.pitch, detector_noise=wild.detector_noise)
+    seen = VirtualCameras(pitch=wild.pitch, detector_noise=wild.detector_noise)
     samples = VirtualSamples(poses, skeleton, window, fps, seen)
     with torch.random.fork_rng():
         torch.manual_seed(VIEWS_SEED)
@@ -67,7 +67,7 @@ def virtual_views(poses: Poses, skeleton: Skeleton, window: int, fps: float, wil
 
 
 class VirtualSamples:
-    """The training pairs of a batch, changed at random as `Wild` describes.
+    """The training pairs of a batch, changed at random as `VirtualCameras` describes.
 
     Args:
         poses: of any cameras; only their motion is used.
@@ -77,7 +77,7 @@ class VirtualSamples:
         UserError: the skeleton is not the 16 joints, from which all layouts are derived.
     """
 
-    def __init__(self, poses: Poses, skeleton: Skeleton, window: int, fps: float, wild: Wild) -> None:
+    def __init__(self, poses: Poses, skeleton: Skeleton, window: int, fps: float, wild: VirtualCameras) -> None:
         if skeleton != h36m.skeleton():
             raise UserError(f'virtual cameras need the 16 joints {", ".join(h36m.skeleton().names)}, from which the '
                             f'joints of all detectors are derived; these poses have {", ".join(skeleton.names)}.')
@@ -124,7 +124,7 @@ class VirtualSamples:
         layout = (torch.randint(len(LAYOUTS), (count,), device=device) if wild.layout is None
                   else torch.full((count,), wild.layout, device=device))
         hidden = unseen(count, self.window, wild.hide, device)
-        keypoints, visible = detected(image, hidden, layout)
+        keypoints, visible = detector_joints(image, hidden, layout)
         if wild.repeat:
             once = torch.rand(count, 1, 1, device=device) < wild.repeat
             keypoints = torch.where(once.unsqueeze(-1), keypoints[:, middle], keypoints)

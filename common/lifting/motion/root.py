@@ -28,7 +28,7 @@ GRIP = 20.0  # weight of feet that stand still, beside 1 for a keypoint
 
 
 @dataclass(frozen=True)
-class Shot:
+class CameraView:
     """The video or the images in which people were found.
 
     Attributes:
@@ -52,9 +52,9 @@ def default_focal(size: tuple[int, int]) -> float:
     return math.hypot(*size) / 2 / math.tan(math.radians(FIELD_OF_VIEW / 2))
 
 
-def rays(keypoints: np.ndarray, shot: Shot) -> np.ndarray:
+def rays(keypoints: np.ndarray, view: CameraView) -> np.ndarray:
     """(..., 2) pixels to X / Z and Y / Z, for a camera with its principal point in the middle of the image."""
-    return (keypoints - np.array(shot.size) / 2) / shot.focal
+    return (keypoints - np.array(view.size) / 2) / view.focal
 
 
 def facing_ray(ray: np.ndarray) -> np.ndarray:

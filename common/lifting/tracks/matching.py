@@ -20,7 +20,7 @@ MAX_COST = 1.2  # of a match: 1 - overlap + distance of the joints in sizes of t
 
 
 @dataclass(frozen=True)
-class Detected:
+class TrackedPerson:
     """The N people of all frames, one after another."""
 
     frame: np.ndarray  # (N,)
@@ -31,7 +31,7 @@ class Detected:
     names: list[str | None]
 
 
-def names_are_usable(path: str, seen: Detected) -> bool:
+def names_are_usable(path: str, seen: TrackedPerson) -> bool:
     """Whether identifiers distinguish people: some files give all people of a frame the same identifier."""
     if all(name is None for name in seen.names):
         return False
@@ -47,7 +47,7 @@ def names_are_usable(path: str, seen: Detected) -> bool:
     return False
 
 
-def by_name(path: str, seen: Detected) -> dict[str, list[int]]:
+def by_name(path: str, seen: TrackedPerson) -> dict[str, list[int]]:
     """{identifier: rows of its detections}; of two in the same frame only the more confident one."""
     groups: dict[str, list[int]] = {}
     nameless = doubles = 0
@@ -70,7 +70,7 @@ def by_name(path: str, seen: Detected) -> dict[str, list[int]]:
     return groups
 
 
-def by_place(seen: Detected, max_lost: int) -> dict[str, list[int]]:
+def by_place(seen: TrackedPerson, max_lost: int) -> dict[str, list[int]]:
     """{number of a person: rows of its detections}, matched from frame to frame."""
     tracks: list[list[int]] = []
     boxes = np.concatenate([np.nanmin(seen.keypoints, 1), np.nanmax(seen.keypoints, 1)], axis=1)

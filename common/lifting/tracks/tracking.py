@@ -13,7 +13,7 @@ import numpy as np
 from common.errors import UserError, listing
 from common.lifting.formats.people import Detections
 from common.lifting.layouts import OWN, Layout, facing, to_h36m
-from common.lifting.tracks.matching import Detected, by_name, by_place, names_are_usable
+from common.lifting.tracks.matching import TrackedPerson, by_name, by_place, names_are_usable
 
 MAX_ROWS = 2_000_000  # of all tracks together; a row takes 400 bytes and more
 # Frame numbers are only claims, so the rows are limited: for any file, and further rows for each detection.
@@ -109,7 +109,7 @@ def make_tracks(detections: Detections, layout: Layout, trained_on: str = 'gt', 
     return [_track(name, seen, groups[name], step, *span) for name, span in spans.items()]
 
 
-def _pictures(detections: Detections, seen: Detected) -> list[Track]:
+def _pictures(detections: Detections, seen: TrackedPerson) -> list[Track]:
     """A track for each person of each picture."""
     tracks = []
     for frame in np.unique(seen.frame).tolist():
@@ -130,7 +130,7 @@ def _check_spans(path: str, spans: dict[str, tuple[int, int]], step: int, detect
                         f'{spans[name][0]} to {spans[name][1]}: these are no frames of one video.')
 
 
-def _gather(detections: Detections, layout: Layout, trained_on: str, min_score: float) -> Detected:
+def _gather(detections: Detections, layout: Layout, trained_on: str, min_score: float) -> TrackedPerson:
     everybody = [(frame, who) for frame, people in detections.people.items() for who in people]
     keypoints = np.stack([who.keypoints for _, who in everybody])
     scores = np.stack([who.scores for _, who in everybody])
@@ -142,7 +142,7 @@ def _gather(detections: Detections, layout: Layout, trained_on: str, min_score: 
     faces = facing(keypoints, scores, layout)
     if not detections.scored and np.isfinite(keypoints).all():
         faces[:] = 0  # a file without scores and without missing joints shows no faces
-    return Detected(np.array([frame for frame, _ in everybody], np.int64)[there], made[there], made_scores[there],
+    return TrackedPerson(np.array([frame for frame, _ in everybody], np.int64)[there], made[there], made_scores[there],
                  np.array([who.score for _, who in everybody])[there], faces[there],
                  [who.track for (_, who), some in zip(everybody, there) if some])
 
@@ -152,7 +152,7 @@ def _step(frames: Sequence[int]) -> int:
     return math.gcd(*(after - before for before, after in pairwise(frames))) or 1
 
 
-def _track(name: str, seen: Detected, rows: list[int], step: int, first: int, last: int) -> Track:
+def _track(name: str, seen: TrackedPerson, rows: list[int], step: int, first: int, last: int) -> Track:
     rows = sorted(rows, key=lambda row: seen.frame[row])
     length = (last - first) // step + 1
     places = (seen.frame[rows] - first) // step

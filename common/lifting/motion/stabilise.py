@@ -7,18 +7,18 @@ import numpy as np
 from common.datasets import h36m
 from common.geometry.skeleton import Skeleton
 from common.lifting.layouts import is_h36m
-from common.lifting.lift_output import Lifted
+from common.lifting.lift_output import LiftedTrack
 from common.lifting.motion.bones import body_height, bone_lengths, with_lengths
 from common.lifting.motion.feet import planted, standing_feet
-from common.lifting.motion.root import Shot, locate, rays
+from common.lifting.motion.root import CameraView, locate, rays
 from common.lifting.motion.smoothing import smooth
 from common.lifting.tracks.tracking import Track
 
 INTERPOLATED = 0.3  # weight of an interpolated joint for the place of the person; a detected joint has weight 1
 
 
-def steady(track: Track, positions: np.ndarray, guessed: np.ndarray, shot: Shot, cutoff: float | None,
-           height: float | None = None, skeleton: Skeleton | None = None) -> Lifted:
+def stabilise(track: Track, positions: np.ndarray, guessed: np.ndarray, view: CameraView, cutoff: float | None,
+              height: float | None = None, skeleton: Skeleton | None = None) -> LiftedTrack:
     """Give a person constant bones, smooth the motion, and place it in the room.
 
     Args:
@@ -28,10 +28,10 @@ def steady(track: Track, positions: np.ndarray, guessed: np.ndarray, shot: Shot,
         height: of the person, metres; None leaves the size as lifted.
         skeleton: another one than the 16 joints, of which no feet are known that stand still.
     """
-    skeleton, fps = skeleton or h36m.skeleton(), shot.rate / track.step
+    skeleton, fps = skeleton or h36m.skeleton(), view.rate / track.step
     still = np.zeros((len(positions), 2), bool)
     if not np.isfinite(positions).all((1, 2)).any():
-        return Lifted(track, positions, positions[:, 0], guessed, still, skeleton)
+        return LiftedTrack(track, positions, positions[:, 0], guessed, still, skeleton)
     lengths = bone_lengths(positions, skeleton, guessed)
     scale = height / body_height(lengths, skeleton) if height else 1.0
     if cutoff is None:
@@ -39,11 +39,11 @@ def steady(track: Track, positions: np.ndarray, guessed: np.ndarray, shot: Shot,
     else:
         made = smooth(with_lengths(positions, skeleton, lengths), fps, cutoff)
         made = with_lengths(made, skeleton, lengths * scale)
-    seen = rays(track.keypoints, shot)
+    seen = rays(track.keypoints, view)
     weights = np.where(guessed, 0.0, np.where(track.interpolated, INTERPOLATED, 1.0))
     root = locate(made, seen, weights, fps, cutoff)
     if cutoff is not None and is_h36m(skeleton):
         still = standing_feet(made, seen, root, fps, cutoff)
         root = locate(made, seen, weights, fps, cutoff, still)
         made = planted(made, root, still, fps)
-    return Lifted(track, made.astype(np.float32), root, guessed, still, skeleton)
+    return LiftedTrack(track, made.astype(np.float32), root, guessed, still, skeleton)
