@@ -6,11 +6,13 @@ import dataclasses
 import io
 import math
 import pickle
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from common.errors import UserError, listing, printable
 from common.files import torch_file
@@ -208,7 +210,7 @@ def restore_model(checkpoint: Checkpoint, path: str, skeleton: Skeleton, average
     """
     config = checkpoint.config
     _check_skeleton(checkpoint, path, skeleton)
-    with torch.device('meta'):  # nothing is allocated before the shapes are known to agree
+    with _ShapesOnly():  # nothing is allocated before the shapes are known to agree
         expected = build_model(config, skeleton).state_dict()
     found = checkpoint.average['state_dict'] if averaged and checkpoint.average else checkpoint.state_dict
     for name in [*expected, *found]:
@@ -219,6 +221,20 @@ def restore_model(checkpoint: Checkpoint, path: str, skeleton: Skeleton, average
     model = build_model(config, skeleton)
     model.load_state_dict(found)
     return model
+
+
+class _ShapesOnly(TorchFunctionMode):
+    """Gives new networks parameters without memory or values.
+
+    Their tensors are made on the meta device. Constants are not: much of the arithmetic on that device, as the normal
+    initialisation that is left out here, imports torch._dynamo for a second and more.
+    """
+
+    def __torch_function__(self, function: Callable[..., Any], types: Any, args: tuple[Any, ...] = (),
+                           kwargs: dict[str, Any] | None = None) -> Any:
+        if function is Tensor.normal_:
+            return args[0]
+        return function(*args, **{**(kwargs or {}), **({'device': 'meta'} if function is torch.empty else {})})
 
 
 def _check_skeleton(checkpoint: Checkpoint, path: str, skeleton: Skeleton) -> None:
