@@ -11,8 +11,9 @@ from dataclasses import replace
 import numpy as np
 
 from common.datasets import h36m
+from common.geometry import body
+from common.geometry.detector_layouts import LAYOUTS, Layout, candidates, choose_layout, facing, to_h36m
 from common.lifting.formats.people import Detections
-from common.lifting.layouts import HEAD, HIP, LAYOUTS, THORAX, Layout, candidates, choose_layout, facing, to_h36m
 
 # Bones of an adult in metres, by their far joints' names without the side; in 2D only the proportions count.
 _LENGTHS = {'Hip': 0.13, 'Knee': 0.44, 'Foot': 0.43, 'Spine': 0.24, 'Thorax': 0.25, 'Head': 0.22, 'Shoulder': 0.16,
@@ -55,7 +56,7 @@ def faults_3d(positions: np.ndarray) -> list[str]:
         return []
     found = []
     bones = {name: float(np.median(length)) for name, length in _bones(poses).items()}
-    trunk = float(np.median(np.linalg.norm(poses[:, THORAX] - poses[:, HIP], axis=-1)))
+    trunk = float(np.median(np.linalg.norm(poses[:, body.THORAX] - poses[:, body.HIP], axis=-1)))
     thigh = (bones['RKnee'] + bones['LKnee']) / 2
     for what, length, (low, high) in (('a trunk', trunk, _TRUNK), ('thighs', thigh, _THIGH)):
         if not low <= length <= high:
@@ -139,7 +140,7 @@ def lies_as_y_x(keypoints: np.ndarray, facing: np.ndarray) -> bool:
         keypoints: (T, 16, 2) pixels.
         facing: (T,) as `layouts.facing` returns it; only frames with a visible face can show a mirrored body.
     """
-    trunk = keypoints[:, THORAX] - keypoints[:, HIP]
+    trunk = keypoints[:, body.THORAX] - keypoints[:, body.HIP]
     known = np.isfinite(trunk).all(-1) & (facing > 0)
     across = keypoints[:, 10] - keypoints[:, 13]  # left shoulder from the right one
     mirrored = across[..., 1] * trunk[..., 0] - across[..., 0] * trunk[..., 1] < 0
@@ -172,9 +173,9 @@ def _upside_down(points: np.ndarray) -> list[str]:
     found = []
     with np.errstate(invalid='ignore'):
         known = np.isfinite(points[..., 0]).all(1)
-        head = float((points[known, HEAD, 1] > points[known, HIP, 1]).mean()) if known.any() else 0.0
-        feet = float((points[known][:, [3, 6], 1].max(1) < points[known, HIP, 1]).mean()) if known.any() else 0.0
-        trunk = points[known, HIP] - points[known, THORAX]
+        head = float((points[known, body.HEAD, 1] > points[known, body.HIP, 1]).mean()) if known.any() else 0.0
+        feet = float((points[known][:, [3, 6], 1].max(1) < points[known, body.HIP, 1]).mean()) if known.any() else 0.0
+        trunk = points[known, body.HIP] - points[known, body.THORAX]
         lying = float((trunk[:, 1] < _STEEP * np.linalg.norm(trunk, axis=-1)).mean()) if known.any() else 0.0
     if head > _MOST:
         found.append(f'the head is below the hip in {100 * head:.0f}% of {known.sum()} frames')

@@ -16,8 +16,8 @@ from common.datasets.virtual.detector_noise import (
     unseen,
     with_face,
 )
-from common.lifting.layouts import LAYOUTS as LIFTED
-from common.lifting.layouts import to_h36m
+from common.geometry.detector_layouts import LAYOUTS as LIFTED
+from common.geometry.detector_layouts import to_h36m
 from tests.helpers.make_detections import demo_person
 
 CPU = torch.device('cpu')

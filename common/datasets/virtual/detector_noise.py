@@ -1,7 +1,7 @@
 """Simulated 2D detectors: their own joints for Hip, Spine, Thorax and Head, their errors, and missing joints.
 
-`common/lifting/layouts.py` derives the 16 joints from a detector's file. Here noisy joints give them in the same way,
-for random layouts. Joints are numbered as in `common.datasets.h36m.skeleton`.
+`common/geometry/detector_layouts.py` derives the 16 joints from a detector's file. Here noisy joints give them in the
+same way, for random layouts.
 """
 
 from __future__ import annotations

@@ -18,11 +18,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import solveh_banded
 
-from common.lifting.layouts import LEGS
+from common.geometry import body
 from common.lifting.motion.smoothing import second_differences, stiffness
 
 FIELD_OF_VIEW = 53.13  # degrees across the image's diagonal, if nothing is known: a focal length of one diagonal
-FEET = LEGS[2]
+FEET = body.FEET
 USUAL_FPS = 30.0  # frames a second, where the rate is unknown
 GRIP = 20.0  # weight of feet that stand still, beside 1 for a keypoint
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from common.datasets import h36m
+from common.geometry import body
 from common.geometry.skeleton import Skeleton
-from common.lifting.layouts import is_h36m
 from common.lifting.lift_output import LiftedTrack
 from common.lifting.motion.bones import body_height, bone_lengths, with_lengths
 from common.lifting.motion.feet import planted, standing_feet
@@ -42,7 +42,7 @@ def stabilise(track: Track, positions: np.ndarray, guessed: np.ndarray, view: Ca
     seen = rays(track.keypoints, view)
     weights = np.where(guessed, 0.0, np.where(track.interpolated, INTERPOLATED, 1.0))
     root = locate(made, seen, weights, fps, cutoff)
-    if cutoff is not None and is_h36m(skeleton):
+    if cutoff is not None and body.is_human(skeleton):
         still = standing_feet(made, seen, root, fps, cutoff)
         root = locate(made, seen, weights, fps, cutoff, still)
         made = planted(made, root, still, fps)

@@ -10,8 +10,8 @@ import numpy as np
 
 from common.datasets.poses import RANGE_PERCENTILES, Range
 from common.errors import listing
+from common.geometry import body
 from common.geometry.skeleton import Skeleton
-from common.lifting.layouts import HEAD, HIP, JOINTS, is_h36m
 from common.lifting.tracks.tracking import Track
 
 # For checkpoints that do not record it, published ones trained on Human3.6M: what `main_gcn.py --dataset demo` records
@@ -71,7 +71,7 @@ def far_off(keypoints: np.ndarray, seen: Range) -> list[str]:
                      f'poses were {low:.2f} to {high:.2f}')
     for axis, name in enumerate(('hip_x', 'hip_y')):
         low, _, high = seen[name]
-        place = np.median(whole[:, HIP, axis])
+        place = np.median(whole[:, body.HIP, axis])
         if not low <= place <= high:
             found.append(f'the hip is at {"xy"[axis]} = {place:.2f}, and in 98% of the training poses it was between '
                          f'{low:.2f} and {high:.2f} (0 is the middle of the image)')
@@ -127,7 +127,8 @@ def _shares(share: np.ndarray, joints: Iterable[int], skeleton: Skeleton) -> str
     """Names of joints, each with its share (J,), where that is worth a warning."""
     sides = {'L': 'left ', 'R': 'right '}
     names = [re.sub('^([LR])(?=[A-Z])', lambda side: sides[side[1]], name).lower() for name in skeleton.names]
-    return listing([f'{names[joint]} ({100 * share[joint]:.0f}%)' for joint in joints if share[joint] > _SOME], JOINTS)
+    return listing([f'{names[joint]} ({100 * share[joint]:.0f}%)' for joint in joints if share[joint] > _SOME],
+                   len(names))
 
 
 def track_warnings(track: Track, size: tuple[int, int], lifted: np.ndarray, skeleton: Skeleton) -> list[str]:
@@ -157,7 +158,7 @@ def _missing(track: Track, lifted: np.ndarray, skeleton: Skeleton) -> list[str]:
     present = (track.scores > 0).any(1)
     if not present.any():
         return []
-    if not is_h36m(skeleton):
+    if not body.is_human(skeleton):
         return _empty(track, lifted, skeleton)
     unsure = track.scores[present] < _UNSURE
 
@@ -175,7 +176,7 @@ def _missing(track: Track, lifted: np.ndarray, skeleton: Skeleton) -> list[str]:
         found.append(f'in {100 * legs:.0f}% of {frames} frames only the upper body is detected (knees and feet score '
                      f'below {_UNSURE}): the model needs the whole body, guessed legs bend the rest.')
     found += _empty(track, lifted, skeleton)
-    headless = float((track.scores[present, HEAD] == 0).mean())
+    headless = float((track.scores[present, body.HEAD] == 0).mean())
     if 1 - lifted.mean() <= _SOME and headless > _SOME:
         found.append(f'in {100 * headless:.0f}% of {frames} frames the head is not detected.')
     return found
