@@ -62,6 +62,13 @@ class Layout:
                 tuple(self.joint_names.index(name.replace('left_', 'right_')) for name in left))
 
     @property
+    def names_as_in_h36m(self) -> Names:
+        """The names of the joints in the spelling of Human3.6M: LFoot for left_ankle, UpperNeck for upper_neck."""
+        words = (name.replace('ankle', 'foot').split('_') for name in self.joint_names)
+        return tuple(''.join(word[0].upper() if word in ('left', 'right') else word.title() for word in name)
+                     for name in words)
+
+    @property
     def approximate(self) -> Names:
         """The joints of the 16 that the detector lacks, so that they are approximated."""
         middle = zip(('Hip', 'Spine', 'Thorax', 'Head'), (self.hip, self.spine, self.thorax, self.head))

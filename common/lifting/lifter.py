@@ -65,7 +65,7 @@ class Lifter:
                  trained_on: str | None = None) -> None:
         self.path, self.device = checkpoint or os.path.normpath(DEFAULT_CHECKPOINT), torch.device(device)
         loaded = load_checkpoint(self.path)
-        self.skeleton = loaded.skeleton or h36m.skeleton()
+        self.skeleton = loaded.skeleton or body.SKELETON
         self.description, self.normalization, self.window = (loaded.config.describe(), loaded.normalization,
                                                              loaded.config.window)
         # Folded once; predict leaves a folded network as it is.

@@ -13,7 +13,6 @@ from common.lifting.motion.root import CameraView
 from common.rendering.clip import Clip, View
 
 AZIMUTH = -75.0  # degrees: behind the camera, a little to its left
-FEET = list(body.FEET)
 STRAIGHT = 0.97  # distance from the feet to the thorax, relative to the bones between; from here on a person stands
 FEW = 0.05  # least share of standing poses from which the camera's pitch is measured
 FLOOR_REACH = 0.5  # metres: feet that are not farther apart hardly tilt the floor
@@ -33,7 +32,7 @@ def camera_pitch(people: Sequence[np.ndarray]) -> float:
 
     right, left = zip(*body.LEGS)
     straight = (length(*right) + length(*left)) / 2 + length(body.HIP, body.SPINE, body.THORAX)
-    axis = poses[:, body.THORAX] - poses[:, FEET].mean(1)
+    axis = poses[:, body.THORAX] - poses[:, body.FEET].mean(1)
     standing = np.linalg.norm(axis, axis=-1) > STRAIGHT * straight
     standing &= np.abs(axis[:, 0]) < 0.5 * np.linalg.norm(axis, axis=-1)  # not lying across the view
     if standing.sum() < max(FEW * len(poses), 3):
@@ -52,7 +51,7 @@ def in_room(lifted: LiftedTrack, pitch: float) -> np.ndarray:
     if not body.is_human(lifted.skeleton):
         joints[..., 2] -= np.fmin.reduce(joints[..., 2], axis=None)  # ignores NaN
         return joints
-    feet = joints[:, FEET]
+    feet = joints[:, body.FEET]
     there = np.isfinite(feet).all(-1)
     ground = feet[lifted.still & there] if (lifted.still & there).any() else feet[there]
     if not len(ground):

@@ -146,7 +146,7 @@ def test_jumps_and_the_height_of_a_person(walk):
     room = in_room(lifted, 0.0)
     assert room[..., 2].min(1).max() == pytest.approx(0.3, abs=0.05)
     assert np.abs(np.percentile(room[..., 2].min(1), 20)) < 0.05
-    height = body_height(bone_lengths(standing, SKELETON), SKELETON)
+    height = body_height(bone_lengths(standing, SKELETON))
     assert 1.4 < height < 2.0
     small = stabilise(make_track(jumping), jumping - jumping[:, :1], hidden, SHOT, 6.0, height / 2)
     others = [joint for joint in range(16) if joint not in body.KNEES + body.FEET]  # they depend on the size

@@ -22,7 +22,6 @@ from common.geometry import body
 from common.lifting.motion.smoothing import second_differences, stiffness
 
 FIELD_OF_VIEW = 53.13  # degrees across the image's diagonal, if nothing is known: a focal length of one diagonal
-FEET = body.FEET
 USUAL_FPS = 30.0  # frames a second, where the rate is unknown
 GRIP = 20.0  # weight of feet that stand still, beside 1 for a keypoint
 
@@ -114,7 +113,7 @@ def locate(positions: np.ndarray, seen: np.ndarray, weights: np.ndarray, fps: fl
         for side in range(2 if still is not None and count > 1 else 0):
             assert still is not None
             hold = GRIP * (still[1:, side] & still[:-1, side] & placed[1:] & placed[:-1])[:, None]
-            moved = positions[1:, FEET[side]] - positions[:-1, FEET[side]]
+            moved = positions[1:, body.FEET[side]] - positions[:-1, body.FEET[side]]
             bands[8, :-3] += np.repeat(hold, 3)
             bands[8, 3:] += np.repeat(hold, 3)
             bands[5, 3:] -= np.repeat(hold, 3)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from common.datasets import h36m
 from common.geometry import body
 from common.geometry.skeleton import Skeleton
 from common.lifting.lift_output import LiftedTrack
@@ -28,12 +27,12 @@ def stabilise(track: Track, positions: np.ndarray, guessed: np.ndarray, view: Ca
         height: of the person, metres; None leaves the size as lifted.
         skeleton: another one than the 16 joints, of which no feet are known that stand still.
     """
-    skeleton, fps = skeleton or h36m.skeleton(), view.rate / track.step
+    skeleton, fps = skeleton or body.SKELETON, view.rate / track.step
     still = np.zeros((len(positions), 2), bool)
     if not np.isfinite(positions).all((1, 2)).any():
         return LiftedTrack(track, positions, positions[:, 0], guessed, still, skeleton)
     lengths = bone_lengths(positions, skeleton, guessed)
-    scale = height / body_height(lengths, skeleton) if height else 1.0
+    scale = height / body_height(lengths) if height else 1.0
     if cutoff is None:
         made = positions * scale
     else:

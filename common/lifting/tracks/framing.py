@@ -19,7 +19,6 @@ from common.lifting.tracks.tracking import Track
 DEFAULT_RANGE: Range = {'height': [0.2848, 0.638, 0.9492], 'hip_x': [-0.4728, 0.0617, 0.5551],
                         'hip_y': [-0.3863, -0.1787, 0.246]}
 
-_ELBOWS, _WRISTS, _SHOULDERS, _KNEES, _FEET, _HIPS = (11, 14), (12, 15), (10, 13), (2, 5), (3, 6), (1, 4)
 _UNSURE = 0.3  # with a lower score a joint is mostly guessed
 _WIDE = 1.34  # width to height; Human3.6M's images are square
 _SOME = 0.05  # share of a clip's frames above which there is a warning
@@ -112,9 +111,9 @@ def mark_guessed(track: Track, size: tuple[int, int], scored: bool) -> None:
         height = np.ptp(points[..., 1], axis=1)[:, None]
         near = np.abs(np.stack([points, edge - points])).min((0, -1)) <= _BORDER * max(size)
         low = size[1] - points[..., 1] <= _STRIP * height
-        folded = low[:, list(_KNEES + _FEET)].all(1)
+        folded = low[:, body.KNEES + body.FEET].all(1)
     track.hidden |= near
-    track.hidden[:, _KNEES + _FEET] |= folded[:, None]
+    track.hidden[:, body.KNEES + body.FEET] |= folded[:, None]
 
 
 def missing_joints(tracks: Sequence[Track], skeleton: Skeleton) -> str:
@@ -166,12 +165,12 @@ def _missing(track: Track, lifted: np.ndarray, skeleton: Skeleton) -> list[str]:
         return float(unsure[:, joints].all(1).mean())
 
     frames = int(present.sum())
-    limbs = share(*_HIPS, *_KNEES, *_FEET, *_WRISTS, *_ELBOWS)
+    limbs = share(*body.HIPS, *body.KNEES, *body.FEET, *body.WRISTS, *body.ELBOWS)
     if limbs > _SOME:
         return [f'in {100 * limbs:.0f}% of {frames} frames only the face or the shoulders are detected (scores below '
                 f'{_UNSURE}): there is no pose to lift.']
     found = []
-    legs = share(*_KNEES, *_FEET)
+    legs = share(*body.KNEES, *body.FEET)
     if legs > _SOME:
         found.append(f'in {100 * legs:.0f}% of {frames} frames only the upper body is detected (knees and feet score '
                      f'below {_UNSURE}): the model needs the whole body, guessed legs bend the rest.')
