@@ -17,9 +17,9 @@ import torch
 from common.datasets import h36m
 from common.errors import UserError, printable, run_script
 from common.geometry.camera import project, world_to_camera
+from common.geometry.detector_layouts import TRAINED_ON
 from common.geometry.person import person_input
 from common.lifting.export_graph import OPSET, TOLERANCE, check, load_onnx, load_pt2, write_onnx, write_pt2
-from common.lifting.layouts import TRAINED_ON
 from common.lifting.lifter import Lifter
 
 WRITERS = {'onnx': (write_onnx, load_onnx, 'onnxruntime'), 'pt2': (write_pt2, load_pt2, 'torch.export')}

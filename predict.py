@@ -18,9 +18,9 @@ from typing import Any
 from common.argument_types import non_negative_int, positive_float, probability
 from common.arguments import add_run_flags, resolve_device
 from common.errors import UserError, run_script, warn
+from common.geometry.detector_layouts import LAYOUTS, OWN, TRAINED_ON
 from common.lifting.detectors.detector import DETECTORS
 from common.lifting.formats import FORMATS
-from common.lifting.layouts import LAYOUTS, OWN, TRAINED_ON
 from common.lifting.lifter import Lifter, mean_camera_pitch
 from common.lifting.motion.smoothing import CUTOFF
 from common.lifting.prediction import Options, run

@@ -16,7 +16,8 @@ import numpy as np
 from benchmarks.layouts import spread, with_face
 from common.errors import run_script
 from common.files.npz import read_npz
-from common.lifting.layouts import ARMS, JOINTS, LAYOUTS, LEGS, to_h36m
+from common.geometry import body
+from common.geometry.detector_layouts import LAYOUTS, to_h36m
 from common.lifting.plausibility import faults_2d, faults_3d, most_human
 from common.lifting.tracks import swaps
 from common.lifting.tracks.tracking import Track
@@ -76,8 +77,8 @@ def report_humans(clips: list[np.ndarray], rng: np.random.Generator) -> None:
 
 def track_of(keypoints: np.ndarray) -> Track:
     count = len(keypoints)
-    return Track('0', np.arange(count), keypoints.copy(), np.ones((count, JOINTS)), np.zeros((count, JOINTS), bool),
-                 np.zeros((count, 2), bool))
+    return Track('0', np.arange(count), keypoints.copy(), np.ones((count, body.JOINTS)),
+                 np.zeros((count, body.JOINTS), bool), np.zeros((count, 2), bool))
 
 
 def report_swaps(what: str, clips: Iterable[np.ndarray], rng: np.random.Generator) -> None:
@@ -91,7 +92,7 @@ def report_swaps(what: str, clips: Iterable[np.ndarray], rng: np.random.Generato
             length = 12 // every
             if every <= 3 and len(view) > 40:
                 first = rng.integers(5, len(view) - 20)
-                right, left = (list(side) for side in zip(*(LEGS, ARMS)[rng.integers(2)]))
+                right, left = (list(side) for side in zip(*(body.LEGS, body.ARMS)[rng.integers(2)]))
                 rows = np.arange(first, first + length)[:, None]
                 damaged = track_of(view)
                 damaged.keypoints[rows, right + left] = damaged.keypoints[rows, left + right]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from common.lifting.layouts import JOINTS, LAYOUTS
+from common.geometry import body
+from common.geometry.detector_layouts import LAYOUTS
 
 # Nose, left and right eye, left and right ear: metres forward, left and up from the top of an adult's head.
 FACE = np.array([(0.11, 0, -0.15), (0.09, 0.032, -0.11), (0.09, -0.032, -0.11), (0, 0.075, -0.13), (0, -0.075, -0.13)])
@@ -32,7 +33,7 @@ def spread(poses: np.ndarray, name: str, trained_on: str = 'gt') -> np.ndarray:
     """
     layout = LAYOUTS[name]
     sources = layout.sources(trained_on)
-    poses, face = poses[:, :JOINTS], poses[:, JOINTS:]
+    poses, face = poses[:, :body.JOINTS], poses[:, body.JOINTS:]
     made = np.repeat(poses.mean(1, keepdims=True), layout.joints, axis=1)
     exact = [joint for joint, parts in enumerate(sources) if len(parts) == 1]
     for joint in exact:

@@ -17,8 +17,9 @@ from common.datasets import h36m
 from common.errors import run_script
 from common.evaluation.metrics import mpjpe, p_mpjpe
 from common.files.npz import read_npz
+from common.geometry import body
 from common.geometry.camera import image_coordinates, project, world_to_camera
-from common.lifting.layouts import JOINTS, LAYOUTS
+from common.geometry.detector_layouts import LAYOUTS
 from common.lifting.lifter import Lifter
 from data.prepare_data_demo import make_demo
 
@@ -34,7 +35,7 @@ def views(takes: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarray]
         poses = with_face(take[::EVERY, h36m.KEPT_JOINTS])
         for camera in h36m.cameras()['S9']:
             seen = world_to_camera(poses, camera)
-            yield image_coordinates(project(seen, camera).astype(float), *SQUARE), (seen - seen[:, :1])[:, :JOINTS]
+            yield image_coordinates(project(seen, camera).astype(float), *SQUARE), (seen - seen[:, :1])[:, :body.JOINTS]
 
 
 def errors(lifted: Sequence[np.ndarray], truth: Sequence[np.ndarray]) -> str:
@@ -48,7 +49,7 @@ def main() -> None:
     lift = Lifter(sys.argv[1])
     world = read_npz(sys.argv[2], ('positions_3d',))['positions_3d'] if len(sys.argv) > 2 else make_demo()
     pixels, truth = zip(*views(world['S9'].values()))
-    direct = [lift(view[:, :JOINTS], SQUARE, 'h36m16') for view in pixels]
+    direct = [lift(view[:, :body.JOINTS], SQUARE, 'h36m16') for view in pixels]
     print(f'{sum(map(len, pixels)):,} poses\nlayout, mm from h36m16, MPJPE and P-MPJPE')
     for name in LAYOUTS:
         lifted = [lift(spread(view, name), SQUARE, name) for view in pixels]
@@ -56,7 +57,7 @@ def main() -> None:
         print(f'{name:12} {1000 * away.mean():6.1f}   {errors(lifted, truth)}')
     print('framing, MPJPE and P-MPJPE, the same with center_crop')
     for name, (scale, shift, size) in FRAMINGS.items():
-        found = [[lift(view[:, :JOINTS] * scale + shift, size, 'h36m16', center_crop=crop) for view in pixels]
+        found = [[lift(view[:, :body.JOINTS] * scale + shift, size, 'h36m16', center_crop=crop) for view in pixels]
                  for crop in (False, True)]
         print(f'{name:30} {" | ".join(errors(lifted, truth) for lifted in found)}')
 

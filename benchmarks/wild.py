@@ -22,7 +22,7 @@ from common.argument_types import comma_separated, positive_int
 from common.checkpoint import load_checkpoint, restore_model
 from common.datasets.loading import DataOptions
 from common.datasets.splits import Data
-from common.datasets.virtual.detector_noise import LAYOUTS
+from common.datasets.virtual.detector_noise import SIMULATED_LAYOUTS
 from common.datasets.virtual.samples import VirtualCameras, VirtualSamples
 from common.errors import run_script
 from common.evaluation.metrics import align
@@ -91,7 +91,7 @@ def print_kinds(args: argparse.Namespace, data: Data) -> None:
     print('| kind | layout | SemGCN, wild | one pass | linear, wild | published | flat 2D |\n' + '|---' * 7 + '|')
     kinds = poses.kinds[chosen].unique().tolist()
     sums = []
-    for index in range(len(LAYOUTS)):
+    for index in range(len(SIMULATED_LAYOUTS)):
         samples = VirtualSamples(poses, data.skeleton, window, data.fps, unchanged(layout=index))
         torch.manual_seed(index)
         keypoints, visible, target, distance = samples.draw(chosen)
@@ -104,7 +104,7 @@ def print_kinds(args: argparse.Namespace, data: Data) -> None:
                               else joint_errors(answer, target).mean(1) for answer in lifted])
         sums.append(torch.stack([errors[:, poses.kinds[chosen] == kind].mean(1) for kind in kinds]))
     for row, kind in enumerate(kinds):
-        for index, layout in enumerate(LAYOUTS):
+        for index, layout in enumerate(SIMULATED_LAYOUTS):
             print_row(poses.kind_names[kind], layout, *sums[index][row])
         print_row(f'**{poses.kind_names[kind]}**', 'all', *torch.stack(sums)[:, row].mean(0))
     print_row('**mean**', 'all', *torch.stack(sums).mean((0, 1)))

@@ -17,12 +17,11 @@ from torch.overrides import TorchFunctionMode
 from common.errors import UserError, listing, printable
 from common.files import torch_file
 from common.files.atomic import atomic_write
+from common.geometry import body
 from common.geometry.skeleton import Skeleton
 from models.config import ModelConfig, build_model, infer_config
 
 NORMALIZATIONS = ('image', 'person')
-PUBLISHED_JOINTS = ('Hip', 'RHip', 'RKnee', 'RFoot', 'LHip', 'LKnee', 'LFoot', 'Spine', 'Thorax', 'Head',
-                    'LShoulder', 'LElbow', 'LWrist', 'RShoulder', 'RElbow', 'RWrist')
 BEST, LAST = 'ckpt_best.pth.tar', 'ckpt_last.pth.tar'
 
 
@@ -54,7 +53,7 @@ class Checkpoint:
         under_way: progress within the next epoch: poses seen, poses in the epoch, sum of the losses so far (m^2).
         keypoints_range: place and size of the training poses in the image, see `poses.measure_range`.
         normalization: of the keypoints: 'image' (`camera.normalize_screen`) or 'person' (`person.person_input`).
-        skeleton: of the poses; None where the file lacks it. Published files have `PUBLISHED_JOINTS`.
+        skeleton: of the poses; None where the file lacks it. Published files have the 16 of `body.NAMES`.
     """
 
     epoch: int
@@ -240,7 +239,7 @@ class _ShapesOnly(TorchFunctionMode):
 def _check_skeleton(checkpoint: Checkpoint, path: str, skeleton: Skeleton) -> None:
     """Refuse other joints. Shapes alone do not show them: all trees of J joints have the same number of edges."""
     own = checkpoint.skeleton
-    names = own.names if own else PUBLISHED_JOINTS
+    names = own.names if own else body.NAMES
     if own:
         same = (own.names, own.parents) == (skeleton.names, skeleton.parents)
     else:

@@ -18,6 +18,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__)))) 
 
 from common.datasets.h36m import cameras, skeleton
 from common.errors import UserError, listing, run_script
+from common.geometry.detector_layouts import LAYOUTS
 from data import archives, preparation
 
 PRETRAINED = 'data_2d_h36m_sh_pt_mpii.npz'
@@ -26,7 +27,7 @@ FILES = 7 * 30 * 4 - 1  # in the archive of fine-tuned detections; S11 lacks one
 CAMERA_IDS = [camera.name for camera in cameras()['S1']]
 # From the detector's order to the 16 joints. The published networks were trained on detections whose thorax and upper
 # neck stand for Spine and Thorax, and this order gives them the same.
-SH_TO_H36M = [6, 2, 1, 0, 3, 4, 5, 7, 8, 9, 13, 14, 15, 12, 11, 10]
+SH_TO_H36M = [joint for (joint,) in LAYOUTS['mpii16'].sources('sh')]
 
 
 def get_args_parser() -> argparse.ArgumentParser:

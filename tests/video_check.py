@@ -19,8 +19,8 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from common.geometry import body  # noqa: E402
 from common.lifting.detectors.detector import detect, make_detector  # noqa: E402
-from common.lifting.layouts import LEGS  # noqa: E402
 from common.rendering.video import VideoFrames  # noqa: E402
 
 MEMBER = 'Sports2D/Demo/demo.mp4'
@@ -67,11 +67,11 @@ def standing_heights(positions: np.ndarray) -> np.ndarray:
     def length(*joints: int) -> np.ndarray:
         return np.linalg.norm(np.diff(positions[:, joints], axis=1), axis=-1).sum(1)
 
-    right, left = zip(*LEGS)
-    body = (length(*right) + length(*left)) / 2 + length(0, 7, 8)
-    feet = positions[:, LEGS[2]].mean(1)
-    stands = np.linalg.norm(positions[:, 8] - feet, axis=-1) > STRAIGHT * body
-    return np.linalg.norm(positions[:, 9] - feet, axis=-1)[stands]
+    right, left = zip(*body.LEGS)
+    straight = (length(*right) + length(*left)) / 2 + length(body.HIP, body.SPINE, body.THORAX)
+    feet = positions[:, body.FEET].mean(1)
+    stands = np.linalg.norm(positions[:, body.THORAX] - feet, axis=-1) > STRAIGHT * straight
+    return np.linalg.norm(positions[:, body.HEAD] - feet, axis=-1)[stands]
 
 
 def jumps(heights: np.ndarray) -> int:

@@ -7,6 +7,7 @@ from functools import cache
 import numpy as np
 
 from common.datasets.mocap import DatasetSpec
+from common.geometry import body
 from common.geometry.camera import Camera, normalize_screen
 from common.geometry.skeleton import Skeleton
 
@@ -26,16 +27,13 @@ SKELETON_32 = Skeleton(
     left=(6, 7, 8, 17, 18, 19),
     right=(1, 2, 3, 25, 26, 27),
 )
-KEPT_JOINTS = tuple(joint for joint, name in enumerate(SKELETON_32.names) if name not in ('', 'Neck/Nose'))
-NECK_IN_17 = 9  # where files of 17 joints (VideoPose3D) have the Neck/Nose that the 16 lack
+KEPT_JOINTS = tuple(map(SKELETON_32.names.index, body.NAMES))
 
 
 @cache
 def skeleton() -> Skeleton:
     """The 16 joints of the networks; both shoulders are children of the Thorax."""
-    kept = SKELETON_32.keep(KEPT_JOINTS, new_parents={17: 13, 25: 13})
-    groups = ((2, 3), (5, 6), (1, 4), (0, 7), (8, 9), (14, 15), (11, 12), (10, 13))
-    return Skeleton(kept.names, kept.parents, kept.left, kept.right, groups)
+    return body.SKELETON
 
 
 @cache

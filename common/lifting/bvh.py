@@ -12,7 +12,7 @@ import numpy as np
 from common.datasets import h36m
 from common.errors import UserError
 from common.files.atomic import atomic_write
-from common.lifting.layouts import HIP, JOINTS
+from common.geometry import body
 from common.lifting.motion.bones import bone_lengths
 
 CHANNELS = 'Zrotation Xrotation Yrotation'  # applied as R = Rz Rx Ry
@@ -43,7 +43,7 @@ def write_bvh(path: str, positions: np.ndarray, fps: float) -> int:
     names = h36m.skeleton().names
     hierarchy = _Hierarchy(dict(zip(names, bone_lengths(filled[there], h36m.skeleton()).tolist())))
     angles = [np.degrees(np.unwrap(euler(turns[name]), axis=0)) for name in hierarchy.order]
-    motion = np.concatenate([filled[:, HIP], *angles], axis=1)
+    motion = np.concatenate([filled[:, body.HIP], *angles], axis=1)
     with atomic_write(path, 'w') as file:
         file.write('\n'.join(hierarchy.lines) + f'\nMOTION\nFrames: {len(motion)}\nFrame Time: {1 / fps:.8f}\n')
         for row in motion:
@@ -54,7 +54,7 @@ def write_bvh(path: str, positions: np.ndarray, fps: float) -> int:
 def _filled(positions: np.ndarray, there: np.ndarray) -> np.ndarray:
     rows, known = np.arange(len(positions)), np.flatnonzero(there)
     flat = positions.reshape(len(positions), -1).astype(np.float64)
-    return np.stack([np.interp(rows, known, column[known]) for column in flat.T], 1).reshape(-1, JOINTS, 3)
+    return np.stack([np.interp(rows, known, column[known]) for column in flat.T], 1).reshape(-1, body.JOINTS, 3)
 
 
 def bone_directions(positions: np.ndarray) -> dict[str, np.ndarray]:
@@ -79,7 +79,7 @@ def local_rotations(positions: np.ndarray) -> dict[str, np.ndarray]:
     directions = bone_directions(positions)
     across = directions['LHip'] - directions['RHip']
     found: dict[str, np.ndarray] = {'Hip': _frame(across, directions['Spine'])}
-    carried = {HIP: found['Hip']}
+    carried = {body.HIP: found['Hip']}
     for parent, child in skeleton.bones:
         name = skeleton.names[child]
         rest = np.broadcast_to(np.array(REST[name], float), directions[name].shape)
@@ -145,7 +145,7 @@ class _Hierarchy:
         self.names = h36m.skeleton().names
         self.lengths = lengths
         self.lines, self.order = ['HIERARCHY'], []  # type: tuple[list[str], list[str]]
-        self._joint(HIP, np.zeros(3), 0)
+        self._joint(body.HIP, np.zeros(3), 0)
 
     def _joint(self, joint: int, offset: np.ndarray, depth: int) -> None:
         """Add a joint of the skeleton and everything below it."""

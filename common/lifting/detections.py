@@ -12,10 +12,10 @@ from itertools import pairwise
 from typing import Any
 
 from common.errors import UserError, listing, printable, warn
+from common.geometry.detector_layouts import layout_of_names
 from common.lifting.formats import FORMATS, loading
 from common.lifting.formats.format import JSON, TEXT, Format, Found, FrameName, Seen
 from common.lifting.formats.people import MAX_FRAME, Detections, Person, reordered
-from common.lifting.layouts import by_name
 
 _SPARSE = 2  # ratio of the median to the smallest distance of frames; from here on they are pictures of a collection
 MAX_LISTED = 1000  # sequences
@@ -125,7 +125,7 @@ def _parse(path: str, content: Any, format: Format) -> Found | dict[str, Found]:
 def _detections(path: str, format: Format, found: Found, photos: bool | None, own: tuple[str, ...]) -> Detections:
     try:
         seen = list(found.people)
-        named = [by_name(who.names, own) if who and who.names else None for _, who in seen]
+        named = [layout_of_names(who.names, own) if who and who.names else None for _, who in seen]
     except ValueError as error:
         raise UserError(f'{path} is not a usable {format.name} file: {printable(error, 500)}.') from error
     number, sequential = _frame_numbers(path, list(dict.fromkeys(frame for frame, _ in seen)))

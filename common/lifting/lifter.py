@@ -21,11 +21,12 @@ import torch
 from common.checkpoint import load_checkpoint, restore_model
 from common.datasets import h36m
 from common.errors import UserError, listing
+from common.geometry import body
 from common.geometry.camera import normalize_screen
+from common.geometry.detector_layouts import TRAINED_ON, Layout, choose_layout, layout_named, to_h36m
 from common.geometry.mirror import Mirror
 from common.geometry.person import person_windows, window_stride
 from common.inference import for_inference, predict
-from common.lifting.layouts import TRAINED_ON, Layout, choose_layout, is_h36m, layout_named, to_h36m
 from common.lifting.motion.root import USUAL_FPS, CameraView, default_focal, facing_ray, rays
 from common.lifting.motion.smoothing import OneEuro, runs
 from common.lifting.tracks import framing
@@ -64,7 +65,7 @@ class Lifter:
                  trained_on: str | None = None) -> None:
         self.path, self.device = checkpoint or os.path.normpath(DEFAULT_CHECKPOINT), torch.device(device)
         loaded = load_checkpoint(self.path)
-        self.skeleton = loaded.skeleton or h36m.skeleton()
+        self.skeleton = loaded.skeleton or body.SKELETON
         self.description, self.normalization, self.window = (loaded.config.describe(), loaded.normalization,
                                                              loaded.config.window)
         # Folded once; predict leaves a folded network as it is.
@@ -124,7 +125,7 @@ class Lifter:
             raise ValueError(f'keypoints must be (J, 2 or 3) or (T, J, 2 or 3), not {points.shape}')
         if not (size[0] > 0 and size[1] > 0):
             raise ValueError(f'size must be the width and height of the image, not {size}')
-        if not is_h36m(self.skeleton):
+        if not body.is_human(self.skeleton):
             if points.shape[-2] != len(self.skeleton):
                 raise UserError(f'the keypoints have {points.shape[-2]} joints, and {self.path} lifts its own '
                                 f'{len(self.skeleton)}: {listing(self.skeleton.names)}.')

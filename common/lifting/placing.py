@@ -6,14 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from common.lifting.layouts import HIP, LEGS, SPINE, THORAX, is_h36m
+from common.geometry import body
 from common.lifting.lift_output import LiftedTrack
 from common.lifting.lifter import mean_camera_pitch, to_upright
 from common.lifting.motion.root import CameraView
 from common.rendering.clip import Clip, View
 
 AZIMUTH = -75.0  # degrees: behind the camera, a little to its left
-FEET = list(LEGS[2])
 STRAIGHT = 0.97  # distance from the feet to the thorax, relative to the bones between; from here on a person stands
 FEW = 0.05  # least share of standing poses from which the camera's pitch is measured
 FLOOR_REACH = 0.5  # metres: feet that are not farther apart hardly tilt the floor
@@ -31,10 +30,10 @@ def camera_pitch(people: Sequence[np.ndarray]) -> float:
     def length(*joints: int) -> np.ndarray:
         return np.linalg.norm(np.diff(poses[:, joints], axis=1), axis=-1).sum(1)
 
-    right, left = zip(*LEGS)
-    body = (length(*right) + length(*left)) / 2 + length(HIP, SPINE, THORAX)
-    axis = poses[:, THORAX] - poses[:, FEET].mean(1)
-    standing = np.linalg.norm(axis, axis=-1) > STRAIGHT * body
+    right, left = zip(*body.LEGS)
+    straight = (length(*right) + length(*left)) / 2 + length(body.HIP, body.SPINE, body.THORAX)
+    axis = poses[:, body.THORAX] - poses[:, body.FEET].mean(1)
+    standing = np.linalg.norm(axis, axis=-1) > STRAIGHT * straight
     standing &= np.abs(axis[:, 0]) < 0.5 * np.linalg.norm(axis, axis=-1)  # not lying across the view
     if standing.sum() < max(FEW * len(poses), 3):
         return mean_camera_pitch()
@@ -49,10 +48,10 @@ def in_room(lifted: LiftedTrack, pitch: float) -> np.ndarray:
     another skeleton than the 16 joints it is level, at the lowest joint.
     """
     joints = to_upright((lifted.positions + lifted.root[:, None]).astype(np.float64), pitch)
-    if not is_h36m(lifted.skeleton):
+    if not body.is_human(lifted.skeleton):
         joints[..., 2] -= np.fmin.reduce(joints[..., 2], axis=None)  # ignores NaN
         return joints
-    feet = joints[:, FEET]
+    feet = joints[:, body.FEET]
     there = np.isfinite(feet).all(-1)
     ground = feet[lifted.still & there] if (lifted.still & there).any() else feet[there]
     if not len(ground):

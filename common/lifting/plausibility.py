@@ -10,14 +10,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from common.datasets import h36m
+from common.geometry import body
+from common.geometry.detector_layouts import LAYOUTS, Layout, candidates, choose_layout, facing, to_h36m
 from common.lifting.formats.people import Detections
-from common.lifting.layouts import HEAD, HIP, LAYOUTS, THORAX, Layout, candidates, choose_layout, facing, to_h36m
 
-# Bones of an adult in metres, by their far joints' names without the side; in 2D only the proportions count.
-_LENGTHS = {'Hip': 0.13, 'Knee': 0.44, 'Foot': 0.43, 'Spine': 0.24, 'Thorax': 0.25, 'Head': 0.22, 'Shoulder': 0.16,
-            'Elbow': 0.28, 'Wrist': 0.25}
-_TRUNK, _THIGH = (0.30, 0.75), (0.27, 0.62)  # smallest and largest length of a human, metres
 _UNEQUAL = 1.5  # ratio of the median lengths of a left and a right bone in 3D, at most
 _MOST = 0.6  # share of frames
 _ALL = 0.95
@@ -54,14 +50,15 @@ def faults_3d(positions: np.ndarray) -> list[str]:
     if not len(poses):
         return []
     found = []
-    bones = {name: float(np.median(length)) for name, length in _bones(poses).items()}
-    trunk = float(np.median(np.linalg.norm(poses[:, THORAX] - poses[:, HIP], axis=-1)))
-    thigh = (bones['RKnee'] + bones['LKnee']) / 2
-    for what, length, (low, high) in (('a trunk', trunk, _TRUNK), ('thighs', thigh, _THIGH)):
+    bones = {joint: float(np.median(length)) for joint, length in _bones(poses).items()}
+    trunk = float(np.median(np.linalg.norm(poses[:, body.THORAX] - poses[:, body.HIP], axis=-1)))
+    thigh = (bones[body.RIGHT_KNEE] + bones[body.LEFT_KNEE]) / 2
+    for what, length, (low, high) in (('a trunk', trunk, body.TRUNK_LENGTHS), ('thighs', thigh, body.THIGH_LENGTHS)):
         if not low <= length <= high:
             found.append(f'{what} of {length:.2f} m, where humans have {low:.2f} to {high:.2f}')
-    for part, joint in (('thigh', 'Knee'), ('shin', 'Foot'), ('upper arm', 'Elbow'), ('forearm', 'Wrist')):
-        left, right = bones[f'L{joint}'], bones[f'R{joint}']
+    for part, ends in (('thigh', body.KNEES), ('shin', body.FEET), ('upper arm', body.ELBOWS),
+                       ('forearm', body.WRISTS)):
+        right, left = (bones[end] for end in ends)
         if max(left, right) > _UNEQUAL * min(left, right):
             found.append(f'a left {part} of {left:.2f} m and a right one of {right:.2f}')
     return found + _upside_down(poses)
@@ -139,29 +136,27 @@ def lies_as_y_x(keypoints: np.ndarray, facing: np.ndarray) -> bool:
         keypoints: (T, 16, 2) pixels.
         facing: (T,) as `layouts.facing` returns it; only frames with a visible face can show a mirrored body.
     """
-    trunk = keypoints[:, THORAX] - keypoints[:, HIP]
+    trunk = keypoints[:, body.THORAX] - keypoints[:, body.HIP]
     known = np.isfinite(trunk).all(-1) & (facing > 0)
-    across = keypoints[:, 10] - keypoints[:, 13]  # left shoulder from the right one
+    across = keypoints[:, body.LEFT_SHOULDER] - keypoints[:, body.RIGHT_SHOULDER]
     mirrored = across[..., 1] * trunk[..., 0] - across[..., 0] * trunk[..., 1] < 0
     lying = trunk[..., 0] < -np.abs(trunk[..., 1]) / _STEEP * (1 - _STEEP ** 2) ** 0.5
     return bool(known.sum() >= ENOUGH and (lying & mirrored)[known].mean() > _ALL)
 
 
-def _bones(points: np.ndarray) -> dict[str, np.ndarray]:
-    """{name of its far joint: (T,) length} of each bone."""
-    skeleton = h36m.skeleton()
-    return {skeleton.names[child]: np.linalg.norm(points[:, child] - points[:, parent], axis=-1)
-            for parent, child in skeleton.bones}
+def _bones(points: np.ndarray) -> dict[int, np.ndarray]:
+    """{its far joint: (T,) length} of each bone."""
+    return {child: np.linalg.norm(points[:, child] - points[:, parent], axis=-1)
+            for parent, child in body.SKELETON.bones}
 
 
 def _deviation(points: np.ndarray) -> float:
     """Mean deviation of the logarithms of bone lengths, each the longest in the clip, from an adult's."""
     ratios = []
-    for name, lengths in _bones(points).items():
+    for joint, lengths in _bones(points).items():
         lengths = lengths[np.isfinite(lengths)]
         if len(lengths):
-            expected = _LENGTHS.get(name) or _LENGTHS[name[1:]]
-            ratios.append(np.log(max(float(np.percentile(lengths, 90)), 1e-9) / expected))
+            ratios.append(np.log(max(float(np.percentile(lengths, 90)), 1e-9) / body.BONE_LENGTHS[joint]))
     if not ratios:
         return np.inf
     return float(np.abs(np.clip(np.array(ratios) - np.median(ratios), -2, 2)).mean())
@@ -169,17 +164,19 @@ def _deviation(points: np.ndarray) -> float:
 
 def _upside_down(points: np.ndarray) -> list[str]:
     """Parts of sentences about head, feet and trunk of poses (T, 16, 2 or 3) with y down."""
+    points = points[np.isfinite(points[..., 0]).all(1)]
+    if not len(points):
+        return []
+    hip = points[:, body.HIP]
+    trunk = hip - points[:, body.THORAX]
+    head = (points[:, body.HEAD, 1] > hip[:, 1]).mean()
+    feet = (points[:, body.FEET, 1].max(1) < hip[:, 1]).mean()
+    lying = (trunk[:, 1] < _STEEP * np.linalg.norm(trunk, axis=-1)).mean()
     found = []
-    with np.errstate(invalid='ignore'):
-        known = np.isfinite(points[..., 0]).all(1)
-        head = float((points[known, HEAD, 1] > points[known, HIP, 1]).mean()) if known.any() else 0.0
-        feet = float((points[known][:, [3, 6], 1].max(1) < points[known, HIP, 1]).mean()) if known.any() else 0.0
-        trunk = points[known, HIP] - points[known, THORAX]
-        lying = float((trunk[:, 1] < _STEEP * np.linalg.norm(trunk, axis=-1)).mean()) if known.any() else 0.0
     if head > _MOST:
-        found.append(f'the head is below the hip in {100 * head:.0f}% of {known.sum()} frames')
+        found.append(f'the head is below the hip in {100 * head:.0f}% of {len(points)} frames')
     if feet > _MOST:
-        found.append(f'both feet are above the hip in {100 * feet:.0f}% of {known.sum()} frames')
-    if lying > _ALL and not found and known.sum() >= ENOUGH:
-        found.append(f'the trunk lies, over 60 degrees from upright, in {100 * lying:.0f}% of {known.sum()} frames')
+        found.append(f'both feet are above the hip in {100 * feet:.0f}% of {len(points)} frames')
+    if lying > _ALL and not found and len(points) >= ENOUGH:
+        found.append(f'the trunk lies, over 60 degrees from upright, in {100 * lying:.0f}% of {len(points)} frames')
     return found

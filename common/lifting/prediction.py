@@ -11,13 +11,14 @@ import torch
 
 from common.errors import UserError, listing, warn
 from common.files.atomic import check_suffix
+from common.geometry import body
 from common.geometry.camera import normalize_screen
+from common.geometry.detector_layouts import OWN, Layout, own_layout
 from common.lifting import lift_output
 from common.lifting.bvh import write_bvh
 from common.lifting.detections import read_detections, sequence_names
 from common.lifting.detectors.detector import detect, make_detector
 from common.lifting.formats.people import Detections
-from common.lifting.layouts import OWN, Layout, is_h36m, own_layout
 from common.lifting.lift_output import LiftedTrack
 from common.lifting.lifter import Lifter, mean_camera_pitch
 from common.lifting.motion.root import FIELD_OF_VIEW, CameraView, default_focal
@@ -92,7 +93,7 @@ def run(options: Options) -> None:
 
 def _run_sequence(options: Options) -> None:
     lifter = Lifter(options.checkpoint, options.device, options.trained_on)
-    human = is_h36m(lifter.skeleton)
+    human = body.is_human(lifter.skeleton)
     if not human:
         _check_own(options, lifter)
     video = VideoFrames(options.video) if options.video else None
@@ -138,7 +139,7 @@ def _run_sequence(options: Options) -> None:
 
 def _pitch(options: Options, lifter: Lifter, people: list[LiftedTrack]) -> float:
     """How far down the camera looks, degrees; a bare --up is NaN."""
-    if not is_h36m(lifter.skeleton):
+    if not body.is_human(lifter.skeleton):
         return options.up or 0.0
     if options.up is None or (np.isnan(options.up) and lifter.normalization == 'person'):
         return camera_pitch([lifted.positions for lifted in people])
@@ -230,7 +231,7 @@ def _introduce(lifter: Lifter, detections: Detections, layout: Layout, size: tup
 
 def _lift(options: Options, lifter: Lifter, track: Track, view: CameraView, detections: Detections) -> LiftedTrack:
     """Complete, lift and smooth a track."""
-    human = is_h36m(lifter.skeleton)
+    human = body.is_human(lifter.skeleton)
     if human:
         framing.mark_guessed(track, view.size, detections.scored)
         drop_outliers(track, view.rate / track.step)

@@ -7,7 +7,7 @@ import torch
 from benchmarks import wild
 from common.checkpoint import Checkpoint
 from common.datasets import h36m
-from common.datasets.virtual.detector_noise import LAYOUTS
+from common.datasets.virtual.detector_noise import SIMULATED_LAYOUTS
 from data import prepare_data_free
 from models.config import ModelConfig, build_model
 from tests.helpers.make_detections import demo_person
@@ -43,7 +43,7 @@ def test_every_table_is_printed(folder, script, monkeypatch):
     assert status == 0, err
     rows = [[cell.strip(' *') for cell in line.strip('|').split('|')] for line in out.splitlines() if '|' in line]
     kinds = [row for row in rows if row[0] in ('Gymnastics', 'Dance')]
-    assert len(kinds) == 2 * (len(LAYOUTS) + 1) and {row[1] for row in kinds} == {*LAYOUTS, 'all'}
+    assert len(kinds) == 2 * (len(SIMULATED_LAYOUTS) + 1) and {row[1] for row in kinds} == {*SIMULATED_LAYOUTS, 'all'}
     assert all(0 < float(cell) < 1000 for row in kinds for cell in row[2:])
     hidden = {row[0]: row[1:] for row in rows if row[0].isdigit()}
     assert list(hidden) == ['0', '1', '2', '4'] and hidden['0'] == [hidden['0'][0]] * 2 + [''] * 2

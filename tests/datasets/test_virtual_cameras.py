@@ -68,7 +68,7 @@ def test_turns_are_rotations_and_go_everywhere():
 
 def test_bones_change_by_symmetric_groups(bodies):
     torch.manual_seed(3)
-    bones, skeleton = Bones(h36m.skeleton(), CPU), h36m.skeleton()
+    bones, skeleton = Bones(CPU), h36m.skeleton()
     usual = bones.lengths(bodies[:, 0])
     vectors = bones.vectors(bodies)
     bodies = bones.chains @ (vectors / vectors.norm(dim=-1, keepdim=True) * usual[:, None])  # symmetric ones

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from common.checkpoint import PUBLISHED_JOINTS, load_checkpoint, restore_model
+from common.checkpoint import load_checkpoint, restore_model
 from common.datasets.h36m import skeleton
 from common.training.resume import restore_optimizer
 from models.config import ModelConfig, default_config
@@ -144,7 +144,6 @@ def test_joints_of_another_skeleton(tmp_path):
     restore_model(load_checkpoint(path), path, other)
     text = rejection(restore_model, load_checkpoint(path), path, skeleton())
     assert 'Tail, which are not the joints here: Hip' in text
-    assert skeleton().names == PUBLISHED_JOINTS
     path = published(model, optimizer, path)  # does not say: it is of the published joints
     restore_model(load_checkpoint(path), path, skeleton())
     assert 'RWrist, which are not the joints here' in rejection(restore_model, load_checkpoint(path), path, other)

@@ -13,7 +13,7 @@ import numpy as np
 from common.datasets import h36m
 from common.files import npz
 from common.geometry.camera import image_coordinates, project, world_to_camera
-from common.lifting.layouts import COCO_17, LAYOUTS
+from common.geometry.detector_layouts import COCO_17, LAYOUTS
 
 SIZE = (1000, 1000)
 People = Sequence[np.ndarray]  # each (T, J, 2) pixels; scores (T, J)

@@ -9,9 +9,9 @@ import predict
 from benchmarks.layouts import spread
 from common.errors import UserError
 from common.files import npz
+from common.geometry.detector_layouts import LAYOUTS
 from common.lifting.detections import read_detections, sequence_names
-from common.lifting.layouts import LAYOUTS
-from common.lifting.plausibility import recognise
+from common.lifting.plausibility import infer_layout
 from tests.helpers.make_detections import COCO_LIKE, MORE, demo_walking, write
 from tests.lifting.test_predict import lifted, model, run  # noqa: F401
 
@@ -43,7 +43,7 @@ def test_every_format_is_recognised_and_read(tmp_path, walking, format):
     if format in COCO_LIKE:
         assert found.layout == 'coco17'
     found, _ = found.scaled((1000, 1000))
-    found, layout, _ = recognise(found)
+    found, layout, _ = infer_layout(found)
     assert layout.name == {'mediapipe_csv': 'mediapipe33'}.get(format, name)
     assert len(found.people) == (1 if format.endswith('_image') else len(walking))
     used = sorted({joint for parts in layout.sources() for joint in parts})
@@ -177,12 +177,12 @@ def test_what_is_missing_is_named(run, model, walking, tmp_path):  # noqa: F811
 
 @pytest.mark.parametrize('name, text, sentence', [
     ('x.h5', 'x', 'is not read here. Read are .json, .npz'), ('x.csv', 'a,b\n1,2\n', 'of no format known'),
-    ('x.csv', '', 'holds no person'), ('x.csv', 'nose_x,nose_y\n1,2\n', 'are no body: left_shoulder'),
+    ('x.csv', '', 'holds no person'), ('x.csv', 'nose_x,nose_y\n1,2\n', 'are not a human body: left_shoulder'),
     ('x.csv', 'scorer,a\nbodyparts,nose\n', 'no rows of bodyparts and coords'),
     ('x.trc', 'PathFileType\t4\n', 'header of five rows'), ('x.txt', '0 .5 .5 .1 .1 .9\n', 'Use a -pose model'),
     ('x.txt', '0 .5 .5 .1 .1' + ' 0.5' * 13, 'no class, box and joints'),
     ('x.json', '{"images": [{"id": 1}], "annotations": [{"image_id": 2, "keypoints": [1, 2, 2]}]}', 'of image 2'),
-    ('x.json', '{"keypoints": [{"0": [[1, 2, 3]]}], "skeleton": {"0": "nose"}}', 'are no body'),
+    ('x.json', '{"keypoints": [{"0": [[1, 2, 3]]}], "skeleton": {"0": "nose"}}', 'are not a human body'),
     ('x.json', '[[{"x": 1, "y": 2}, 7]]', 'not a list of landmarks'),
 ])
 def test_damaged_files_get_one_sentence(tmp_path, name, text, sentence):

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from common.errors import UserError
+from common.geometry.detector_layouts import LAYOUTS
 from common.lifting.detectors import detector
 from common.lifting.detectors.rtmpose import RTMPoseDetector
-from common.lifting.layouts import LAYOUTS
 
 BOXES = np.array([[10, 20, 110, 220], [200, 40, 300, 240]], np.float32)  # x, y, x, y in a frame of 400x300
 

@@ -6,9 +6,10 @@ import pytest
 from benchmarks.layouts import spread
 from common.datasets import h36m
 from common.errors import UserError
-from common.lifting.layouts import ARMS, HEAD, HIP, LAYOUTS, LEGS, SPINE, THORAX, choose_layout, to_h36m
+from common.geometry import body
+from common.geometry.detector_layouts import LAYOUTS, choose_layout, to_h36m
 
-LIMBS = [joint for pair in LEGS + ARMS for joint in pair]
+LIMBS = [joint for pair in body.LEGS + body.ARMS for joint in pair]
 
 
 def convert(joints, name, trained_on='gt'):
@@ -17,9 +18,10 @@ def convert(joints, name, trained_on='gt'):
 
 def test_limbs_are_named_as_the_skeleton_names_them():
     names = h36m.skeleton().names
-    for right, left in LEGS + ARMS:
+    for right, left in body.LEGS + body.ARMS:
         assert names[right][0] == 'R' and names[left] == 'L' + names[right][1:]
-    assert [names[joint] for joint in (HIP, SPINE, THORAX, HEAD)] == ['Hip', 'Spine', 'Thorax', 'Head']
+    middle = (body.HIP, body.SPINE, body.THORAX, body.HEAD)
+    assert [names[joint] for joint in middle] == ['Hip', 'Spine', 'Thorax', 'Head']
 
 
 @pytest.mark.parametrize('name', LAYOUTS)
@@ -43,11 +45,11 @@ def numbered(count):
 ])
 def test_middle_joints_are_what_the_table_of_layouts_states(name, hip, spine, thorax, head):
     made = convert(numbered(LAYOUTS[name].joints), name)
-    assert made[HIP, 0] == hip and made[SPINE, 0] == spine and made[THORAX, 0] == thorax
+    assert made[body.HIP, 0] == hip and made[body.SPINE, 0] == spine and made[body.THORAX, 0] == thorax
     if head is None:  # the eyes' height raised by as much as they lie above the nose
-        assert made[HEAD].tolist() == [1.5, 2 * 150.0 - 0.0]
+        assert made[body.HEAD].tolist() == [1.5, 2 * 150.0 - 0.0]
     else:
-        assert made[HEAD, 0] == head
+        assert made[body.HEAD, 0] == head
 
 
 def test_models_trained_on_stacked_hourglass_get_its_mislabelled_thorax_and_neck():
@@ -60,23 +62,24 @@ def test_a_missing_joint_makes_those_of_it_missing_and_a_hidden_eye_does_not():
     joints[[1, 5]] = np.nan  # an eye, the left shoulder
     made = convert(joints, 'coco17')
     missing = np.flatnonzero(np.isnan(made[:, 0])).tolist()
-    assert missing == [SPINE, THORAX, 10]
-    assert made[HEAD].tolist() == [2, 400]  # of the other eye and the nose
+    assert missing == [body.SPINE, body.THORAX, body.LEFT_SHOULDER]
+    assert made[body.HEAD].tolist() == [2, 400]  # of the other eye and the nose
     joints[2] = np.nan
-    assert np.isnan(convert(joints, 'coco17')[HEAD]).all()
+    assert np.isnan(convert(joints, 'coco17')[body.HEAD]).all()
 
 
 def test_scores_are_the_lowest_of_the_joints():
     scores = np.linspace(0.1, 0.9, 17)
     _, made = to_h36m(numbered(17), scores, LAYOUTS['coco17'])
-    assert made[HIP] == scores[11] and made[THORAX] == scores[5] and made[HEAD] == scores[0] and made[3] == scores[16]
+    assert made[body.HIP] == scores[11] and made[body.THORAX] == scores[5] and made[body.HEAD] == scores[0]
+    assert made[body.RIGHT_FOOT] == scores[16]
 
 
 def test_the_number_of_joints_decides_the_layout_or_asks():
     assert choose_layout(25).name == 'body25' and choose_layout(33).name == 'mediapipe33'
     assert choose_layout(17, hint='coco17').name == 'coco17' and choose_layout(17, 'h36m17').name == 'h36m17'
     for joints, name, sentence in ((17, None, 'coco17 and h36m17 have: say which it is with --layout'),
-                                   (16, None, 'mpii16 and h36m16'), (19, None, 'none of the known layouts'),
+                                   (16, None, 'mpii16 and h36m16'), (19, None, 'the known layouts have other numbers'),
                                    (17, 'body25', 'the layout body25 has 25'), (17, 'smpl', 'no layout smpl')):
         with pytest.raises(UserError, match=sentence):
             choose_layout(joints, name)

@@ -12,7 +12,7 @@ from common import checkpoint, inference
 from common.datasets import h36m
 from common.files import npz
 from common.geometry.camera import image_coordinates, project, world_to_camera
-from common.lifting.layouts import LAYOUTS
+from common.geometry.detector_layouts import LAYOUTS
 from common.lifting.lifter import Lifter
 from tests.conftest import ROOT
 

@@ -5,7 +5,7 @@ import pytest
 
 from common.datasets import h36m
 from common.files import npz
-from common.lifting.layouts import LEGS
+from common.geometry import body
 from common.lifting.lifter import mean_camera_pitch, to_upright
 from common.lifting.motion.bones import body_height, bone_lengths, with_lengths
 from common.lifting.motion.feet import planted
@@ -126,14 +126,14 @@ def test_planted_legs_keep_their_bones_and_the_rest_of_the_body(walk, rng):
     np.testing.assert_allclose(planted(positions, path, still, FPS), positions, atol=1e-6)
     still[30:60, 0] = still[50:51, 1] = still[150:, 1] = True
     made = planted(positions, path, still, FPS)
-    legs = [*LEGS[1], *LEGS[2]]
+    legs = [*body.KNEES, *body.FEET]
     np.testing.assert_array_equal(np.delete(made, legs, 1), np.delete(positions, legs, 1))
     np.testing.assert_allclose(made[80:130], positions[80:130], atol=1e-12)
     parents = np.array(SKELETON.parents)
     before, after = (np.linalg.norm(poses[:, legs] - poses[:, parents[legs]], axis=-1) for poses in (positions, made))
     np.testing.assert_allclose(after, before, atol=1e-9)
     assert np.abs(made - positions).max() > 0.05  # the feet of the walk move meanwhile
-    assert np.linalg.norm(made[:, LEGS[1]] - positions[:, LEGS[1]], axis=-1).max() < 0.3
+    assert np.linalg.norm(made[:, body.KNEES] - positions[:, body.KNEES], axis=-1).max() < 0.3
 
 
 def test_jumps_and_the_height_of_a_person(walk):
@@ -146,10 +146,10 @@ def test_jumps_and_the_height_of_a_person(walk):
     room = in_room(lifted, 0.0)
     assert room[..., 2].min(1).max() == pytest.approx(0.3, abs=0.05)
     assert np.abs(np.percentile(room[..., 2].min(1), 20)) < 0.05
-    height = body_height(bone_lengths(standing, SKELETON), SKELETON)
+    height = body_height(bone_lengths(standing, SKELETON))
     assert 1.4 < height < 2.0
     small = stabilise(make_track(jumping), jumping - jumping[:, :1], hidden, SHOT, 6.0, height / 2)
-    others = [joint for joint in range(16) if joint not in (*LEGS[1], *LEGS[2])]  # standing depends on the size
+    others = [joint for joint in range(16) if joint not in body.KNEES + body.FEET]  # they depend on the size
     np.testing.assert_allclose(small.positions[:, others], lifted.positions[:, others] / 2, atol=1e-5)
     np.testing.assert_allclose(bone_lengths(small.positions, SKELETON), bone_lengths(lifted.positions, SKELETON) / 2,
                                atol=1e-5)

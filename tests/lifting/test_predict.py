@@ -261,7 +261,7 @@ def test_a_layout_that_is_wrong_or_not_clear_gets_one_sentence(run, model, walki
     cases = [('coco17', ('--layout', 'body25'), 'has 17 joints, and the layout body25 has 25'),
              ('h36m16', ('--layout', 'coco17'), 'has 16 joints, and the layout coco17 has 17'),
              ('h36m16', (), 'as mpii16 and h36m16 have: say which it is with --layout'),
-             (None, (), 'has 19 joints, which is none of the known layouts: coco17 (17), body25 (25)')]
+             (None, (), 'has 19 joints, and the known layouts have other numbers: coco17 (17), body25 (25)')]
     if format in ('openpose', 'npy', 'npz'):
         cases += [('coco17', (), 'as coco17 and h36m17 have: say which it is with --layout')]
     for number, (name, flags, sentence) in enumerate(cases):

@@ -5,9 +5,10 @@ import pytest
 
 from common.datasets import h36m
 from common.errors import UserError
+from common.geometry import body
 from common.geometry.camera import image_coordinates, project, world_to_camera
+from common.geometry.detector_layouts import LAYOUTS
 from common.lifting.formats.people import Detections, Person
-from common.lifting.layouts import ARMS, LAYOUTS, LEGS
 from common.lifting.tracks.framing import mark_guessed, track_warnings
 from common.lifting.tracks.swaps import fix_swaps
 from common.lifting.tracks.tracking import Track, choose, fill_gaps, make_tracks
@@ -172,7 +173,7 @@ def test_sides_that_agree_with_the_face_are_kept(walking):
     views = [(0.9, 60.0), (0.9, 40.0), (0.9, 5.0), (0.0, -30.0), (0.0, -60.0), (0.0, -30.0), (0.9, 20.0), (0.9, 45.0)]
     keypoints = np.tile(walking[:1], (8, 1, 1))
     for frame, (_, width) in enumerate(views):
-        for right, left in LEGS + ARMS:  # somebody who turns: the sides narrow, cross and widen
+        for right, left in body.LEGS + body.ARMS:  # somebody who turns: the sides narrow, cross and widen
             middle = keypoints[frame, [right, left], 0].mean()
             keypoints[frame, [right, left], 0] = middle - width, middle + width
     track = track_of(keypoints)
@@ -183,7 +184,7 @@ def test_sides_that_agree_with_the_face_are_kept(walking):
 
 @pytest.mark.parametrize('group', [0, 1])
 def test_swapped_sides_are_found_exchanged_and_counted(walking, group):
-    right, left = (list(side) for side in zip(*(LEGS, ARMS)[group]))
+    right, left = (list(side) for side in zip(*(body.LEGS, body.ARMS)[group]))
     swapped = walking.copy()
     rows = np.arange(12, 20)
     swapped[rows[:, None], right + left] = swapped[rows[:, None], left + right]

@@ -11,6 +11,7 @@ from common.datasets import h36m
 from common.datasets.mocap import DatasetSpec
 from common.errors import UserError, listing, printable
 from common.geometry.camera import Camera, project, world_to_camera
+from common.geometry.detector_layouts import LAYOUTS
 
 # Median distance between the joints and the projected 3D, relative to the size of the pose: below 0.05 in correct
 # files, 0.13 and more with exchanged sides, 0.18 and more with other orders or other cameras.
@@ -19,13 +20,18 @@ NEAR = 0.1  # metres: positions this close to the camera are relative to the roo
 
 
 @dataclass(frozen=True)
-class Layout:
+class JointOrder:
     """Names of the joints of a 2D file, in its order; joints that Human3.6M has too have its names."""
 
     title: str
     names: tuple[str, ...]
     left: tuple[int, ...]
     right: tuple[int, ...]
+
+    @classmethod
+    def of_layout(cls, title: str, layout: str) -> JointOrder:
+        """The order of a detector's layout."""
+        return cls(title, LAYOUTS[layout].names_as_in_h36m, *LAYOUTS[layout].sides)
 
     @property
     def sides(self) -> set[frozenset[int]]:
@@ -35,27 +41,25 @@ class Layout:
 
 # Stacked Hourglass files of VideoPose3D. Networks that were trained on such files use Thorax and UpperNeck as Spine and
 # Thorax, other networks do not. The file does not show which is meant, so it is not converted.
-MPII = Layout('MPII order (data/prepare_data_2d_h36m_sh.py makes Stacked Hourglass files in the right order)',
-              ('RFoot', 'RKnee', 'RHip', 'LHip', 'LKnee', 'LFoot', 'Hip', 'Thorax', 'UpperNeck', 'Head', 'RWrist',
-               'RElbow', 'RShoulder', 'LShoulder', 'LElbow', 'LWrist'), (3, 4, 5, 13, 14, 15), (2, 1, 0, 12, 11, 10))
-COCO = Layout('COCO order', ('Nose', 'LEye', 'REye', 'LEar', 'REar', 'LShoulder', 'RShoulder', 'LElbow', 'RElbow',
-                             'LWrist', 'RWrist', 'LHip', 'RHip', 'LKnee', 'RKnee', 'LFoot', 'RFoot'),
-              tuple(range(1, 17, 2)), tuple(range(2, 17, 2)))
+MPII = JointOrder.of_layout('MPII order (data/prepare_data_2d_h36m_sh.py makes Stacked Hourglass files in the right '
+                            'order)', 'mpii16')
+COCO = JointOrder.of_layout('COCO order', 'coco17')
 
 
-def layouts(spec: DatasetSpec) -> list[Layout]:
+def layouts(spec: DatasetSpec) -> list[JointOrder]:
     """Layouts that a 2D file of this dataset may have: its own, and layouts of common files."""
     own = spec.file_skeleton if len(spec.file_skeleton) == len(spec.skeleton) else spec.skeleton
     full = h36m.skeleton_17()
-    found = [Layout("the dataset's order", own.names, own.left, own.right)]
-    for layout in (Layout('Human3.6M order', full.names, full.left, full.right), MPII, COCO):
+    found = [JointOrder("the dataset's order", own.names, own.left, own.right)]
+    for layout in (JointOrder('Human3.6M order', full.names, full.left, full.right), MPII, COCO):
         lengths = {len(other.names) for other in found}
         if layout.names != own.names and (set(own.names) <= set(layout.names) or len(layout.names) in lengths):
             found.append(layout)
     return found
 
 
-def usable_layouts(path: str, spec: DatasetSpec, known: list[Layout], metadata: Any, joints: int) -> list[Layout]:
+def usable_layouts(path: str, spec: DatasetSpec, known: list[JointOrder], metadata: Any,
+                   joints: int) -> list[JointOrder]:
     """Layouts that agree with the number of joints and with the file's metadata.
 
     Args:
@@ -100,7 +104,7 @@ class Sample:
     positions: np.ndarray
 
 
-def choose_order(path: str, spec: DatasetSpec, usable: list[Layout], known: list[Layout],
+def choose_order(path: str, spec: DatasetSpec, usable: list[JointOrder], known: list[JointOrder],
                  samples: list[Sample]) -> list[int]:
     """(J,) index of each joint of the skeleton in the file, by the usable layout that fits the 3D best.
 
@@ -112,7 +116,7 @@ def choose_order(path: str, spec: DatasetSpec, usable: list[Layout], known: list
     names = list(best.names)
     for left, right in zip(best.left, best.right):
         names[left], names[right] = names[right], names[left]
-    exchanged = Layout(f'{best.title} with left and right exchanged', tuple(names), (), ())
+    exchanged = JointOrder(f'{best.title} with left and right exchanged', tuple(names), (), ())
     mirrored = _distances(samples, spec, exchanged.names)
     for key, distance in scores[best].items():
         if distance > MAX_DISTANCE or mirrored[key] < distance / 3:

@@ -5,33 +5,29 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from common.geometry import body
 from common.geometry.mirror import Mirror
-from common.geometry.skeleton import Skeleton
 
 
 class Bones:
-    """The bones of a skeleton as tensors: lengths by symmetric groups, and bodies rebuilt with other lengths.
+    """The bones of the 16 joints as tensors: lengths by symmetric groups, and bodies rebuilt with other lengths.
 
     A group is a bone, its mirror image, and the bones on either side of the Spine, which stays in the middle.
-
-    Args:
-        skeleton: the hip first; parents come before their children.
     """
 
-    def __init__(self, skeleton: Skeleton, device: torch.device) -> None:
-        joints, parents = len(skeleton), skeleton.parents
-        mirrored = dict(zip(skeleton.left, skeleton.right, strict=True))
-        spine, thorax = skeleton.names.index('Spine'), skeleton.names.index('Thorax')
-        representative = [mirrored.get(joint, spine if joint == thorax else joint) for joint in range(1, joints)]
+    def __init__(self, device: torch.device) -> None:
+        joints, parents = body.JOINTS, body.SKELETON.parents
+        representatives = {body.THORAX: body.SPINE, **{left: right for right, left in body.LEGS + body.ARMS}}
+        representative = [representatives.get(joint, joint) for joint in range(1, joints)]
         groups = sorted(set(representative))
         self.group = torch.tensor([groups.index(joint) for joint in representative], device=device)  # (J - 1,)
         self.parents = torch.tensor(parents[1:], device=device)
         # (J, J - 1): a joint's position is the sum of the bones between the hip and the joint
         self.chains = torch.zeros(joints, joints - 1, device=device)
-        for joint in range(1, joints):
+        for joint in range(1, joints):  # parents come before their children
             self.chains[joint] = self.chains[parents[joint]]
             self.chains[joint, joint - 1] = 1
-        self.stature = self.chains[skeleton.names.index('Head')] + self.chains[skeleton.right[2]]  # head and foot
+        self.stature = self.chains[body.HEAD] + self.chains[body.RIGHT_FOOT]
 
     def vectors(self, positions: Tensor) -> Tensor:
         """(..., J, 3) to the bones (..., J - 1, 3), each from its parent to its joint."""

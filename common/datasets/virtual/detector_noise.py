@@ -1,7 +1,7 @@
 """Simulated 2D detectors: their own joints for Hip, Spine, Thorax and Head, their errors, and missing joints.
 
-`common/lifting/layouts.py` derives the 16 joints from a detector's file. Here noisy joints give them in the same way,
-for random layouts. Joints are numbered as in `common.datasets.h36m.skeleton`.
+`common/geometry/detector_layouts.py` derives the 16 joints from a detector's file. Here noisy joints give them in the
+same way, for random layouts.
 """
 
 from __future__ import annotations
@@ -10,23 +10,25 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-LAYOUTS = ('coco17', 'mediapipe33', 'body25', 'halpe26', 'mpii16')
-HIP, RIGHT_HIP, LEFT_HIP, SPINE, THORAX, HEAD, LEFT_SHOULDER, RIGHT_SHOULDER = 0, 1, 4, 7, 8, 9, 10, 13
-NECK, NOSE, EYES, EARS, TOP = 16, 17, 18, 19, 20  # points beside the 16 joints
-POINTS = 21
+from common.geometry import body
+from common.geometry.body import HEAD, HIP, LEFT_HIP, LEFT_SHOULDER, RIGHT_HIP, RIGHT_SHOULDER, SPINE, THORAX
 
-# Offsets forward and up from the head joint to each point of the face, metres. Data sets place the head joint anywhere
-# between mouth and crown, so the height is random for each person.
-FACE = ((0.11, -0.04), (0.09, 0.0), (0.0, -0.01), (0.0, 0.09))
-FACE_HEIGHT, FACE_SPREAD = (-0.01, 0.05), 0.015  # mean and standard deviation of the eyes' height; of each offset
+SIMULATED_LAYOUTS = ('coco17', 'mediapipe33', 'body25', 'halpe26', 'mpii16')
+NECK, NOSE, EYES, EARS, TOP = range(body.JOINTS, body.JOINTS + 5)  # points beside the 16 joints
+POINTS = body.JOINTS + 5
+
+# Forward and up from the head joint to each point of the face, metres; both eyes and both ears are one point each. Data
+# sets place the head joint anywhere between mouth and crown, so the height is random for each person.
+OFFSETS = [(forward, up) for forward, _, up in map(body.FACE.__getitem__, ('nose', 'left_eye', 'left_ear', 'top'))]
+EYE_HEIGHT, OFFSET_SPREAD = (-0.01, 0.05), 0.015  # mean and standard deviation; standard deviation of each offset
 TURN, NOD = 0.6, 0.35  # radians, standard deviations of the head relative to the chest
 
 TAIL = 0.7  # standard deviation of the logarithm of a joint's error
 CONSTANT = 0.6  # share of the errors' variance that lasts over a window
 
 
-def with_face(bodies: Tensor) -> Tensor:
-    """Add neck, nose, eyes, ears and the top of the head to bodies: (B, W, 16, 3) metres to (B, W, 21, 3).
+def detector_points(bodies: Tensor) -> Tensor:
+    """Bodies with neck, nose, eyes, ears and the top of the head: (B, W, 16, 3) metres to (B, W, 21, 3).
 
     The neck is between the shoulders. The head faces the same way as the chest, plus a random turn and nod for each
     body; motion capture of 16 joints does not record them.
@@ -39,8 +41,8 @@ def with_face(bodies: Tensor) -> Tensor:
     turn, nod = torch.randn(2, count, 1, 1, device=device) * torch.tensor([TURN, NOD], device=device).view(2, 1, 1, 1)
     forward = forward * turn.cos() + left * turn.sin()
     forward, up = forward * nod.cos() - up * nod.sin(), up * nod.cos() + forward * nod.sin()
-    offsets = torch.tensor(FACE, device=device) + torch.randn(count, len(FACE), 2, device=device) * FACE_SPREAD
-    offsets[..., 1] += torch.randn(count, 1, device=device) * FACE_HEIGHT[1] + FACE_HEIGHT[0]
+    offsets = torch.tensor(OFFSETS, device=device) + torch.randn(count, len(OFFSETS), 2, device=device) * OFFSET_SPREAD
+    offsets[..., 1] += torch.randn(count, 1, device=device) * EYE_HEIGHT[1] + EYE_HEIGHT[0]
     face = offsets.unsqueeze(1) @ torch.stack([forward, up], 2)                        # (B, W, 4, 3)
     neck = (bodies[..., LEFT_SHOULDER, :] + bodies[..., RIGHT_SHOULDER, :]) / 2
     return torch.cat([bodies, neck.unsqueeze(2), bodies[..., HEAD:HEAD + 1, :] + face], 2)
@@ -56,14 +58,14 @@ def noisy(points: Tensor, amount: float) -> Tensor:
         amount: median error of a joint, in each direction, as a share of the person's spread in the image.
     """
     count, _, number, _ = points.shape
-    joints = points[..., :16, :]
+    joints = points[..., :body.JOINTS, :]
     spread = (joints - joints.mean(2, keepdim=True)).square().sum(-1).mean((1, 2)).sqrt().view(-1, 1, 1, 1)
     size = amount * spread * (torch.randn(count, 1, number, 1, device=points.device) * TAIL).exp()
     lasting = torch.randn(count, 1, number, 2, device=points.device) * CONSTANT ** 0.5
     return points + size * (lasting + torch.randn_like(points) * (1 - CONSTANT) ** 0.5)
 
 
-def unseen(count: int, frames: int, hide: float, device: torch.device) -> Tensor:
+def hidden_points(count: int, frames: int, hide: float, device: torch.device) -> Tensor:
     """The points that a detector misses: (B, W, 21) bool, True where hidden.
 
     Args:
@@ -74,27 +76,31 @@ def unseen(count: int, frames: int, hide: float, device: torch.device) -> Tensor
         return torch.rand(count, *shape, device=device) < share
 
     def chosen(*joints: int) -> Tensor:
-        return torch.zeros(POINTS, dtype=torch.bool, device=device).index_fill_(0, torch.tensor(joints, device=device),
-                                                                               True)
+        return torch.zeros(POINTS, dtype=torch.bool, device=device).index_fill_(
+            0, torch.tensor(joints, device=device), True)
 
     kind = torch.rand(count, 1, device=device) * 3
     single = coins(0.3 * torch.rand(count, 1, device=device), POINTS)
     limbs = torch.zeros_like(single)
-    for tail, end in (((2, 3), (3,)), ((5, 6), (6,)), ((11, 12), (12,)), ((14, 15), (15,)), ((9, 17, 18, 19, 20),) * 2):
-        limbs |= coins(0.3, 1) & torch.where(coins(0.5, 1), chosen(*tail), chosen(*end))
-    legs = torch.where(coins(0.5, 1), chosen(2, 3, 5, 6), chosen(3, 6)) | coins(0.03, POINTS)
+    head = HEAD, NOSE, EYES, EARS, TOP
+    for outer, end in (((body.RIGHT_KNEE, body.RIGHT_FOOT), (body.RIGHT_FOOT,)),
+                       ((body.LEFT_KNEE, body.LEFT_FOOT), (body.LEFT_FOOT,)),
+                       ((body.LEFT_ELBOW, body.LEFT_WRIST), (body.LEFT_WRIST,)),
+                       ((body.RIGHT_ELBOW, body.RIGHT_WRIST), (body.RIGHT_WRIST,)), (head, head)):
+        limbs |= coins(0.3, 1) & torch.where(coins(0.5, 1), chosen(*outer), chosen(*end))
+    legs = torch.where(coins(0.5, 1), chosen(*body.KNEES, *body.FEET), chosen(*body.FEET)) | coins(0.03, POINTS)
     hidden = torch.where(kind < 1, single, torch.where(kind < 2, limbs, legs)) & coins(hide, 1)
-    found = coins(0.3, 1, 1) & coins(0.3, frames, 1)                                   # in some frames all is seen
-    return hidden.unsqueeze(1) & ~found
+    shown = coins(0.3, 1, 1) & coins(0.3, frames, 1)                                   # some frames show all of them
+    return hidden.unsqueeze(1) & ~shown
 
 
 def detector_joints(points: Tensor, hidden: Tensor, layout: Tensor) -> tuple[Tensor, Tensor]:
     """The 16 joints as each layout contains or derives them.
 
     Args:
-        points: (B, W, 21, 2) of `with_face`, noisy, y down.
+        points: (B, W, 21, 2) of `detector_points`, noisy, y down.
         hidden: (B, W, 21) bool.
-        layout: (B,) index into `LAYOUTS`.
+        layout: (B,) index into `SIMULATED_LAYOUTS`.
     Returns:
         keypoints (B, W, 16, 2) and which are visible (B, W, 16).
     """
@@ -115,7 +121,7 @@ def detector_joints(points: Tensor, hidden: Tensor, layout: Tensor) -> tuple[Ten
         THORAX: (shoulders, shoulders, joint(NECK), joint(THORAX), joint(THORAX)),
         HEAD: ((raised, hidden[..., EYES]), joint(EARS), joint(EYES), joint(TOP), joint(TOP)),
     }
-    keypoints, missing = points[..., :16, :].clone(), hidden[..., :16].clone()
+    keypoints, missing = points[..., :body.JOINTS, :].clone(), hidden[..., :body.JOINTS].clone()
     each = torch.arange(len(layout), device=layout.device)
     for index, options in choices.items():
         keypoints[..., index, :] = torch.stack([place for place, _ in options])[layout, each]

@@ -11,12 +11,18 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from common.datasets import h36m
 from common.datasets.poses import CHUNK, Poses
 from common.datasets.virtual.bodies import Bones, mirrored_at_random
 from common.datasets.virtual.cameras import draw_cameras, random_rotations
-from common.datasets.virtual.detector_noise import LAYOUTS, detector_joints, noisy, unseen, with_face
+from common.datasets.virtual.detector_noise import (
+    SIMULATED_LAYOUTS,
+    detector_joints,
+    detector_points,
+    hidden_points,
+    noisy,
+)
 from common.errors import UserError
+from common.geometry import body
 from common.geometry.mirror import Mirror
 from common.geometry.person import person_input, window_frames, window_stride
 from common.geometry.skeleton import Skeleton
@@ -78,12 +84,12 @@ class VirtualSamples:
     """
 
     def __init__(self, poses: Poses, skeleton: Skeleton, window: int, fps: float, wild: VirtualCameras) -> None:
-        if skeleton != h36m.skeleton():
-            raise UserError(f'virtual cameras need the 16 joints {", ".join(h36m.skeleton().names)}, from which the '
+        if skeleton != body.SKELETON:
+            raise UserError(f'virtual cameras need the 16 joints {", ".join(body.NAMES)}, from which the '
                             f'joints of all detectors are derived; these poses have {", ".join(skeleton.names)}.')
         self.world, self.wild, self.window, self.stride = poses.world(), wild, window, window_stride(fps)
         self.first, self.last = poses.bounds()
-        self.mirror, self.bones = Mirror(skeleton, self.world.device), Bones(skeleton, self.world.device)
+        self.mirror, self.bones = Mirror(skeleton, self.world.device), Bones(self.world.device)
         self.lengths = self.bones.lengths(self.world)
 
     def __call__(self, batch: Tensor) -> tuple[Tensor, Tensor]:
@@ -114,16 +120,16 @@ class VirtualSamples:
             bodies = torch.where(torch.rand(count, 1, 1, 1, device=device) < wild.turn, turned, bodies)
 
         cameras = draw_cameras(count, wild.pitch, device)
-        points = with_face(bodies)
+        points = detector_points(bodies)
         seen = cameras.seen(points.flatten(1, 2))
         image = cameras.projected(seen).view(*points.shape[:3], 2)
         positions = seen.view_as(points)[:, middle.start, :bodies.shape[2]]
 
         if wild.detector_noise:
             image = noisy(image, wild.detector_noise)
-        layout = (torch.randint(len(LAYOUTS), (count,), device=device) if wild.layout is None
+        layout = (torch.randint(len(SIMULATED_LAYOUTS), (count,), device=device) if wild.layout is None
                   else torch.full((count,), wild.layout, device=device))
-        hidden = unseen(count, self.window, wild.hide, device)
+        hidden = hidden_points(count, self.window, wild.hide, device)
         keypoints, visible = detector_joints(image, hidden, layout)
         if wild.repeat:
             once = torch.rand(count, 1, 1, device=device) < wild.repeat

@@ -20,7 +20,7 @@ class Detector(Protocol):
     """Finds people.
 
     Attributes:
-        layout: name of the joints, of `common.lifting.layouts.LAYOUTS`.
+        layout: name of the joints, of `common.geometry.detector_layouts.LAYOUTS`.
     """
 
     layout: str

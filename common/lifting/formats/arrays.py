@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from common.errors import listing
+from common.geometry.detector_layouts import LAYOUTS
 from common.lifting.formats.format import ARRAYS, Format, Found, Seen, image_size
 from common.lifting.formats.people import person
-from common.lifting.layouts import LAYOUTS
 
 NAMES = ('keypoints_2d', 'keypoints', 'positions_2d')  # of the array in a plain .npz that holds several
 _MEDIAPIPE = 33  # joints, with x, y, z, visibility, presence

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from common.geometry.detector_layouts import LAYOUTS
 from common.lifting.formats.format import TEXT, Format, Found, Seen, entries, first_entry, get, lists_of_frames
 from common.lifting.formats.people import Person, numbers, person
-from common.lifting.layouts import LAYOUTS
 
 _JOINTS = (17, *sorted({layout.joints for layout in LAYOUTS.values()} - {17}))
 _BEFORE = 5  # class and box

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from common.geometry import body
 from common.geometry.skeleton import Skeleton
-
-# Share of a standing person's height between the ankles and the Head joint of detectors, about the forehead (after
-# Drillis and Contini, 1966: the ankle is at 0.039 and the eyes at 0.936 of the height).
-HEAD_TO_ANKLE = 0.91
-STANDING = ('Head', 'Thorax', 'Spine', 'RKnee', 'LKnee', 'RFoot', 'LFoot')  # ends of the bones that add up to it
 
 
 def bone_lengths(positions: np.ndarray, skeleton: Skeleton, guessed: np.ndarray | None = None) -> np.ndarray:
@@ -44,7 +40,7 @@ def with_lengths(positions: np.ndarray, skeleton: Skeleton, lengths: np.ndarray)
     return result
 
 
-def body_height(lengths: np.ndarray, skeleton: Skeleton) -> float:
-    """Height of a standing person with these bones, metres; one leg is the mean of both."""
-    total = sum(lengths[skeleton.names.index(name)] / (2 if name[1:] in ('Knee', 'Foot') else 1) for name in STANDING)
-    return float(total / HEAD_TO_ANKLE)
+def body_height(lengths: np.ndarray) -> float:
+    """Height of a standing person with bones of these lengths (16,), metres; one leg is the mean of both."""
+    trunk = lengths[body.HEAD] + lengths[body.THORAX] + lengths[body.SPINE]
+    return float(sum((lengths[joint] / 2 for joint in body.KNEES + body.FEET), trunk) / body.HEAD_TO_ANKLE)

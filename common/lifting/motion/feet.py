@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from common.lifting.layouts import HIP, LEGS, THORAX
+from common.geometry import body
 from common.lifting.motion.smoothing import runs, smooth
 
 STILL = 0.25  # metres a second: a slower foot stands
@@ -25,7 +25,7 @@ def standing_feet(positions: np.ndarray, seen: np.ndarray, path: np.ndarray, fps
     still = np.zeros((len(positions), 2), bool)
     if len(positions) < 3:
         return still
-    for side, foot in enumerate(LEGS[2]):
+    for side, foot in enumerate(body.FEET):
         place = smooth(seen[:, foot] * (positions[:, foot, 2:] + path[:, 2:]), fps, cutoff)  # metres across the view
         speed = np.linalg.norm(np.gradient(place, axis=0), axis=-1) * fps
         for start, end in runs(speed < STILL):
@@ -43,10 +43,10 @@ def planted(positions: np.ndarray, path: np.ndarray, still: np.ndarray, fps: flo
         (T, 16, 3). A foot that its leg does not reach from the hip comes as near as it can.
     """
     made = positions.copy()
-    right, left = LEGS[0]
-    forward = np.cross(positions[:, left] - positions[:, right], positions[:, THORAX] - positions[:, HIP])
+    right, left = body.HIPS
+    forward = np.cross(positions[:, left] - positions[:, right], positions[:, body.THORAX] - positions[:, body.HIP])
     forward /= np.maximum(np.linalg.norm(forward, axis=-1, keepdims=True), 1e-9)
-    for side, (hip, knee, foot) in enumerate(zip(*LEGS, strict=True)):
+    for side, (hip, knee, foot) in enumerate(zip(*body.LEGS, strict=True)):
         shift = _shifts(positions[:, foot] + path, still[:, side], max(round(FADE * fps), 1))
         made[:, knee], made[:, foot] = _bent(positions[:, hip], positions[:, knee], positions[:, foot], shift, forward)
     return made

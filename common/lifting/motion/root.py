@@ -18,11 +18,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import solveh_banded
 
-from common.lifting.layouts import LEGS
+from common.geometry import body
 from common.lifting.motion.smoothing import second_differences, stiffness
 
 FIELD_OF_VIEW = 53.13  # degrees across the image's diagonal, if nothing is known: a focal length of one diagonal
-FEET = LEGS[2]
 USUAL_FPS = 30.0  # frames a second, where the rate is unknown
 GRIP = 20.0  # weight of feet that stand still, beside 1 for a keypoint
 
@@ -114,7 +113,7 @@ def locate(positions: np.ndarray, seen: np.ndarray, weights: np.ndarray, fps: fl
         for side in range(2 if still is not None and count > 1 else 0):
             assert still is not None
             hold = GRIP * (still[1:, side] & still[:-1, side] & placed[1:] & placed[:-1])[:, None]
-            moved = positions[1:, FEET[side]] - positions[:-1, FEET[side]]
+            moved = positions[1:, body.FEET[side]] - positions[:-1, body.FEET[side]]
             bands[8, :-3] += np.repeat(hold, 3)
             bands[8, 3:] += np.repeat(hold, 3)
             bands[5, 3:] -= np.repeat(hold, 3)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from common.datasets import h36m
+from common.geometry import body
 from common.geometry.skeleton import Skeleton
-from common.lifting.layouts import is_h36m
 from common.lifting.lift_output import LiftedTrack
 from common.lifting.motion.bones import body_height, bone_lengths, with_lengths
 from common.lifting.motion.feet import planted, standing_feet
@@ -28,12 +27,12 @@ def stabilise(track: Track, positions: np.ndarray, guessed: np.ndarray, view: Ca
         height: of the person, metres; None leaves the size as lifted.
         skeleton: another one than the 16 joints, of which no feet are known that stand still.
     """
-    skeleton, fps = skeleton or h36m.skeleton(), view.rate / track.step
+    skeleton, fps = skeleton or body.SKELETON, view.rate / track.step
     still = np.zeros((len(positions), 2), bool)
     if not np.isfinite(positions).all((1, 2)).any():
         return LiftedTrack(track, positions, positions[:, 0], guessed, still, skeleton)
     lengths = bone_lengths(positions, skeleton, guessed)
-    scale = height / body_height(lengths, skeleton) if height else 1.0
+    scale = height / body_height(lengths) if height else 1.0
     if cutoff is None:
         made = positions * scale
     else:
@@ -42,7 +41,7 @@ def stabilise(track: Track, positions: np.ndarray, guessed: np.ndarray, view: Ca
     seen = rays(track.keypoints, view)
     weights = np.where(guessed, 0.0, np.where(track.interpolated, INTERPOLATED, 1.0))
     root = locate(made, seen, weights, fps, cutoff)
-    if cutoff is not None and is_h36m(skeleton):
+    if cutoff is not None and body.is_human(skeleton):
         still = standing_feet(made, seen, root, fps, cutoff)
         root = locate(made, seen, weights, fps, cutoff, still)
         made = planted(made, root, still, fps)

@@ -10,8 +10,8 @@ import numpy as np
 
 from common.datasets.poses import RANGE_PERCENTILES, Range
 from common.errors import listing
+from common.geometry import body
 from common.geometry.skeleton import Skeleton
-from common.lifting.layouts import HEAD, HIP, JOINTS, is_h36m
 from common.lifting.tracks.tracking import Track
 
 # For checkpoints that do not record it, published ones trained on Human3.6M: what `main_gcn.py --dataset demo` records
@@ -19,7 +19,6 @@ from common.lifting.tracks.tracking import Track
 DEFAULT_RANGE: Range = {'height': [0.2848, 0.638, 0.9492], 'hip_x': [-0.4728, 0.0617, 0.5551],
                         'hip_y': [-0.3863, -0.1787, 0.246]}
 
-_ELBOWS, _WRISTS, _SHOULDERS, _KNEES, _FEET, _HIPS = (11, 14), (12, 15), (10, 13), (2, 5), (3, 6), (1, 4)
 _UNSURE = 0.3  # with a lower score a joint is mostly guessed
 _WIDE = 1.34  # width to height; Human3.6M's images are square
 _SOME = 0.05  # share of a clip's frames above which there is a warning
@@ -71,7 +70,7 @@ def far_off(keypoints: np.ndarray, seen: Range) -> list[str]:
                      f'poses were {low:.2f} to {high:.2f}')
     for axis, name in enumerate(('hip_x', 'hip_y')):
         low, _, high = seen[name]
-        place = np.median(whole[:, HIP, axis])
+        place = np.median(whole[:, body.HIP, axis])
         if not low <= place <= high:
             found.append(f'the hip is at {"xy"[axis]} = {place:.2f}, and in 98% of the training poses it was between '
                          f'{low:.2f} and {high:.2f} (0 is the middle of the image)')
@@ -112,9 +111,9 @@ def mark_guessed(track: Track, size: tuple[int, int], scored: bool) -> None:
         height = np.ptp(points[..., 1], axis=1)[:, None]
         near = np.abs(np.stack([points, edge - points])).min((0, -1)) <= _BORDER * max(size)
         low = size[1] - points[..., 1] <= _STRIP * height
-        folded = low[:, list(_KNEES + _FEET)].all(1)
+        folded = low[:, body.KNEES + body.FEET].all(1)
     track.hidden |= near
-    track.hidden[:, _KNEES + _FEET] |= folded[:, None]
+    track.hidden[:, body.KNEES + body.FEET] |= folded[:, None]
 
 
 def missing_joints(tracks: Sequence[Track], skeleton: Skeleton) -> str:
@@ -127,7 +126,8 @@ def _shares(share: np.ndarray, joints: Iterable[int], skeleton: Skeleton) -> str
     """Names of joints, each with its share (J,), where that is worth a warning."""
     sides = {'L': 'left ', 'R': 'right '}
     names = [re.sub('^([LR])(?=[A-Z])', lambda side: sides[side[1]], name).lower() for name in skeleton.names]
-    return listing([f'{names[joint]} ({100 * share[joint]:.0f}%)' for joint in joints if share[joint] > _SOME], JOINTS)
+    return listing([f'{names[joint]} ({100 * share[joint]:.0f}%)' for joint in joints if share[joint] > _SOME],
+                   len(names))
 
 
 def track_warnings(track: Track, size: tuple[int, int], lifted: np.ndarray, skeleton: Skeleton) -> list[str]:
@@ -157,7 +157,7 @@ def _missing(track: Track, lifted: np.ndarray, skeleton: Skeleton) -> list[str]:
     present = (track.scores > 0).any(1)
     if not present.any():
         return []
-    if not is_h36m(skeleton):
+    if not body.is_human(skeleton):
         return _empty(track, lifted, skeleton)
     unsure = track.scores[present] < _UNSURE
 
@@ -165,17 +165,17 @@ def _missing(track: Track, lifted: np.ndarray, skeleton: Skeleton) -> list[str]:
         return float(unsure[:, joints].all(1).mean())
 
     frames = int(present.sum())
-    limbs = share(*_HIPS, *_KNEES, *_FEET, *_WRISTS, *_ELBOWS)
+    limbs = share(*body.HIPS, *body.KNEES, *body.FEET, *body.WRISTS, *body.ELBOWS)
     if limbs > _SOME:
         return [f'in {100 * limbs:.0f}% of {frames} frames only the face or the shoulders are detected (scores below '
                 f'{_UNSURE}): there is no pose to lift.']
     found = []
-    legs = share(*_KNEES, *_FEET)
+    legs = share(*body.KNEES, *body.FEET)
     if legs > _SOME:
         found.append(f'in {100 * legs:.0f}% of {frames} frames only the upper body is detected (knees and feet score '
                      f'below {_UNSURE}): the model needs the whole body, guessed legs bend the rest.')
     found += _empty(track, lifted, skeleton)
-    headless = float((track.scores[present, HEAD] == 0).mean())
+    headless = float((track.scores[present, body.HEAD] == 0).mean())
     if 1 - lifted.mean() <= _SOME and headless > _SOME:
         found.append(f'in {100 * headless:.0f}% of {frames} frames the head is not detected.')
     return found

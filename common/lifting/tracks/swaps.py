@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from common.lifting.layouts import ARMS, HIP, LEGS, THORAX
+from common.geometry import body
 from common.lifting.tracks.tracking import Track
 
 # All costs are in heights of the person. A change between swapped and not swapped must save this much of the joints'
@@ -30,7 +30,7 @@ def fix_swaps(track: Track) -> None:
     if len(track.frames) < SHORTEST or not track.complete.any():
         return
     points = track.keypoints / np.median(np.ptp(track.keypoints[track.complete][..., 1], axis=1))
-    groups = [tuple(list(side) for side in zip(*pairs)) for pairs in (LEGS, ARMS)]
+    groups = [tuple(list(side) for side in zip(*pairs)) for pairs in (body.LEGS, body.ARMS)]
     bends = [_bends(points[:, right], points[:, left]) for right, left in groups]
     changes = np.stack([_change_costs(bend) for bend in bends], axis=1)
     states = _best_states(bends[0], bends[1], _twist(points), _against_face(points, track.facing), changes)
@@ -57,7 +57,7 @@ def _bends(right: np.ndarray, left: np.ndarray) -> np.ndarray:
 
 def _twist(points: np.ndarray) -> np.ndarray:
     """(T, 2) by how much hips and shoulders face opposite ways: if both or none are swapped (0), if one is (1)."""
-    hips, shoulders = (points[:, pairs[0][1]] - points[:, pairs[0][0]] for pairs in (LEGS, ARMS))
+    hips, shoulders = (points[:, pairs[0][1]] - points[:, pairs[0][0]] for pairs in (body.LEGS, body.ARMS))
     lengths = np.stack([np.linalg.norm(hips, axis=-1), np.linalg.norm(shoulders, axis=-1)])
     along = (hips * shoulders).sum(-1) / np.maximum(lengths.max(0), 1e-6)  # the cosine times the shorter of them
     return np.nan_to_num(np.stack([np.maximum(-along, 0), np.maximum(along, 0)], axis=1))
@@ -65,9 +65,9 @@ def _twist(points: np.ndarray) -> np.ndarray:
 
 def _against_face(points: np.ndarray, facing: np.ndarray) -> np.ndarray:
     """(T, 2) width of hips and of shoulders in frames in which their left and right agree with the face, else 0."""
-    trunk = points[:, THORAX] - points[:, HIP]
+    trunk = points[:, body.THORAX] - points[:, body.HIP]
     trunk = trunk / np.maximum(np.linalg.norm(trunk, axis=-1, keepdims=True), 1e-6)
-    across = np.stack([points[:, pairs[0][1]] - points[:, pairs[0][0]] for pairs in (LEGS, ARMS)], axis=1)
+    across = np.stack([points[:, pairs[0][1]] - points[:, pairs[0][0]] for pairs in (body.LEGS, body.ARMS)], axis=1)
     # Seen from the front, left is at the right of the image: positive for (right, down) axes and an upright trunk.
     width = across[..., 1] * trunk[:, None, 0] - across[..., 0] * trunk[:, None, 1]
     return np.nan_to_num(np.maximum(width * facing[:, None], 0))

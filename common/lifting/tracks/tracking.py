@@ -11,8 +11,8 @@ from itertools import pairwise
 import numpy as np
 
 from common.errors import UserError, listing
+from common.geometry.detector_layouts import OWN, Layout, facing, to_h36m
 from common.lifting.formats.people import Detections
-from common.lifting.layouts import OWN, Layout, facing, to_h36m
 from common.lifting.tracks.matching import TrackedPerson, by_name, by_place, names_are_usable
 
 MAX_ROWS = 2_000_000  # of all tracks together; a row takes 400 bytes and more

@@ -14,15 +14,10 @@ from functools import cache
 
 import numpy as np
 
-from common.datasets import h36m
 from common.errors import UserError, listing
-from common.geometry.skeleton import Skeleton
+from common.geometry import body
 
-JOINTS = 16
-_FACE_SEEN, _FACE_HIDDEN = 0.5, 0.2  # scores
-HIP, SPINE, THORAX, HEAD = 0, 7, 8, 9
-LEGS = ((1, 4), (2, 5), (3, 6))  # (right, left) hip, knee, foot
-ARMS = ((13, 10), (14, 11), (15, 12))  # (right, left) shoulder, elbow, wrist
+_FACE_VISIBLE, _FACE_HIDDEN = 0.5, 0.2  # scores
 TRAINED_ON = ('gt', 'sh')
 OWN = 'own'  # layout of a checkpoint's own joints
 Names = tuple[str, ...]
@@ -60,6 +55,20 @@ class Layout:
         return len(self.joint_names) + self.more
 
     @property
+    def sides(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The left joints, and the right joints in the same order."""
+        left = [name for name in self.joint_names if name.startswith('left_')]
+        return (tuple(map(self.joint_names.index, left)),
+                tuple(self.joint_names.index(name.replace('left_', 'right_')) for name in left))
+
+    @property
+    def names_as_in_h36m(self) -> Names:
+        """The names of the joints in the spelling of Human3.6M: LFoot for left_ankle, UpperNeck for upper_neck."""
+        words = (name.replace('ankle', 'foot').split('_') for name in self.joint_names)
+        return tuple(''.join(word[0].upper() if word in ('left', 'right') else word.title() for word in name)
+                     for name in words)
+
+    @property
     def approximate(self) -> Names:
         """The joints of the 16 that the detector lacks, so that they are approximated."""
         middle = zip(('Hip', 'Spine', 'Thorax', 'Head'), (self.hip, self.spine, self.thorax, self.head))
@@ -70,7 +79,7 @@ class Layout:
         spine, thorax = self.spine, self.thorax
         if trained_on == 'sh':
             spine, thorax = self.spine_sh or spine, self.thorax_sh or thorax
-        middle = {HIP: self.hip, SPINE: spine, THORAX: thorax, HEAD: self.head}
+        middle = {body.HIP: self.hip, body.SPINE: spine, body.THORAX: thorax, body.HEAD: self.head}
         return tuple(tuple(map(self.joint_names.index, middle.get(joint, (name,))))
                      for joint, name in enumerate(SIXTEEN))
 
@@ -85,11 +94,15 @@ def _limb(side: str, *parts: str) -> Names:
 
 _LEG, _ARM, _FOOT = ('hip', 'knee', 'ankle'), ('shoulder', 'elbow', 'wrist'), ('big_toe', 'small_toe', 'heel')
 _EYE = ('eye_inner', 'eye', 'eye_outer')
-SIXTEEN = ('hip', *_limb('right', *_LEG), *_limb('left', *_LEG), 'spine', 'thorax', 'head', *_limb('left', *_ARM),
-           *_limb('right', *_ARM))
-COCO_17 = ('nose', *_sides('left', 'right', 'eye', 'ear', *_ARM, *_LEG))
-BODY_25 = ('nose', 'neck', *_limb('right', *_ARM), *_limb('left', *_ARM), 'hip', *_limb('right', *_LEG),
-           *_limb('left', *_LEG), *_sides('right', 'left', 'eye', 'ear'), *_limb('left', *_FOOT),
+_HIPS, _SHOULDERS = ('left_hip', 'right_hip'), ('left_shoulder', 'right_shoulder')
+_EYES, _EARS = ('left_eye', 'right_eye'), ('left_ear', 'right_ear')
+_LIMBS = _sides('left', 'right', *_ARM, *_LEG)
+_ARMS = (*_limb('right', *_ARM), *_limb('left', *_ARM))
+_LEGS = (*_limb('right', *_LEG), *_limb('left', *_LEG))
+
+SIXTEEN = ('hip', *_LEGS, 'spine', 'thorax', 'head', *_limb('left', *_ARM), *_limb('right', *_ARM))
+COCO_17 = ('nose', *_EYES, *_EARS, *_LIMBS)
+BODY_25 = ('nose', 'neck', *_ARMS, 'hip', *_LEGS, *_EYES[::-1], *_EARS[::-1], *_limb('left', *_FOOT),
            *_limb('right', *_FOOT))
 MEDIAPIPE_33 = ('nose', *_limb('left', *_EYE), *_limb('right', *_EYE),
                 *_sides('left', 'right', 'ear', 'mouth', *_ARM, 'pinky', 'index', 'thumb', *_LEG, 'heel', 'foot_index'))
@@ -97,13 +110,10 @@ HALPE_26 = (*COCO_17, 'head', 'neck', 'hip', *_sides('left', 'right', *_FOOT))
 MPII_16 = (*_limb('right', *_LEG[::-1]), *_limb('left', *_LEG), 'hip', 'thorax', 'upper_neck', 'head',
            *_limb('right', *_ARM[::-1]), *_limb('left', *_ARM))
 BODY_25B = (*COCO_17, 'upper_neck', 'head', *_limb('left', *_FOOT), *_limb('right', *_FOOT))
-COCO_18 = ('nose', 'neck', *BODY_25[2:8], *_limb('right', *_LEG), *_limb('left', *_LEG), *BODY_25[15:19])
-MPI_15 = ('head', 'neck', *BODY_25[2:8], *_limb('right', *_LEG), *_limb('left', *_LEG), 'chest')
-POSETRACK_17 = ('nose', 'upper_neck', 'head', *COCO_17[3:])
-H36M_17 = (*SIXTEEN[:h36m.NECK_IN_17], 'neck_nose', *SIXTEEN[h36m.NECK_IN_17:])
-
-_HIPS, _SHOULDERS = ('left_hip', 'right_hip'), ('left_shoulder', 'right_shoulder')
-_EYES, _EARS = ('left_eye', 'right_eye'), ('left_ear', 'right_ear')
+COCO_18 = ('nose', 'neck', *_ARMS, *_LEGS, *_EYES[::-1], *_EARS[::-1])
+MPI_15 = ('head', 'neck', *_ARMS, *_LEGS, 'chest')
+POSETRACK_17 = ('nose', 'upper_neck', 'head', *_EARS, *_LIMBS)
+H36M_17 = (*SIXTEEN[:body.HEAD], 'neck_nose', *SIXTEEN[body.HEAD:])
 _OWN = (('hip',), ('spine',), ('thorax',), ('head',))
 
 LAYOUTS = {layout.name: layout for layout in (
@@ -128,11 +138,6 @@ LAYOUTS = {layout.name: layout for layout in (
 def own_layout(names: Names) -> Layout:
     """The layout of the joints of a checkpoint that lifts another skeleton than the 16."""
     return Layout(OWN, names, (), (), (), ())
-
-
-def is_h36m(skeleton: Skeleton) -> bool:
-    """Whether its joints are the 16, which detectors' joints become and of which it is known what is human."""
-    return skeleton.names == h36m.skeleton().names
 
 
 def layout_named(name: str) -> Layout:
@@ -165,7 +170,7 @@ def candidates(joints: int, name: str | None = None, hint: str | None = None,
     fitting = [layout for layout in LAYOUTS.values() if layout.joints == joints]
     if not fitting:
         known = listing((f'{layout.name} ({layout.joints})' for layout in LAYOUTS.values()), 20)
-        raise UserError(f'{where} has {joints} joints, which is none of the known layouts: {known}.')
+        raise UserError(f'{where} has {joints} joints, and the known layouts have other numbers: {known}.')
     return [layout for layout in fitting if layout.name == hint] or [one for one in fitting if not one.by_hint]
 
 
@@ -192,8 +197,8 @@ _PREFERRED = ('halpe26', 'mpii16', 'body25', 'body25b', 'coco18', 'coco17', 'med
               'h36m16')
 
 
-def _canonical(name: str) -> str:
-    """LShoulder, left shoulder, LEFT_SHOULDER, shoulder-left: left_shoulder."""
+def canonical_name(name: str) -> str:
+    """LShoulder, left shoulder, LEFT_SHOULDER, shoulder-left, shoulder_l: left_shoulder."""
     words = re.findall(r'[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+', re.sub(r'^([LR])(?=[A-Z][a-z])', r'\1 ', name))
     words = [word.lower() for word in words]
     side = next((_SIDES[word] for word in words if word in _SIDES), '')
@@ -203,7 +208,7 @@ def _canonical(name: str) -> str:
 
 
 @cache
-def by_name(names: Names, own: Names = ()) -> tuple[Layout, np.ndarray]:
+def layout_of_names(names: Names, own: Names = ()) -> tuple[Layout, np.ndarray]:
     """The layout whose joints are among the names, and the index of each of its joints among them, -1 if missing.
 
     Args:
@@ -215,17 +220,16 @@ def by_name(names: Names, own: Names = ()) -> tuple[Layout, np.ndarray]:
         if missing := [name for name in own if name not in names]:
             raise ValueError(f'its joints {listing(names, 20)} lack {listing(missing, 20)} of the checkpoint')
         return own_layout(own), np.array([names.index(name) for name in own])
-    known = [_canonical(name) for name in names]
-    if 'left_ankle' not in known:  # Human3.6M's feet are ankles
-        known = [re.sub('_foot$', '_ankle', name) for name in known]
-    layouts = [LAYOUTS[name] for name in _PREFERRED]
-    exact = [layout for layout in LAYOUTS.values() if set(layout.joint_names) == set(known)]
-    for layout in exact + layouts:
+    given = [canonical_name(name) for name in names]
+    if 'left_ankle' not in given:  # Human3.6M's feet are ankles
+        given = [re.sub('_foot$', '_ankle', name) for name in given]
+    exact = [layout for layout in LAYOUTS.values() if set(layout.joint_names) == set(given)]
+    for layout in exact + [LAYOUTS[name] for name in _PREFERRED]:
         used = {layout.joint_names[joint] for joints in layout.sources() for joint in joints}
-        if used | ({layout.raised_over} if layout.raised_over else set()) <= set(known):
-            return layout, np.array([known.index(joint) if joint in known else -1 for joint in layout.joint_names])
-    missing = [name for name in COCO_17[5:] if name not in known]
-    raise ValueError(f'its joints {listing(names, 20)} are no body: ' + (
+        if used | ({layout.raised_over} if layout.raised_over else set()) <= set(given):
+            return layout, np.array([given.index(joint) if joint in given else -1 for joint in layout.joint_names])
+    missing = [name for name in _LIMBS if name not in given]
+    raise ValueError(f'its joints {listing(names, 20)} are not a human body: ' + (
         f'{listing(missing)} is missing' if missing else 'neither eyes and nose nor a head are among them'))
 
 
@@ -239,7 +243,7 @@ def to_h36m(keypoints: np.ndarray, scores: np.ndarray, layout: Layout,
             trained_on: str = 'gt') -> tuple[np.ndarray, np.ndarray]:
     """The 16 joints from a detector's joints.
 
-    The Head is the mean of its joints that were found, because an eye is often hidden. Any other joint is
+    The Head is the mean of those of its joints that are present, because an eye is often hidden. Any other joint is
     missing if one of the joints that it is computed from is missing.
 
     Args:
@@ -250,18 +254,27 @@ def to_h36m(keypoints: np.ndarray, scores: np.ndarray, layout: Layout,
         (..., 16, 2) pixels, and (..., 16) the lowest score of the joints that each is computed from.
     """
     index = _means_of_four(layout, trained_on)
-    gathered = keypoints[..., index, :]  # (..., 16, 4, 2)
-    made = gathered.mean(-2)
-    made_scores = scores[..., index].min(-1)
+    parts, part_scores = keypoints[..., index, :], scores[..., index]  # (..., 16, 4, 2), (..., 16, 4)
+    joints, joint_scores = parts.mean(-2), part_scores.min(-1)
     if len(layout.head) > 1:
-        _complete_head(made, made_scores, gathered[..., HEAD, :, :], scores[..., index[HEAD]])
+        _complete_head(joints, joint_scores, parts[..., body.HEAD, :, :], part_scores[..., body.HEAD, :])
     if layout.raised_over is not None:
         base = layout.joint_names.index(layout.raised_over)
-        rise = made[..., HEAD, 1] - keypoints[..., base, 1]
-        made[..., HEAD, 1] += np.where(np.isnan(rise), 0, rise)
-        made_scores[..., HEAD] = np.where(np.isnan(rise), made_scores[..., HEAD],
-                                          np.minimum(made_scores[..., HEAD], scores[..., base]))
-    return made, made_scores
+        rise = joints[..., body.HEAD, 1] - keypoints[..., base, 1]
+        joints[..., body.HEAD, 1] += np.where(np.isnan(rise), 0, rise)
+        joint_scores[..., body.HEAD] = np.minimum(joint_scores[..., body.HEAD],
+                                                  np.where(np.isnan(rise), np.inf, scores[..., base]))
+    return joints, joint_scores
+
+
+def _complete_head(joints: np.ndarray, scores: np.ndarray, parts: np.ndarray, part_scores: np.ndarray) -> None:
+    """Where some of the Head's joints are missing, compute it from the others."""
+    present = np.isfinite(parts).all(-1)  # (..., 4)
+    some = present.any(-1) & ~present.all(-1)
+    mean = np.where(present[..., None], parts, 0).sum(-2) / np.maximum(present.sum(-1), 1)[..., None]
+    joints[..., body.HEAD, :] = np.where(some[..., None], mean, joints[..., body.HEAD, :])
+    lowest = np.where(present, part_scores, np.inf).min(-1)
+    scores[..., body.HEAD] = np.where(some, lowest, scores[..., body.HEAD])
 
 
 def facing(keypoints: np.ndarray, scores: np.ndarray, layout: Layout) -> np.ndarray:
@@ -273,18 +286,6 @@ def facing(keypoints: np.ndarray, scores: np.ndarray, layout: Layout) -> np.ndar
     if not {'nose', *_EYES} <= set(layout.joint_names):
         return np.zeros(keypoints.shape[:-2])
     face = [layout.joint_names.index(name) for name in ('nose', *_EYES)]
-    seen = np.where(np.isfinite(keypoints[..., face, 0]), scores[..., face], 0.0)
-    behind = (seen.max(-1) < _FACE_HIDDEN) & (scores.max(-1) >= _FACE_SEEN)
-    return np.where(seen.min(-1) >= _FACE_SEEN, 1.0, np.where(behind, -1.0, 0.0))
-
-
-def _complete_head(made: np.ndarray, made_scores: np.ndarray, parts: np.ndarray, part_scores: np.ndarray) -> None:
-    """Compute the Head from the joints that were found where some of its joints are missing."""
-    found = np.isfinite(parts).all(-1)  # (..., 4)
-    some = found.any(-1) & ~found.all(-1)
-    if some.any():
-        count = found.sum(-1)[..., None]
-        mean = np.where(found[..., None], parts, 0).sum(-2) / np.maximum(count, 1)
-        made[..., HEAD, :] = np.where(some[..., None], mean, made[..., HEAD, :])
-        lowest = np.where(found, part_scores, np.inf).min(-1)
-        made_scores[..., HEAD] = np.where(some, lowest, made_scores[..., HEAD])
+    face_scores = np.where(np.isfinite(keypoints[..., face, 0]), scores[..., face], 0.0)
+    behind = (face_scores.max(-1) < _FACE_HIDDEN) & (scores.max(-1) >= _FACE_VISIBLE)
+    return np.where(face_scores.min(-1) >= _FACE_VISIBLE, 1.0, np.where(behind, -1.0, 0.0))
