@@ -1,1 +1,1 @@
-"""Measurements on this machine: speed and memory compared with a reference program, and the figures in docs/."""
+"""Speed and memory of this program, beside a reference program."""

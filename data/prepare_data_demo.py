@@ -113,9 +113,6 @@ def make_take(rng: np.random.Generator, body: Body, kind: str, variant: int) -> 
     return positions.round(DECIMALS).astype(np.float32)
 
 
-
-
-
 def pose_body(body: Body, angle: dict[str, np.ndarray]) -> tuple[np.ndarray, dict[int, np.ndarray]]:
     """Forward kinematics with the hip at the origin; x is forward, y left and z up for a person of facing 0.
 
@@ -182,9 +179,6 @@ def find_place(rng: np.random.Generator, positions: np.ndarray) -> np.ndarray:
     shifts = rng.normal(MIDDLE_OF_AREA, SPREAD, (1000, 2)) - positions[..., :2].mean(axis=(0, 1))
     outside = np.maximum(shifts @ normals.T - room, 0).max(axis=1)
     return shifts[outside.argmin()]  # the first that fits
-
-
-
 
 
 def make_if_missing(dataset: str, data_dir: str) -> None:

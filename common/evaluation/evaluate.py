@@ -169,4 +169,3 @@ def _groups(poses: Poses) -> tuple[list[Group], Tensor, Tensor]:
 def in_mm(positions: Tensor) -> Tensor:
     """Metres to mm in float64, on CUDA where the positions are there, otherwise on the CPU: others have no float64."""
     return (positions if positions.is_cuda else positions.cpu()).double() * METRES_TO_MM
-

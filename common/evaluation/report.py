@@ -96,4 +96,3 @@ def _print_rows(label: str, rows: dict[str, dict[str, float]], metrics: Sequence
     for name, row in rows.items():
         cells = [f'{row[metric]:{",d" if metric == "poses" else ".2f"}}' if metric in row else '' for metric in shown]
         print(f'{name:<{first}}' + ''.join(f'{cell:>{width}}' for cell, width in zip(cells, widths, strict=True)))
-

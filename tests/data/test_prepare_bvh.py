@@ -17,6 +17,8 @@ BONES = {'LowerBack': 'lowerback', 'Spine': 'upperback', 'Spine1': 'thorax', 'Ne
              (f'{side}Arm', f'{s}humerus'), (f'{side}ForeArm', f'{s}radius'), (f'{side}FingerBase', f'{s}hand'),
              (f'{side}HandIndex1', f'{s}fingers'), (f'{side[0]}Thumb', f'{s}thumb'))}}
 LOST = ('thorax', 'lwrist', 'rwrist')  # bones without length in the conversion
+
+
 def converted(asf: str, amc: str, thigh: float = 1.0) -> str:
     """A trial as the conversion writes it: a T-pose in front, the thorax's length lost."""
     skeleton = asfamc.read_asf(asf)

@@ -255,4 +255,3 @@ def test_an_optimizer_of_another_network(tmp_path):
     checkpoint_of(model, optimizer).save(path)
     text = rejection(restore_optimizer, torch.optim.Adam(model.parameters()), load_checkpoint(path), path)
     assert 'it has 28 parameters instead of 18' in text
-

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.layouts import spread
 from common.lifting import prediction
+from experiments.layouts import spread
 from tests.fuzzing.npz import checkpoint
 from tests.fuzzing.target import Target
 from tests.helpers.make_damage import damage_entries, damage_json, npz_of, pickled_entries

@@ -9,8 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch._subclasses.schema_check_mode  # torch imports these two late, which looks like an execution
-import torch.nested._internal.ops
 
 from common.checkpoint import Checkpoint, load_checkpoint, restore_model
 from common.datasets.h36m import skeleton

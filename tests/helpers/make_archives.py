@@ -125,7 +125,6 @@ def write_mat(path, poses):
     scipy.io.savemat(path, {'data': cell})
 
 
-
 # Every bone that the 32 joints need, each 0.45 units (1 inch) up, but the forearms: these have channels, and axes that
 # are turned, so that rx bends them about z.
 TREE = {'rhipjoint': 'root', 'rfemur': 'rhipjoint', 'rtibia': 'rfemur', 'rfoot': 'rtibia', 'rtoes': 'rfoot',

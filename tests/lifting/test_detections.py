@@ -6,11 +6,11 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from benchmarks.layouts import spread
 from common.errors import UserError
 from common.files import npz
 from common.lifting.detections import read_detections
 from common.lifting.formats import loading
+from experiments.layouts import spread
 from tests.helpers.make_detections import write
 
 

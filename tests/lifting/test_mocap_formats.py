@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.layouts import spread, with_face
 from common import checkpoint, inference
 from common.datasets import h36m
 from common.files import npz
 from common.geometry.camera import image_coordinates, project, world_to_camera
 from common.geometry.detector_layouts import LAYOUTS
 from common.lifting.lifter import Lifter
+from experiments.layouts import spread, with_face
 from tests.conftest import ROOT
 
 CAMERA = 1  # of S9's the first of 1000x1000

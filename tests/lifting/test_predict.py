@@ -9,7 +9,6 @@ import pytest
 import torch
 
 import predict
-from benchmarks.layouts import spread
 from common import checkpoint, inference
 from common.datasets import h36m
 from common.datasets.poses import measure_range
@@ -17,6 +16,7 @@ from common.geometry.camera import normalize_screen
 from common.lifting import lifter
 from common.lifting.lifter import Lifter, mean_camera_pitch, to_upright
 from common.lifting.tracks.framing import DEFAULT_RANGE, usable_range
+from experiments.layouts import spread
 from models.config import ModelConfig, build_model
 from tests.helpers.make_detections import COCO_LIKE, demo_walking, write
 

@@ -142,6 +142,7 @@ class TestScene:
         assert (drawn[box.top + 50:box.top + 60, box.left + 100:box.left + 110] == (10, 200, 30)).all()
         np.testing.assert_allclose(scene.window(np.array([100.0, 50.0])), (box.left + 100, box.top + 50))
 
+
 def test_clips_whose_arrays_do_not_fit():
     clip = make_clip()
     for wrong in ({'keypoints': clip.keypoints[:, :3]}, {'keypoints': clip.keypoints[..., :1]},

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import wild
 from common.checkpoint import Checkpoint
 from common.datasets import h36m
 from common.datasets.virtual.detector_noise import SIMULATED_LAYOUTS
 from data import prepare_data_free
+from experiments import wild
 from models.config import ModelConfig, build_model
 from tests.helpers.make_detections import demo_person
 

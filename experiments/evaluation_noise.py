@@ -1,6 +1,6 @@
-"""How much the test error changes from step to step, and why: the same weights, evaluated in several ways.
+"""How much does the test error change from step to step, and why?
 
-    python -m benchmarks.evaluation_noise --dataset cmu --downsample 6
+    python -m experiments.evaluation_noise --dataset cmu --downsample 6
 
 SemGCN is trained with the published recipe. After each epoch it is evaluated every ten steps for a hundred steps, P1
 over test poses. Columns are the mean and standard deviation of the ten evaluations:
@@ -10,6 +10,8 @@ over test poses. Columns are the mean and standard deviation of the ten evaluati
 - `centred`: raw, without each joint's mean displacement over all test poses (an analysis that needs the ground truth);
 - `averaged`: the moving average of the weights, 0.999;
 - `small rate`: the weights after a hundred further steps with a hundredth of the learning rate.
+
+Conclusions: docs/measurements/accuracy.md.
 """
 
 from __future__ import annotations
@@ -62,7 +64,7 @@ def after_small_steps(step: TrainingStep, poses: int) -> nn.Module:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog='python -m benchmarks.evaluation_noise', description=__doc__,
+    parser = argparse.ArgumentParser(prog='python -m experiments.evaluation_noise', description=__doc__,
                                      allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--dataset', default='demo', help='(default: demo)')
     parser.add_argument('--data_dir', default='data', metavar='DIR', help='(default: data)')

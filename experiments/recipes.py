@@ -1,12 +1,12 @@
-"""The tables of docs/measurements/accuracy.md: the effect of each ingredient of the tuned recipe, over three seeds.
+"""What does each ingredient of the tuned recipe change, over three seeds?
 
-    python -m benchmarks.recipes --dataset demo
-    python -m benchmarks.recipes --dataset cmu --networks SemGCN --rows published tuned
-    python -m benchmarks.recipes --output recipes.json --jobs 2     # runs only what the file does not have yet
+    python -m experiments.recipes --dataset demo
+    python -m experiments.recipes --dataset cmu --networks SemGCN --rows published tuned
+    python -m experiments.recipes --output recipes.json --jobs 2     # runs only what the file does not have yet
 
 Each row is a command. Errors are P1 and P2 in mm, averaged over actions, mean and standard deviation over seeds: of the
 last epoch, which the test subjects did not choose, and of the epoch with the lowest test error, which the published
-code reports.
+code reports. Conclusions: docs/accuracy.md, with all tables in docs/measurements/accuracy.md.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ ROWS = {
 
 
 def get_args_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog='python -m benchmarks.recipes', description=__doc__, allow_abbrev=False,
+    parser = argparse.ArgumentParser(prog='python -m experiments.recipes', description=__doc__, allow_abbrev=False,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--dataset', default='demo', help='(default: demo)')
     parser.add_argument('--data_dir', default='data', metavar='DIR', help='(default: data)')
@@ -102,9 +102,6 @@ def train(command: str, data: list[str]) -> dict[str, float]:
         chosen = last if is_last else run('--evaluate', best, *tta)
     return {'last P1': last['mpjpe_mm'], 'last P2': last['p_mpjpe_mm'], 'best P1': chosen['mpjpe_mm'],
             'best P2': chosen['p_mpjpe_mm'], 'seconds': seconds}
-
-
-
 
 
 def main() -> None:

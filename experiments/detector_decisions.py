@@ -1,8 +1,9 @@
-"""Decisions about detectors' files, measured on real motion: layouts, poses that are not human, left/right swaps.
+"""How often is a layout, a pose that is not human, or a left/right swap in a detector's file decided wrongly?
 
-    python -m benchmarks.detector_decisions free_mocap.npz
+    python -m experiments.detector_decisions free_mocap.npz
 
-The file has `positions` (N, 16, 3) in metres, z up, `clip` (N,) and `names`.
+The file has `positions` (N, 16, 3) in metres, z up, `clip` (N,) and `names`. Conclusions:
+docs/measurements/detector_decisions.md.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from benchmarks.layouts import spread, with_face
 from common.errors import run_script
 from common.files.npz import read_npz
 from common.geometry import body
@@ -21,6 +21,7 @@ from common.geometry.detector_layouts import LAYOUTS, to_h36m
 from common.lifting.plausibility import faults_2d, faults_3d, most_human
 from common.lifting.tracks import swaps
 from common.lifting.tracks.tracking import Track
+from experiments.layouts import spread, with_face
 
 READINGS = [('h36m16', 'mpii16'), ('coco17', 'h36m17'), ('body25', 'body25b')]
 DANCERS = ('cmu_060', 'cmu_061')

@@ -1,7 +1,9 @@
-"""The figures of docs/measurements/lifting.md: layouts and framing.
+"""How much do the framing and the detector's layout change the result of a checkpoint that sees the image?
 
-    python -m benchmarks.lifting CHECKPOINT                      # S9 of the demo set
-    python -m benchmarks.lifting CHECKPOINT data_3d_cmu.npz      # S9 of another
+    python -m experiments.lifting CHECKPOINT                      # S9 of the demo data
+    python -m experiments.lifting CHECKPOINT data_3d_cmu.npz      # S9 of another file
+
+Conclusions: docs/measurements/lifting.md.
 """
 
 from __future__ import annotations
@@ -12,7 +14,6 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 import torch
 
-from benchmarks.layouts import spread, with_face
 from common.datasets import h36m
 from common.errors import run_script
 from common.evaluation.metrics import mpjpe, p_mpjpe
@@ -22,6 +23,7 @@ from common.geometry.camera import image_coordinates, project, world_to_camera
 from common.geometry.detector_layouts import LAYOUTS
 from common.lifting.lifter import Lifter
 from data.prepare_data_demo import make_demo
+from experiments.layouts import spread, with_face
 
 EVERY = 2
 SQUARE, WIDE = (1000, 1000), (1920, 1080)
@@ -34,8 +36,9 @@ def views(takes: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarray]
     for take in takes:
         poses = with_face(take[::EVERY, h36m.KEPT_JOINTS])
         for camera in h36m.cameras()['S9']:
-            seen = world_to_camera(poses, camera)
-            yield image_coordinates(project(seen, camera).astype(float), *SQUARE), (seen - seen[:, :1])[:, :body.JOINTS]
+            positions = world_to_camera(poses, camera)
+            pixels = image_coordinates(project(positions, camera).astype(float), *SQUARE)
+            yield pixels, (positions - positions[:, :1])[:, :body.JOINTS]
 
 
 def errors(lifted: Sequence[np.ndarray], truth: Sequence[np.ndarray]) -> str:
@@ -57,10 +60,9 @@ def main() -> None:
         print(f'{name:12} {1000 * away.mean():6.1f}   {errors(lifted, truth)}')
     print('framing, MPJPE and P-MPJPE, the same with center_crop')
     for name, (scale, shift, size) in FRAMINGS.items():
-        found = [[lift(view[:, :body.JOINTS] * scale + shift, size, 'h36m16', center_crop=crop) for view in pixels]
-                 for crop in (False, True)]
-        print(f'{name:30} {" | ".join(errors(lifted, truth) for lifted in found)}')
-
+        results = [[lift(view[:, :body.JOINTS] * scale + shift, size, 'h36m16', center_crop=crop) for view in pixels]
+                   for crop in (False, True)]
+        print(f'{name:30} {" | ".join(errors(lifted, truth) for lifted in results)}')
 
 
 if __name__ == '__main__':

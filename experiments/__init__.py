@@ -1,0 +1,1 @@
+"""Experiments behind the conclusions in docs/: accuracy, not speed (speed is in `benchmarks/`)."""
