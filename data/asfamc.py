@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
+from scipy.spatial.transform import Rotation
 
 from common.errors import listing
-from common.geometry.quaternion import about_axis
 from data.text_lines import Lines
 
 INCH = 0.0254
@@ -23,41 +24,31 @@ class Bone:
     Attributes:
         name, parent: the root's parent is ''.
         offset: (3,) from its near to its far end in the rest pose, in the file's unit of length.
-        axes: (3, 3) rotation from its own axes, about which its channels rotate, to the world's axes.
+        axes: rotates its own axes, about which its channels rotate, to the world's axes.
         channels: the values that a motion has for it, e.g. `('TX', 'RX')`.
     """
 
     name: str
     parent: str
     offset: np.ndarray
-    axes: np.ndarray
+    axes: Rotation
     channels: tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Skeleton:
+class AsfSkeleton:
     """Bones, every parent before its children, and how many metres the file's unit of length is."""
 
     bones: tuple[Bone, ...]
     metres: float
 
 
-def rotations(axes: list[str], degrees: np.ndarray) -> np.ndarray:
-    """Rotations about the fixed axes, one after the other.
-
-    Args:
-        axes: 'X', 'Y' or 'Z' each, in the order of the rotations.
-        degrees: (..., len(axes)).
-    Returns:
-        (..., 3, 3) matrices that turn column vectors.
-    """
-    result = np.broadcast_to(np.eye(3), (*degrees.shape[:-1], 3, 3))
-    for axis, angle in zip(axes, np.moveaxis(degrees, -1, 0)):
-        result = about_axis(AXES[axis], angle) @ result
-    return result
+def rotation(axes: str, degrees: ArrayLike) -> Rotation:
+    """Rotations by angles (..., len(axes)) of `Rotation.from_euler`; a bone without angles stays in its rest pose."""
+    return Rotation.from_euler(axes, degrees, degrees=True) if axes else Rotation.identity()
 
 
-def far_ends(skeleton: Skeleton, motion: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def far_ends(skeleton: AsfSkeleton, motion: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Forward kinematics: the far end of every bone in every frame.
 
     Args:
@@ -66,22 +57,21 @@ def far_ends(skeleton: Skeleton, motion: dict[str, np.ndarray]) -> dict[str, np.
         {bone: (T, 3)} metres, y up.
     """
     frames = len(next(iter(motion.values())))
-    turned = {'': np.eye(3)}  # rotation from the rest pose, (T, 3, 3)
+    turned = {'': Rotation.identity()}  # from the rest pose
     ends = {'': np.zeros((frames, 3))}
     for bone in skeleton.bones:
         values = motion.get(bone.name, np.zeros((frames, 0)))
-        kinds, axes = [channel[0] for channel in bone.channels], [channel[1] for channel in bone.channels]
-        turns = [index for index, kind in enumerate(kinds) if kind == 'R']
-        own = rotations([axes[index] for index in turns], values[:, turns])
-        turned[bone.name] = turned[bone.parent] @ bone.axes @ own @ bone.axes.T
-        ends[bone.name] = ends[bone.parent] + turned[bone.name] @ bone.offset
-        for index, kind in enumerate(kinds):
-            if kind == 'T':
-                ends[bone.name][:, AXES[axes[index]]] += values[:, index]
+        turns = [index for index, channel in enumerate(bone.channels) if channel[0] == 'R']
+        own = rotation(''.join(bone.channels[index][1].lower() for index in turns), values[:, turns])  # fixed axes
+        turned[bone.name] = turned[bone.parent] * bone.axes * own * bone.axes.inv()
+        ends[bone.name] = ends[bone.parent] + turned[bone.name].apply(bone.offset)
+        for index, channel in enumerate(bone.channels):
+            if channel[0] == 'T':
+                ends[bone.name][:, AXES[channel[1]]] += values[:, index]
     return {bone.name: ends[bone.name] * skeleton.metres for bone in skeleton.bones}
 
 
-def read_asf(path: str) -> Skeleton:
+def read_asf(path: str) -> AsfSkeleton:
     """Read a skeleton.
 
     Raises:
@@ -90,7 +80,7 @@ def read_asf(path: str) -> Skeleton:
     return _SkeletonReader(path).read()
 
 
-def read_amc(path: str, skeleton: Skeleton) -> dict[str, np.ndarray]:
+def read_amc(path: str, skeleton: AsfSkeleton) -> dict[str, np.ndarray]:
     """Read a motion of a skeleton: {bone: (T, channels)}, degrees and the skeleton's unit of length.
 
     Raises:
@@ -126,7 +116,7 @@ def read_amc(path: str, skeleton: Skeleton) -> dict[str, np.ndarray]:
         elif last is None:
             raise lines.error(f'{name[:40]!r} stands before the first frame')
         elif name not in places:
-            raise lines.error(f'{name[:40]!r} is no moving bone of its skeleton')
+            raise lines.error(f'{name[:40]!r} is not a moving bone of its skeleton')
         elif not math.isnan(row[places[name].start]):
             raise lines.error(f'{name!r} a second time in frame {last}')
         else:
@@ -145,12 +135,12 @@ class _SkeletonReader:
         self.lines = Lines(path)
         self.length = 0.0  # an inch, in the file's units
         # The root's position is not read, because every trial is moved to its own centre.
-        self.root: dict[str, list] = {'axis': list('XYZ'), 'orientation': [0.0, 0.0, 0.0]}
+        self.root: dict[str, Any] = {'axis': 'xyz', 'orientation': [0.0, 0.0, 0.0]}
         self.bone: dict[str, Any] = {}  # the one that is being read
         self.bones: dict[str, Bone] = {}
         self.attached: list[Bone] = []
 
-    def read(self) -> Skeleton:
+    def read(self) -> AsfSkeleton:
         sections = {':units': self.read_units, ':root': self.read_root, ':bonedata': self.read_bone,
                     ':hierarchy': self.read_hierarchy}
         section = None
@@ -165,9 +155,9 @@ class _SkeletonReader:
                             (loose, f'a place in the hierarchy for {listing(sorted(loose), 4)}')):
             if lacks:
                 raise self.lines.error(f'the file ends without {what}')
-        axes = rotations(self.root['axis'], np.array(self.root['orientation']))
+        axes = rotation(self.root['axis'], self.root['orientation'])
         root = Bone('root', '', np.zeros(3), axes, tuple(self.root['order']))
-        return Skeleton((root, *self.attached), INCH / self.length)
+        return AsfSkeleton((root, *self.attached), INCH / self.length)
 
     def read_units(self, words: list[str]) -> None:
         if words[0] == 'length':
@@ -192,7 +182,7 @@ class _SkeletonReader:
         elif key in ('direction', 'length'):
             self.bone[key] = self.lines.floats(values, 3 if key == 'direction' else 1)
         elif key == 'axis':
-            self.bone[key] = rotations(self.axis_order(values[3:]), np.array(self.lines.floats(values[:3], 3)))
+            self.bone[key] = rotation(self.axis_order(values[3:]), self.lines.floats(values[:3], 3))
         elif key == 'dof':
             self.bone[key] = self.channels(values)
         elif key == 'end':
@@ -214,7 +204,7 @@ class _SkeletonReader:
             raise self.lines.error(f'{words[0][:40]!r} has children before it has a parent')
         for name in words[1:]:
             if name in known or name not in self.bones:
-                raise self.lines.error(f'{name[:40]!r} is attached twice or is no bone of this file')
+                raise self.lines.error(f'{name[:40]!r} is attached twice, or is not a bone of this file')
             self.attached.append(replace(self.bones[name], parent=words[0]))
             known.add(name)
 
@@ -224,8 +214,8 @@ class _SkeletonReader:
             raise self.lines.error(f'{" ".join(words)[:40]!r} are not translations and rotations about x, y and z')
         return channels
 
-    def axis_order(self, words: list[str]) -> list[str]:
-        order = ''.join(words).upper()
-        if sorted(order) != ['X', 'Y', 'Z']:
-            raise self.lines.error(f'{order[:40]!r} is not an order of the axes, such as XYZ')
-        return list(order)
+    def axis_order(self, words: list[str]) -> str:
+        order = ''.join(words).lower()
+        if sorted(order) != ['x', 'y', 'z']:
+            raise self.lines.error(f'{order[:40]!r} is not an order of the axes, such as xyz')
+        return order

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
-from data.asfamc import AXES, rotations
+from data.asfamc import AXES, rotation
 from data.text_lines import Lines
 
 
@@ -16,10 +17,10 @@ class Joint:
     """A joint of the hierarchy.
 
     Attributes:
-        name, parent: an end site is called like its joint with ` end` behind it; the root's parent is ''.
+        name, parent: the name of an end site is its joint's name and ` end`; the root's parent is ''.
         offset: (3,) from the parent, in the parent's axes, in the file's unit of length.
-        channels: what a frame gives for it, e.g. `('Zrotation', 'Yrotation', 'Xrotation')`; rotations multiply in this
-            order, so that the last one is applied first.
+        channels: the values that a frame has for it, e.g. `('Zrotation', 'Yrotation', 'Xrotation')`; rotations
+            multiply in this order, so that the last one is applied first.
     """
 
     name: str
@@ -39,27 +40,27 @@ class Motion:
 
 def positions(motion: Motion) -> dict[str, np.ndarray]:
     """Forward kinematics: {joint: (T, 3)}, in the file's axes and unit of length."""
-    turned, found = {'': np.eye(3)}, {'': np.zeros((len(motion.values), 3))}
+    turned, places = {'': Rotation.identity()}, {'': np.zeros((len(motion.values), 3))}
     column = 0
     for joint in motion.joints:
         values = motion.values[:, column:column + len(joint.channels)]
         column += len(joint.channels)
         offset = np.broadcast_to(joint.offset, (len(values), 3)).copy()
-        turns = [place for place, channel in enumerate(joint.channels) if channel.endswith('rotation')]
-        for place, channel in enumerate(joint.channels):
-            if place not in turns:
-                offset[:, AXES[channel[0]]] += values[:, place]
-        found[joint.name] = found[joint.parent] + np.einsum('...ij,...j->...i', turned[joint.parent], offset)
-        own = rotations([joint.channels[place][0] for place in turns[::-1]], values[:, turns[::-1]])
-        turned[joint.name] = turned[joint.parent] @ own
-    return {joint.name: found[joint.name] for joint in motion.joints}
+        turns = [index for index, channel in enumerate(joint.channels) if channel.endswith('rotation')]
+        for index, channel in enumerate(joint.channels):
+            if index not in turns:
+                offset[:, AXES[channel[0]]] += values[:, index]
+        places[joint.name] = places[joint.parent] + turned[joint.parent].apply(offset)
+        own = rotation(''.join(joint.channels[index][0] for index in turns), values[:, turns])  # axes that turn with it
+        turned[joint.name] = turned[joint.parent] * own
+    return {joint.name: places[joint.name] for joint in motion.joints}
 
 
 def read_bvh(path: str) -> Motion:
     """Read a file.
 
     Raises:
-        UserError: it is damaged, cut short, or no .bvh; the sentence has the line.
+        UserError: it is damaged, cut short, or not a .bvh; the sentence names the line.
     """
     lines = Lines(path)
     rows = iter(lines)
@@ -100,7 +101,7 @@ def _read_hierarchy(words: Iterator[str], lines: Lines) -> list[Joint]:
             name, brace = take(2)
             name = f'{above[-1]} end' if word == 'End' else name
             if name in joints or brace != '{':
-                raise lines.error(f'{name[:40]!r} is the name of a second joint, or has no {{ behind it')
+                raise lines.error(f'{name[:40]!r} is the name of a second joint, or is not followed by {{')
             joints[name] = Joint(name, above[-1] if above else '', np.zeros(3))
             above.append(name)
         elif word == 'OFFSET' and above:

@@ -4,19 +4,24 @@
     python data/prepare_data_demo.py --output demo.npz --force
 """
 
+from __future__ import annotations
+
 import argparse
 import os
 import sys
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from scipy.spatial.transform import Rotation
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # so that it runs from any folder
 
 from common.datasets.loading import source_paths
 from common.errors import UserError, run_script
 from common.files.npz import write_npz
-from common.geometry.quaternion import about_axis as turn
 from data.demo_motion import KINDS, MARGIN, act, smooth
 
 OUTPUT = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'data_3d_demo.npz')
@@ -113,44 +118,45 @@ def make_take(rng: np.random.Generator, body: Body, kind: str, variant: int) -> 
     return positions.round(DECIMALS).astype(np.float32)
 
 
-def pose_body(body: Body, angle: dict[str, np.ndarray]) -> tuple[np.ndarray, dict[int, np.ndarray]]:
+def pose_body(body: Body, angle: dict[str, np.ndarray]) -> tuple[np.ndarray, dict[int, Rotation]]:
     """Forward kinematics with the hip at the origin; x is forward, y left and z up for a person of facing 0.
 
     Args:
         body: from `build_body`.
         angle: {name: (T,) degrees}, the angles of `data.demo_motion`.
     Returns:
-        (T, 32, 3) metres, and {joint: (T, 3, 3) the frame of the bone that ends there}.
+        (T, 32, 3) metres, and {joint: the T frames of the bone that ends there}.
     """
-    frame_of = {0: turn(2, angle['facing']) @ turn(1, angle['pelvis_pitch']) @ turn(0, angle['pelvis_roll'])}
-    half_trunk = (turn(1, angle['trunk_flex'] / 2) @ turn(0, angle['trunk_side'] / 2)
-                  @ turn(2, angle['trunk_twist'] / 2))
-    half_neck = turn(2, angle['neck_twist'] / 2) @ turn(1, angle['neck_flex'] / 2) @ turn(0, angle['neck_side'] / 2)
-    frame_of[12] = frame_of[0] @ half_trunk
-    frame_of[13] = frame_of[12] @ half_trunk
-    frame_of[14] = frame_of[13] @ half_neck
-    frame_of[15] = frame_of[14] @ half_neck
+    from scipy.spatial.transform import Rotation  # here, because every training imports this file: 0.3 s
+
+    def turn(axes: str, *degrees: np.ndarray) -> Rotation:
+        """Rotations one after the other, each about an axis that has turned with the ones before."""
+        return Rotation.from_euler(axes, np.stack(degrees, axis=-1), degrees=True)
+
+    frame_of = {0: turn('ZYX', angle['facing'], angle['pelvis_pitch'], angle['pelvis_roll'])}
+    half_trunk = turn('YXZ', angle['trunk_flex'] / 2, angle['trunk_side'] / 2, angle['trunk_twist'] / 2)
+    half_neck = turn('ZYX', angle['neck_twist'] / 2, angle['neck_flex'] / 2, angle['neck_side'] / 2)
+    for joint, half in ((12, half_trunk), (13, half_trunk), (14, half_neck), (15, half_neck)):
+        frame_of[joint] = frame_of[MIDDLE[joint][0]] * half
     for side, out, (hip, knee, ankle, ball, toes), (shoulder, elbow, wrist, thumb, fingers) in (
             ('r', -1, (1, 2, 3, 4, 5), (25, 26, 27, 29, 30)), ('l', 1, (6, 7, 8, 9, 10), (17, 18, 19, 21, 22))):
-        def limb(name: str, side: str = side, out: int = out) -> np.ndarray:
-            """The rotation of a ball joint: forward, then outward, then about its own bone."""
-            return (turn(1, -angle[f'{side}_{name}_flex']) @ turn(0, out * angle[f'{side}_{name}_out'])
-                    @ turn(2, -out * angle[f'{side}_{name}_in']))
+        thigh, arm = (turn('YXZ', -angle[f'{side}_{name}_flex'], out * angle[f'{side}_{name}_out'],
+                           -out * angle[f'{side}_{name}_in']) for name in ('hip', 'shoulder'))
         frame_of[hip], frame_of[shoulder] = frame_of[0], frame_of[13]
-        frame_of[knee] = frame_of[0] @ limb('hip')
-        frame_of[ankle] = frame_of[knee] @ turn(1, angle[f'{side}_knee'])
-        frame_of[ball] = frame_of[toes] = frame_of[ankle] @ turn(1, -angle[f'{side}_ankle'])
-        frame_of[elbow] = frame_of[13] @ limb('shoulder')
-        frame_of[wrist] = frame_of[thumb] = frame_of[fingers] = frame_of[elbow] @ turn(1, -angle[f'{side}_elbow'])
+        frame_of[knee] = frame_of[0] * thigh
+        frame_of[ankle] = frame_of[knee] * turn('Y', angle[f'{side}_knee'])
+        frame_of[ball] = frame_of[toes] = frame_of[ankle] * turn('Y', -angle[f'{side}_ankle'])
+        frame_of[elbow] = frame_of[13] * arm
+        frame_of[wrist] = frame_of[thumb] = frame_of[fingers] = frame_of[elbow] * turn('Y', -angle[f'{side}_elbow'])
 
     positions = np.zeros((len(angle['facing']), 32, 3))
     for joint, (parent, offset) in body.bones.items():
-        positions[:, joint] = positions[:, parent] + frame_of[joint] @ offset
+        positions[:, joint] = positions[:, parent] + frame_of[joint].apply(offset)
     positions[:, list(DOUBLES)] = positions[:, list(DOUBLES.values())]
     return positions, frame_of
 
 
-def rest_on_ground(body: Body, positions: np.ndarray, frame_of: dict[int, np.ndarray], seat: float) -> np.ndarray:
+def rest_on_ground(body: Body, positions: np.ndarray, frame_of: dict[int, Rotation], seat: float) -> np.ndarray:
     """The place of the hip, (T, 3) metres, with which the body rests on the floor or a seat and does not slide there.
 
     The lowest of feet, knees and buttocks touches the ground and stands still, so steps move a walker forward, and
@@ -158,7 +164,7 @@ def rest_on_ground(body: Body, positions: np.ndarray, frame_of: dict[int, np.nda
     """
     both_sides = [(side.get(joint, joint), side.get(bone, bone), body.scale * np.array(offset))
                   for joint, bone, offset in CONTACTS for side in ({}, LEFT_OF)]
-    points = np.stack([positions[:, joint] + frame_of[bone] @ offset for joint, bone, offset in both_sides], axis=1)
+    points = np.stack([positions[:, joint] + frame_of[bone].apply(offset) for joint, bone, offset in both_sides], 1)
     gap = points[..., 2].copy()
     gap[:, BUTTOCKS] -= body.scale * seat
     lowest = gap.min(axis=1, keepdims=True)

@@ -34,9 +34,11 @@ def converted(asf: str, amc: str, thigh: float = 1.0) -> str:
     for name in list(TREE)[1:]:
         bone = bones.get(BONES.get(name, ''))
         values = motion.get(BONES.get(name, ''), np.zeros((frames, 0)))
-        turn = asfamc.rotations([channel[1] for channel in bone.channels], values) if bone else np.eye(3)
-        turn = np.broadcast_to(bone.axes @ turn @ bone.axes.T if bone else turn, (frames, 3, 3))
-        columns.append(Rotation.from_matrix(turn).as_euler('ZYX', degrees=True))
+        turn = Rotation.identity(frames)
+        if bone:
+            own = asfamc.rotation(''.join(channel[1].lower() for channel in bone.channels), values)
+            turn = turn * bone.axes * own * bone.axes.inv()
+        columns.append(turn.as_euler('ZYX', degrees=True))
     rows = np.concatenate(columns, axis=1)
     return make_bvh(TREE, offsets, np.concatenate([rows[:1] * 0, rows]))
 
