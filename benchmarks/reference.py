@@ -1,9 +1,7 @@
-"""The reference program, with which this program is compared: the same equations written the obvious way.
+"""The reference program: the plain networks of `models/`, trained and evaluated the obvious way.
 
-Nothing here is slow on purpose. It is written from the paper with PyTorch's usual tools: batch-major poses, a product
-with the adjacency for each of the two weights, batch norm between two transpositions, the non-local block on the
-concatenated (B, 2C, J, P) tensor, a Dataset of single poses, a DataLoader that shuffles, and PyTorch's Adam.
-Parameters have the published names, so that both programs can load the same weights and be compared.
+Nothing here is slow on purpose. It has PyTorch's usual tools: a Dataset of single poses, a DataLoader that shuffles,
+PyTorch's Adam, and for P-MPJPE NumPy's batched SVD. Networks run the `forward` of `models/`, without `models/fast/`.
 """
 
 from __future__ import annotations
@@ -21,100 +19,15 @@ from common.geometry.graph import adjacency
 from common.geometry.skeleton import Skeleton
 from models.config import ModelConfig
 from models.linear_model import LinearModel
-
-
-class SemGraphConv(nn.Module):
-    mask: Tensor
-    eye: Tensor
-
-    def __init__(self, in_features: int, out_features: int, mask: Tensor) -> None:
-        super().__init__()
-        self.W = nn.Parameter(torch.empty(2, in_features, out_features))
-        self.e = nn.Parameter(torch.ones(1, int(mask.sum())))
-        self.bias = nn.Parameter(torch.zeros(out_features))
-        nn.init.xavier_uniform_(self.W, gain=1.414)
-        self.register_buffer('mask', mask, persistent=False)
-        self.register_buffer('eye', torch.eye(len(mask)), persistent=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        own, others = x @ self.W[0], x @ self.W[1]                                     # (B, J, C)
-        weights = torch.full_like(self.eye, -torch.inf)
-        weights[self.mask] = self.e.flatten()
-        weights = F.softmax(weights, dim=1)
-        return (weights * self.eye) @ own + (weights * (1 - self.eye)) @ others + self.bias
-
-
-class GraphConv(nn.Module):
-    def __init__(self, in_features: int, out_features: int, mask: Tensor) -> None:
-        super().__init__()
-        self.gconv = SemGraphConv(in_features, out_features, mask)
-        self.bn = nn.BatchNorm1d(out_features)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.relu(self.bn(self.gconv(x).transpose(1, 2)).transpose(1, 2))
-
-
-class ResGraphConv(nn.Module):
-    def __init__(self, channels: int, mask: Tensor) -> None:
-        super().__init__()
-        self.gconv1, self.gconv2 = GraphConv(channels, channels, mask), GraphConv(channels, channels, mask)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x + self.gconv2(self.gconv1(x))
-
-
-class GraphNonLocal(nn.Module):
-    def __init__(self, channels: int, groups: Tensor) -> None:
-        super().__init__()
-        inner = channels // 2
-        self.order = groups.flatten()
-        self.inverse = self.order.argsort()
-        self.add_module('nonlocal', nn.ModuleDict({
-            'g': nn.Sequential(nn.Conv1d(channels, inner, 1), nn.MaxPool1d(2)),
-            'theta': nn.Conv1d(channels, inner, 1),
-            'phi': nn.Sequential(nn.Conv1d(channels, inner, 1), nn.MaxPool1d(2)),
-            'concat_project': nn.Sequential(nn.Conv2d(2 * inner, 1, 1, bias=False), nn.ReLU()),
-            'W': nn.Sequential(nn.Conv1d(inner, channels, 1), nn.BatchNorm1d(channels)),
-        }))
-
-    def forward(self, x: Tensor) -> Tensor:
-        parts = getattr(self, 'nonlocal')
-        ordered = x[:, self.order].transpose(1, 2)                                     # (B, C, J)
-        g, theta, phi = parts['g'](ordered), parts['theta'](ordered), parts['phi'](ordered)
-        joints, groups = theta.shape[2], phi.shape[2]
-        pairs = torch.cat([theta.unsqueeze(3).expand(-1, -1, -1, groups),
-                           phi.unsqueeze(2).expand(-1, -1, joints, -1)], dim=1)         # (B, 2C, J, P)
-        f = parts['concat_project'](pairs).squeeze(1) / groups                         # (B, J, P)
-        gathered = torch.matmul(f, g.transpose(1, 2)).transpose(1, 2)                  # (B, C, J)
-        return (parts['W'](gathered) + ordered).transpose(1, 2)[:, self.inverse]
-
-
-class SemGCN(nn.Module):
-    loss_joints = slice(None)
-
-    def __init__(self, config: ModelConfig, skeleton: Skeleton) -> None:
-        super().__init__()
-        mask = torch.from_numpy(adjacency(skeleton)) > 0
-        groups = torch.tensor(skeleton.groups)
-        non_local = [GraphNonLocal] if config.non_local else []
-        self.gconv_input = nn.Sequential(GraphConv(2, config.hid_dim, mask),
-                                         *(block(config.hid_dim, groups) for block in non_local))
-        layers: list[nn.Module] = []
-        for _ in range(config.num_layers):
-            layers.append(ResGraphConv(config.hid_dim, mask))
-            layers.extend(block(config.hid_dim, groups) for block in non_local)
-        self.gconv_layers = nn.Sequential(*layers)
-        self.gconv_output = SemGraphConv(config.hid_dim, 3, mask)
-
-    def forward(self, keypoints: Tensor) -> Tensor:
-        return self.gconv_output(self.gconv_layers(self.gconv_input(keypoints)))
+from models.sem_gcn import SemGCN
 
 
 def build_model(config: ModelConfig, skeleton: Skeleton) -> nn.Module:
-    """The network of a config, written the obvious way. The linear network is the project's own plain one."""
+    """The plain network of a config."""
     if config.architecture == 'linear':
         return LinearModel(len(skeleton), config.hid_dim, config.num_layers, config.dropout)
-    return SemGCN(config, skeleton)
+    groups = skeleton.groups if config.non_local else None
+    return SemGCN(torch.from_numpy(adjacency(skeleton)), config.hid_dim, config.num_layers, groups=groups)
 
 
 class PoseDataset(Dataset):
