@@ -40,7 +40,7 @@ def trials(folder: str) -> list[tuple[int, int, str]]:
     """(actor, trial, path) of every file below a folder that is named like 02_01.amc or 02_01.bvh, in order.
 
     Raises:
-        UserError: there are none, names that are no trial's, or a trial twice.
+        UserError: there are none, a name is not like `02_01`, or a trial appears twice.
     """
     if not os.path.isdir(folder):
         raise UserError(f'{folder} is not a folder.')
@@ -63,7 +63,7 @@ def joints(path: str, fps: float) -> np.ndarray:
     """The 32 joints of a trial, an .amc beside the .asf of its actor, or a .bvh: (T, 32, 3) metres, z up, at `fps`.
 
     Raises:
-        UserError: the file is damaged, or another.
+        UserError: the file is damaged, or does not have the joints.
     """
     ends, recorded = _bvh_ends(path) if path.endswith('.bvh') else _asfamc_ends(path)
     if recorded < fps * 0.99:

@@ -1,5 +1,6 @@
-"""What several preparation scripts need: names of sequences, checks of arrays, the entries and the table of a file."""
+"""Shared by preparation scripts: flags, names of sequences, checks of arrays, entries and table of a file."""
 
+import argparse
 import glob
 import importlib
 import json
@@ -28,10 +29,15 @@ ABSURD = 1e6  # millimetres or pixels
 _OTHER_NAMES = {'TakingPhoto': 'Photo', 'WalkingDog': 'WalkDog'}
 
 
+def add_output_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('--output', metavar='DIR', default=DATA_FOLDER, help='data folder (%(default)s)')
+    parser.add_argument('--force', action='store_true', help='replace existing files')
+
+
 def keep_existing(path: str, force: bool) -> None:
-    """Refuse to replace an existing output, unless forced."""
+    """Raise UserError if an output exists, unless forced."""
     if os.path.exists(path) and not force:
-        raise UserError(f'{path} exists already; give --force to replace it, or --output for another folder.')
+        raise UserError(f'{path} exists already; give --force to replace it, or another --output.')
 
 
 def save(path: str, **entries: Any) -> None:
@@ -76,13 +82,13 @@ def checked(array: np.ndarray, shape: tuple[int | None, ...], where: str) -> np.
         wanted = ', '.join('frames' if length is None else str(length) for length in shape)
         raise UserError(f'{where} holds {array.dtype} of shape {array.shape}, but numbers of ({wanted}) belong there; '
                         'this is another file.')
-    if not (np.abs(array) < ABSURD).all():  # NaN is not less either
+    if not (np.abs(array) < ABSURD).all():  # also if NaN
         raise UserError(f'{where} holds values that are not finite or absurdly large; fetch it again, or take it out.')
     return array
 
 
 def add_sequence(sequences: dict[str, dict[str, Any]], subject: str, action: str, value: Any, where: str) -> None:
-    """Add a sequence unless it is the corrupted video; a sequence that is there already is an error."""
+    """Add a sequence unless it is the corrupted video; raise UserError if it was added before."""
     if (subject, action) == CORRUPTED:
         return
     if action in sequences.setdefault(subject, {}):
@@ -97,16 +103,16 @@ def in_order(sequences: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
 
 def check_files(folder: str) -> None:
     """Print the tables of Human3.6M's 3D file and of every 2D file that `folder` has."""
-    found = [path for name in ('data_3d_h36m.npz', 'data_2d_h36m_*.npz')
+    paths = [path for name in ('data_3d_h36m.npz', 'data_2d_h36m_*.npz')
              for path in sorted(glob.glob(os.path.join(glob.escape(folder), name)))]
-    if not found:
+    if not paths:
         raise UserError(f'{folder} has no data_3d_h36m.npz and no data_2d_h36m_*.npz to check; '
                         'data/README.md describes how to make them.')
-    for path in found:
+    for path in paths:
         print_h36m_table(path)
-    detected = [os.path.basename(path)[len('data_2d_h36m_'):-len('.npz')] for path in found
+    detected = [os.path.basename(path)[len('data_2d_h36m_'):-len('.npz')] for path in paths
                 if os.path.basename(path).startswith('data_2d')]
-    if detected and len(found) > len(detected):  # the same checks as in training
+    if detected and len(paths) > len(detected):  # the same checks as in training
         dataset = load_dataset('h36m', folder)
         for keypoints in detected:
             load_keypoints(dataset, keypoints, folder)
@@ -120,7 +126,7 @@ def print_h36m_table(path: str) -> None:
         takes = counts.get(subject, {})
         print(f'{subject:10}{len(takes):10}{_expected_takes(subject):12}{sum(takes.values()):24,}')
     warnings = [warning for subject in SUBJECTS for warning in _missing(subject, counts.get(subject, {}))]
-    warnings += [f'{subject} is none of Human3.6M\'s subjects' for subject in counts if subject not in SUBJECTS]
+    warnings += [f'{subject} is not a subject of Human3.6M' for subject in counts if subject not in SUBJECTS]
     detected = re.search(r'data_2d_h36m_(?!gt\.)', path) is not None
     for split, (subjects, expected) in POSES.items():
         poses = sum(sum(counts.get(subject, {}).values()) for subject in subjects)

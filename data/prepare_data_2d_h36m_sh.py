@@ -38,8 +38,7 @@ def get_args_parser() -> argparse.ArgumentParser:
                         help=f'stacked_hourglass_fined_tuned_240.tar.gz or its folder, for {FINE_TUNED}')
     parser.add_argument('--check', action='store_true',
                         help='print the counts of the existing files beside the counts of Human3.6M')
-    parser.add_argument('--output', metavar='DIR', default=preparation.DATA_FOLDER, help='data folder (%(default)s)')
-    parser.add_argument('--force', action='store_true', help='replace existing files')
+    preparation.add_output_flags(parser)
     return parser
 
 
@@ -96,13 +95,13 @@ def _detections(path: str, folder: str, read_members: Callable[[str, archives.Ch
 def _four_views(path: str, subject: str, views: dict[str, dict[str, dict[str, np.ndarray]]]
                 ) -> dict[str, list[np.ndarray]]:
     """{action: its four views} of one subject; it is an error if only some cameras have a sequence."""
-    seen = [view.get(subject, {}) for view in views.values()]
-    for action in sorted(set().union(*seen)):
-        lacking = [camera for camera, view in zip(CAMERA_IDS, seen) if action not in view]
+    by_camera = [view.get(subject, {}) for view in views.values()]
+    for action in sorted(set().union(*by_camera)):
+        lacking = [camera for camera, view in zip(CAMERA_IDS, by_camera) if action not in view]
         if lacking:
             raise UserError(f'{path} lacks {subject} {action!r} of camera {listing(lacking)}, but has it of other '
                             'cameras; fetch the archive again.')
-    return {action: [view[action] for view in seen] for action in sorted(seen[0])}
+    return {action: [view[action] for view in by_camera] for action in sorted(by_camera[0])}
 
 
 if __name__ == '__main__':

@@ -35,8 +35,7 @@ def get_args_parser() -> argparse.ArgumentParser:
     parser.add_argument('--table', metavar='FILE', default=TABLE,
                         help='which subject an actor becomes and which action a trial (%(default)s)')
     parser.add_argument('--fps', type=int, choices=(50, 60), default=60, help='frames a second (%(default)s)')
-    parser.add_argument('--output', metavar='DIR', default=preparation.DATA_FOLDER, help='data folder (%(default)s)')
-    parser.add_argument('--force', action='store_true', help='replace an existing file')
+    preparation.add_output_flags(parser)
     return parser
 
 
@@ -54,7 +53,7 @@ class Table:
     """The subject of each actor and the kind of action of each trial."""
 
     subjects: dict[int, str] = field(default_factory=dict)
-    kinds: dict[tuple[int, int | None], str] = field(default_factory=dict)  # None stands for the actor's other trials
+    kinds: dict[tuple[int, int | None], str] = field(default_factory=dict)  # None: the actor's other trials
 
     def subject(self, actor: int) -> str:
         """The subject of an actor; actors that the table lacks are spread over the training subjects."""
@@ -92,11 +91,11 @@ def _add_row(table: Table, cells: str, where: str) -> None:
     actor, subject, kind = int(match[1]), match[5], match[6]
     if table.subjects.setdefault(actor, subject) != subject:
         raise UserError(f'{where}: actor {actor} is {table.subjects[actor]} in a line above and {subject} here; an '
-                        'actor must be one subject, because nobody may be both trained on and tested on.')
+                        'actor must be one subject, because test subjects must not be trained on.')
     for trial in trials:
         if (actor, trial) in table.kinds:
             raise UserError(f'{where}: trial {trial or "*"} of actor {actor} is in a line above already; '
-                            'take one of the two out.')
+                            'remove one of the two.')
         table.kinds[actor, trial] = kind
 
 
@@ -128,10 +127,7 @@ def centred(positions: np.ndarray) -> np.ndarray:
     """The 32 joints (T, 32, 3), metres, z up, in the place that Human3.6M's cameras see.
 
     The mean of the hip's path is moved to x = y = 0, and the lowest joint of the lowest frames to the floor, z = 0.
-    Frames in which the hip is out of reach of the cameras are dropped.
-
-    Returns:
-        (T, 32, 3) float32.
+    Frames in which the hip is out of reach of the cameras are dropped. Returns (T, 32, 3) float32.
     """
     positions = positions.copy()
     positions[..., :2] -= positions[:, 0, :2].mean(axis=0)

@@ -205,7 +205,7 @@ def get_args_parser() -> argparse.ArgumentParser:
 def main() -> None:
     args = get_args_parser().parse_args()
     if os.path.exists(args.output) and not args.force:
-        raise UserError(f'{args.output} is already there; give --force to replace it, or another --output.')
+        raise UserError(f'{args.output} exists already; give --force to replace it, or another --output.')
     demo = make_demo()
     write_npz(args.output, positions_3d=demo)
     print(f'{"subject":<8}{"sequences":>10}{"frames":>8}')

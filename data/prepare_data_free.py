@@ -39,8 +39,7 @@ def get_args_parser() -> argparse.ArgumentParser:
     group = parser.add_mutually_exclusive_group(required=True)
     cmu.add_source_flag(group)
     group.add_argument('--from-source', metavar='FILE.npz', help='archive of clips')
-    parser.add_argument('--output', metavar='DIR', default=preparation.DATA_FOLDER, help='data folder (%(default)s)')
-    parser.add_argument('--force', action='store_true', help='replace an existing file')
+    preparation.add_output_flags(parser)
     return parser
 
 
@@ -78,7 +77,7 @@ def read_database(folder: str) -> dict[str, dict[str, np.ndarray]]:
     Trials that the table does not name are of the kind `Trial`.
 
     Raises:
-        UserError: there are none, or one is damaged.
+        UserError: the folder has no trials, or a trial is damaged.
     """
     # Pieces of a trial have a name with more behind it: cmu_038_01_part1.
     table = {name[:len('cmu_002_01')]: place for name, place in read_table().items()}

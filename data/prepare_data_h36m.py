@@ -41,8 +41,7 @@ def get_args_parser() -> argparse.ArgumentParser:
                              '*.cdf.mat, or of h36m-fetch, DIR/S1/Poses_D3_Positions/*.cdf')
     source.add_argument('--check', action='store_true',
                         help='print the counts of the existing files beside the counts of Human3.6M')
-    parser.add_argument('--output', metavar='DIR', default=preparation.DATA_FOLDER, help='data folder (%(default)s)')
-    parser.add_argument('--force', action='store_true', help='replace an existing file')
+    preparation.add_output_flags(parser)
     return parser
 
 
@@ -112,7 +111,7 @@ def read_mat(path: str) -> np.ndarray:
         data = scipy_io.loadmat(path, variable_names=['data']).get('data')
     if not isinstance(data, np.ndarray) or data.dtype != object or data.shape != (1, 1) \
             or not isinstance(data[0, 0], np.ndarray):
-        raise UserError(f'{path} has no 1x1 cell named data, so it is no copy of a Human3.6M file.')
+        raise UserError(f'{path} has no 1x1 cell named data, so it is not a copy of a Human3.6M file.')
     return preparation.checked(data[0, 0], (None, 96), path)
 
 
