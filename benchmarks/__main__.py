@@ -5,8 +5,9 @@
     python -m benchmarks --quick                            # about a minute
     python -m benchmarks --output benchmark.json
 
-The reference program (benchmarks/reference.py) has the same equations, written the obvious way. Both programs are timed
-in turns, ABAB..., and medians are printed. Ratios are valid on a busy machine too; times need a quiet one.
+The reference program (benchmarks/reference.py) trains and evaluates the plain networks of models/ the obvious way.
+Both programs are timed in turns, ABAB..., and medians are printed. Ratios are valid on a busy machine too; times need a
+quiet one. Conclusions: docs/performance.md.
 """
 
 from __future__ import annotations
@@ -18,72 +19,51 @@ import shlex
 import sys
 from collections.abc import Iterable
 
-import torch
-
-from benchmarks.implementations import NETWORKS
 from benchmarks.measure import machine, matmul_rate, threads
-from benchmarks.sections import SECTIONS, Plan, Row
-from common.argument_types import positive_int
-from common.arguments import resolve_device
+from benchmarks.sections import QUICK, SECTIONS, Plan, Row, Section
 from common.errors import run_script
 from common.files.atomic import atomic_write
+from common.flags import Parser, filled
 
-H36M_FRAMES = 525_774
 HEAD = ('what', 'threads', 'batch', 'reference', 'this program', 'ratio', 'poses/s')
 
 
-def get_args_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog='python -m benchmarks', description=__doc__, allow_abbrev=False,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    names = [section.__name__ for section in SECTIONS]
-    parser.add_argument('sections', nargs='*', metavar='SECTION',
-                        help=f'what to measure, of {" ".join(names)} (default: all)')
+def section(name: str) -> Section:
+    """The section of a name; a type of argparse."""
+    sections = {section.__name__: section for section in SECTIONS}
+    if name not in sections:
+        raise argparse.ArgumentTypeError(f'no section {name}: choose from {" ".join(sections)}')
+    return sections[name]
+
+
+def get_args_parser() -> Parser:
+    parser = Parser(__doc__)
+    parser.add_argument('sections', nargs='*', type=section, metavar='SECTION',
+                        help=f'of {" ".join(section.__name__ for section in SECTIONS)} (default: all)')
     parser.add_argument('--quick', action='store_true', help='fewer repetitions, less data, fewer batch sizes')
-    parser.add_argument('--networks', nargs='+', choices=NETWORKS, default=list(NETWORKS), help='(default: all)')
-    parser.add_argument('--threads', nargs='+', type=positive_int, metavar='N', help='(default: 1, 2 and all)')
-    parser.add_argument('--repetitions', type=positive_int, metavar='N', help='(default: 25, quick 3)')
-    parser.add_argument('--poses', type=positive_int, metavar='N',
-                        help='of an epoch; an evaluation has 8 times as many (default: 6400, quick 640)')
-    parser.add_argument('--frames', type=positive_int, metavar='N',
-                        help="of the motion that is loaded (default: Human3.6M's 525774, quick 40000)")
-    parser.add_argument('--batches', nargs='+', type=positive_int, metavar='N',
-                        help='batch sizes; the first is for all but `scaling` (default: 64 16 256 1024 4096, '
-                             'quick 64 512)')
-    parser.add_argument('--device', default='cpu', help='cpu (default), cuda, cuda:1, ...')
     parser.add_argument('--output', metavar='FILE', help='write everything to this JSON file too')
+    parser.add_flags('extent', Plan)
     return parser
-
-
-def plan_of(args: argparse.Namespace) -> Plan:
-    quick, every = args.quick, torch.get_num_threads()
-    return Plan(args.repetitions or (3 if quick else 25), tuple(args.networks),
-                tuple(args.threads or sorted({1, min(2, every), every})),
-                tuple(args.batches or ((64, 512) if quick else (64, 16, 256, 1024, 4096))),
-                args.poses or (640 if quick else 6400), args.frames or (40_000 if quick else H36M_FRAMES),
-                resolve_device(args.device))
 
 
 def main() -> None:
     parser = get_args_parser()
     args = parser.parse_args()
-    known = {section.__name__: section for section in SECTIONS}
-    unknown = [name for name in args.sections if name not in known]
-    if unknown:
-        parser.error(f'no section {unknown[0]}: choose from {" ".join(known)}')
-    plan = plan_of(args)
+    plan: Plan = filled(Plan, {**vars(args), **(QUICK if args.quick else {}), **parser.typed()})
     about = machine(plan.device)
     about['command'] = shlex.join(['python', '-m', 'benchmarks', *sys.argv[1:]])
     print(*(f'{name}: {value}' for name, value in about.items()), sep='\n')
     rates = {}
-    for count in plan.threads:
+    for count in plan.thread_counts():
         with threads(count):
             rates[count] = matmul_rate(plan.device) / 1e9
         print(f'1024x1024 matrix product, {count} threads: {rates[count]:.0f} GFLOP/s')
 
     rows: list[Row] = []
-    for name in args.sections or known:
-        print(f'\n{name}: {(known[name].__doc__ or "").splitlines()[0]}\n\n{_line(HEAD)}\n{_line(["---"] * len(HEAD))}')
-        for row in known[name](plan):
+    for measure in args.sections or SECTIONS:
+        print(f'\n{measure.__name__}: {(measure.__doc__ or "").splitlines()[0]}\n')
+        print(f'{_line(HEAD)}\n{_line(["---"] * len(HEAD))}')
+        for row in measure(plan):
             rows.append(row)
             print(_line(_cells(row)), flush=True)
     if args.output:

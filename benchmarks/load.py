@@ -7,7 +7,6 @@ and must grow by less than `FLAT` bytes.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import subprocess
@@ -28,6 +27,7 @@ from common.checkpoint import Checkpoint
 from common.datasets import h36m
 from common.datasets.poses import Poses
 from common.evaluation import evaluate as evaluation
+from common.flags import Parser
 from common.lifting.lifter import Lifter
 from common.malloc import keep_freed_memory
 from common.rendering import animation
@@ -98,8 +98,7 @@ def measure(what: str, count: int) -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog='python -m benchmarks.load', description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(__doc__)
     parser.add_argument('--measure', nargs=2, metavar=('WORK', 'COUNT'), help='measure one work in this process')
     parser.add_argument('--what', choices=list(MEASURED), action='append', help='only this work; may be repeated')
     arguments = parser.parse_args()

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 
@@ -18,8 +18,11 @@ import torch
 from benchmarks.implementations import IMPLEMENTATIONS, NETWORKS, Program, Reference
 from benchmarks.measure import in_turns, threads, timed
 from benchmarks.worker import Worker, peak_memory
+from common.argument_types import positive_int
+from common.arguments import resolve_device
 from common.checkpoint import Checkpoint
 from common.files.npz import write_npz
+from common.flags import flag
 from common.lifting.lifter import Lifter
 
 SPLIT = {'S1': 0.149, 'S5': 0.149, 'S6': 0.149, 'S7': 0.149, 'S8': 0.146, 'S9': 0.129, 'S11': 0.129}  # as in Human3.6M
@@ -28,23 +31,24 @@ STARTED = 'poses to train'  # main_gcn.py prints this when the first step is nex
 
 @dataclass(frozen=True)
 class Plan:
-    """The extent of the measurements.
+    """The extent of the measurements."""
 
-    Attributes:
-        repetitions: repetitions of every timing.
-        networks, threads, batches: values to measure with; the first of `batches` is the recipe's.
-        poses: poses of an epoch; an evaluation has eight times as many.
-        frames: frames of the synthetic motion that a start loads; Human3.6M has 525,774.
-        device: where the networks run.
-    """
+    networks: tuple[str, ...] = flag(tuple(NETWORKS), 'networks', nargs='+', choices=NETWORKS)
+    threads: tuple[int, ...] = flag((), 'numbers of threads (default: 1, 2 and all)', nargs='+', type=positive_int,
+                                    metavar='N')
+    batches: tuple[int, ...] = flag((64, 16, 256, 1024, 4096), 'batch sizes; the first is for all but `scaling`',
+                                    nargs='+', type=positive_int, metavar='N')
+    repetitions: int = flag(25, 'of every timing', type=positive_int, metavar='N')
+    poses: int = flag(6400, 'of an epoch; an evaluation has 8 times as many', type=positive_int, metavar='N')
+    frames: int = flag(525_774, "of the motion that is loaded, Human3.6M's", type=positive_int, metavar='N')
+    device: torch.device = flag(torch.device('cpu'), 'cpu, cuda, cuda:1, ...', type=resolve_device)
 
-    repetitions: int
-    networks: tuple[str, ...]
-    threads: tuple[int, ...]
-    batches: tuple[int, ...]
-    poses: int
-    frames: int
-    device: torch.device
+    def thread_counts(self) -> Sequence[int]:
+        every = torch.get_num_threads()
+        return self.threads or sorted({1, min(2, every), every})
+
+
+QUICK = {'repetitions': 3, 'batches': (64, 512), 'poses': 640, 'frames': 40_000}
 
 
 @dataclass(frozen=True)
@@ -83,27 +87,27 @@ def _steps(plan: Plan, section: str, batches: tuple[int, ...]) -> Iterator[Row]:
 
 def step(plan: Plan) -> Iterator[Row]:
     """A whole training step on one batch: forward, backward, clip, Adam."""
-    for count in plan.threads:
+    for count in plan.thread_counts():
         with threads(count):
             yield from _steps(plan, 'step', plan.batches[:1])
 
 
 def scaling(plan: Plan) -> Iterator[Row]:
     """The training step at other batch sizes, with all threads."""
-    with threads(plan.threads[-1]):
+    with threads(plan.thread_counts()[-1]):
         yield from _steps(plan, 'scaling', plan.batches[1:])
 
 
 def epoch(plan: Plan) -> Iterator[Row]:
     """Every pose once, loader included."""
-    for count in plan.threads:
+    for count in plan.thread_counts():
         with threads(count):
             yield from _timed(plan, 'epoch', 'epoch', plan.poses, plan.batches[0], batch=plan.batches[0])
 
 
 def evaluation(plan: Plan) -> Iterator[Row]:
     """From the keypoints of a test set to both errors."""
-    for count in plan.threads:
+    for count in plan.thread_counts():
         with threads(count):
             yield from _timed(plan, 'evaluation', 'evaluate', plan.poses * 8)
 
@@ -169,4 +173,5 @@ def write_motion(folder: str, frames: int) -> None:
     os.utime(path, (0, 0))
 
 
-SECTIONS = (step, epoch, evaluation, memory, latency, start, scaling)
+Section = Callable[[Plan], Iterator[Row]]
+SECTIONS: tuple[Section, ...] = (step, epoch, evaluation, memory, latency, start, scaling)

@@ -16,7 +16,6 @@ Conclusions: docs/measurements/accuracy.md.
 
 from __future__ import annotations
 
-import argparse
 import copy
 import statistics
 
@@ -29,6 +28,7 @@ from common.datasets.loading import DataOptions
 from common.datasets.splits import Data
 from common.errors import run_script
 from common.evaluation.evaluate import METRES_TO_MM
+from common.flags import Parser
 from common.inference import predict
 from common.training.augmentation import Samples
 from common.training.recipe import Recipe
@@ -64,8 +64,7 @@ def after_small_steps(step: TrainingStep, poses: int) -> nn.Module:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog='python -m experiments.evaluation_noise', description=__doc__,
-                                     allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(__doc__)
     parser.add_argument('--dataset', default='demo', help='(default: demo)')
     parser.add_argument('--data_dir', default='data', metavar='DIR', help='(default: data)')
     parser.add_argument('--downsample', type=positive_int, default=1, metavar='N', help='(default: 1)')

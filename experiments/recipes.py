@@ -11,7 +11,6 @@ code reports. Conclusions: docs/accuracy.md, with all tables in docs/measurement
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import shlex
@@ -31,6 +30,7 @@ from common.argument_types import positive_int
 from common.checkpoint import BEST, LAST, load_checkpoint
 from common.errors import run_script
 from common.files.atomic import atomic_write
+from common.flags import Parser
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMANDS = {'SemGCN': 'main_gcn.py', 'non-local': 'main_gcn.py --non_local', 'linear': 'main_linear.py'}
@@ -65,9 +65,8 @@ ROWS = {
 }
 
 
-def get_args_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog='python -m experiments.recipes', description=__doc__, allow_abbrev=False,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+def get_args_parser() -> Parser:
+    parser = Parser(__doc__)
     parser.add_argument('--dataset', default='demo', help='(default: demo)')
     parser.add_argument('--data_dir', default='data', metavar='DIR', help='(default: data)')
     parser.add_argument('--networks', nargs='+', choices=COMMANDS, default=list(COMMANDS), help='(default: all)')

@@ -26,6 +26,7 @@ from common.datasets.virtual.detector_noise import SIMULATED_LAYOUTS
 from common.datasets.virtual.samples import VirtualCameras, VirtualSamples
 from common.errors import run_script
 from common.evaluation.metrics import align
+from common.flags import Parser
 from common.geometry.mirror import Mirror
 from common.geometry.person import person_input
 from common.inference import Predictor, for_inference
@@ -41,9 +42,8 @@ CHANGES: dict[str, dict[str, Any]] = {
     'with hidden joints': {'hide': 1.0}}
 
 
-def get_args_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog='python -m experiments.wild', description=__doc__, allow_abbrev=False,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+def get_args_parser() -> Parser:
+    parser = Parser(__doc__)
     parser.add_argument('--checkpoint', required=True, metavar='FILE', help='SemGCN, trained without the test subjects')
     parser.add_argument('--linear', metavar='FILE', help='the linear model, trained alike')
     parser.add_argument('--published', metavar='FILE', help='the published SemGCN')
