@@ -2,11 +2,10 @@
 
     python -m experiments.recipes --dataset demo
     python -m experiments.recipes --dataset cmu --networks SemGCN --rows published tuned
-    python -m experiments.recipes --output recipes.json --jobs 2     # runs only what the file does not have yet
+    python -m experiments.recipes --output recipes.json --jobs 2     # runs only what the file lacks
 
-Each row is a command. Errors are P1 and P2 in mm, averaged over actions, mean and standard deviation over seeds: of the
-last epoch, which the test subjects did not choose, and of the epoch with the lowest test error, which the published
-code reports. Conclusions: docs/accuracy.md, with all tables in docs/measurements/accuracy.md.
+Each row is a command. Errors are P1 and P2 of the last epoch in mm, averaged over actions, mean and standard deviation
+over seeds. Conclusions: docs/accuracy.md and docs/measurements/accuracy.md.
 """
 
 from __future__ import annotations
@@ -27,7 +26,6 @@ import torch
 
 from benchmarks.measure import machine
 from common.argument_types import positive_int
-from common.checkpoint import BEST, LAST, load_checkpoint
 from common.errors import run_script
 from common.files.atomic import atomic_write
 from common.flags import Parser
@@ -80,67 +78,54 @@ def get_args_parser() -> Parser:
 
 
 def train(command: str, data: list[str]) -> dict[str, float]:
-    """Run a training and evaluate its best epoch. Returns the errors of the last and the best, mm, and its time, s."""
+    """Run a training. Returns P1 and P2 of its last epoch, mm, and its time, s."""
     environment = {**os.environ, 'OMP_NUM_THREADS': os.environ.get('OMP_NUM_THREADS', '1')}
     with tempfile.TemporaryDirectory() as folder:
-        report = os.path.join(folder, 'report.json')
-
-        def run(*arguments: str) -> dict[str, float]:
-            subprocess.run([sys.executable, *shlex.split(command)[:1], *arguments, *data, '--report', report], cwd=ROOT,
-                           check=True, env=environment, stdout=subprocess.DEVNULL)
-            with open(report, encoding='utf-8') as file:
-                return json.load(file)['action_wise_average']
-
-        started = time.monotonic()
-        last = run(*shlex.split(command)[1:], '--checkpoint', os.path.join(folder, 'runs'))
-        seconds = time.monotonic() - started
-        (run_folder,) = Path(folder, 'runs').iterdir()
-        best, end = (str(run_folder / name) for name in (BEST, LAST))
-        tta = ['--tta', 'flip'] if '--tta flip' in command else []
-        is_last = load_checkpoint(best).epoch == load_checkpoint(end).epoch
-        chosen = last if is_last else run('--evaluate', best, *tta)
-    return {'last P1': last['mpjpe_mm'], 'last P2': last['p_mpjpe_mm'], 'best P1': chosen['mpjpe_mm'],
-            'best P2': chosen['p_mpjpe_mm'], 'seconds': seconds}
+        report, started = os.path.join(folder, 'report.json'), time.monotonic()
+        subprocess.run([sys.executable, *shlex.split(command), *data, '--report', report, '--checkpoint', folder],
+                       cwd=ROOT, check=True, env=environment, stdout=subprocess.DEVNULL)
+        with open(report, encoding='utf-8') as file:
+            errors = json.load(file)['action_wise_average']
+    return {'P1': errors['mpjpe_mm'], 'P2': errors['p_mpjpe_mm'], 'seconds': time.monotonic() - started}
 
 
 def main() -> None:
     args = get_args_parser().parse_args()
     data = ['--dataset', args.dataset, '--data_dir', os.path.abspath(args.data_dir), '--downsample',
             str(args.downsample), '--device', 'cpu']
-    found: dict[str, dict[str, Any]] = {}
+    runs: dict[str, dict[str, Any]] = {}
     if args.output and os.path.exists(args.output):
         with open(args.output, encoding='utf-8') as file:
-            found = json.load(file)['runs']
+            runs = json.load(file)['runs']
 
     def run_once(row: str, network: str, seed: int) -> None:
         command = f'{COMMANDS[network]} {ROWS[row]}'.strip() + f' -e {args.epochs} --seed {seed}'
         key = f'{command} --dataset {args.dataset} --downsample {args.downsample}'
-        if key not in found:
-            found[key] = {'row': row, 'network': network, 'dataset': args.dataset, **train(command, data)}
-            print(f'{key}: {found[key]["last P1"]:.1f} {found[key]["last P2"]:.1f}', file=sys.stderr, flush=True)
+        if key not in runs:
+            runs[key] = {'row': row, 'network': network, 'dataset': args.dataset, **train(command, data)}
+            print(f'{key}: {runs[key]["P1"]:.1f} {runs[key]["P2"]:.1f}', file=sys.stderr, flush=True)
             if args.output:
                 with atomic_write(args.output, 'w') as file:
-                    json.dump({'machine': machine(torch.device('cpu')), 'runs': found}, file, indent=1)
+                    json.dump({'machine': machine(torch.device('cpu')), 'runs': runs}, file, indent=1)
 
     with ThreadPoolExecutor(args.jobs) as pool:
         for result in [pool.submit(run_once, row, network, seed) for row in args.rows for network in args.networks
                        for seed in args.seeds]:
             result.result()
-    print_table(found, args.dataset)
+    print_table(runs, args.dataset)
 
 
-def print_table(found: dict[str, dict[str, Any]], dataset: str) -> None:
+def print_table(runs: dict[str, dict[str, Any]], dataset: str) -> None:
     """Print a line of Markdown for each row and network: mean and standard deviation over the seeds."""
-    errors = ('last P1', 'last P2', 'best P1', 'best P2')
-    print(f'| {dataset} | network | runs | ' + ' | '.join(errors) + ' | flags |\n|---|---|---|---|---|---|---|---|')
+    print(f'| {dataset} | network | runs | P1 | P2 | flags |\n|---|---|---|---|---|---|')
     for network in COMMANDS:
         for row, flags in ROWS.items():
-            runs = [run for run in found.values()
+            same = [run for run in runs.values()
                     if (run['row'], run['network'], run['dataset']) == (row, network, dataset)]
-            if runs:
+            if same:
                 cells = [f'{statistics.mean(values):.1f} ± {statistics.stdev(values) if len(values) > 1 else 0:.1f}'
-                         for values in ([run[error] for run in runs] for error in errors)]
-                print(f'| {row} | {network} | {len(runs)} | {" | ".join(cells)} | `{flags}` |')
+                         for values in ([run[error] for run in same] for error in ('P1', 'P2'))]
+                print(f'| {row} | {network} | {len(same)} | {" | ".join(cells)} | `{flags}` |')
 
 
 if __name__ == '__main__':
