@@ -2,7 +2,6 @@
 
 import argparse
 import glob
-import importlib
 import json
 import os
 import re
@@ -56,14 +55,6 @@ def skeleton_entries(skeleton: Skeleton) -> dict[str, np.ndarray]:
 def keypoints_metadata(skeleton: Skeleton) -> dict[str, Any]:
     """The metadata of a 2D file, as in VideoPose3D's files."""
     return {'num_joints': len(skeleton), 'keypoints_symmetry': [list(skeleton.left), list(skeleton.right)]}
-
-
-def optional(package: str, module: str, purpose: str) -> Any:
-    """Import a library that only some sources need."""
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise UserError(f'{purpose} needs the Python package {package}; run: pip install {package}') from error
 
 
 def sequence(subject: str, text: str) -> tuple[str, str] | None:

@@ -15,7 +15,9 @@ import re
 import signal
 import sys
 
+import cdflib
 import numpy as np
+import scipy.io
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # so that it runs from any folder
 
@@ -90,7 +92,6 @@ def in_metres(millimetres: np.ndarray) -> np.ndarray:
 
 def read_cdf(path: str) -> np.ndarray:
     """The variable Pose of a NASA CDF file, (T, 96) millimetres."""
-    cdflib = preparation.optional('cdflib', 'cdflib', 'Reading .cdf files')
     with archives.damage_as_sentence(path):
         _refuse_cut(path)
         file = cdflib.CDF(path)
@@ -105,10 +106,9 @@ def read_cdf(path: str) -> np.ndarray:
 
 def read_mat(path: str) -> np.ndarray:
     """As `read_cdf`, from a MATLAB copy of such a file: `data` is a 1x1 cell that holds (T, 96)."""
-    scipy_io = preparation.optional('scipy', 'scipy.io', 'Reading .cdf.mat files')
     with archives.damage_as_sentence(path):
         archives.refuse_large(path, os.path.getsize(path))
-        data = scipy_io.loadmat(path, variable_names=['data']).get('data')
+        data = scipy.io.loadmat(path, variable_names=['data']).get('data')
     if not isinstance(data, np.ndarray) or data.dtype != object or data.shape != (1, 1) \
             or not isinstance(data[0, 0], np.ndarray):
         raise UserError(f'{path} has no 1x1 cell named data, so it is not a copy of a Human3.6M file.')

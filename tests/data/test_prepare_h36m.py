@@ -169,7 +169,7 @@ def takes_all_memory(path):
     (never_ends, 'reading it crashes, or takes longer'), (crashes, 'reading it crashes, or takes longer'),
     (takes_all_memory, 'MemoryError')])
 def test_a_reader_that_crashes_or_never_ends(reader, reason, tmp_path, monkeypatch):
-    """All of it happens to the libraries on damaged files; the process that reads them is another one."""
+    """All of it happens to the libraries on damaged files, which another process reads."""
     folder = tmp_path / 'S1' / 'MyPoseFeatures' / 'D3_Positions'
     folder.mkdir(parents=True)
     (folder / 'Walking.cdf').touch()
@@ -177,11 +177,6 @@ def test_a_reader_that_crashes_or_never_ends(reader, reason, tmp_path, monkeypat
     monkeypatch.setattr(prepare_data_h36m, 'read_cdf', reader)
     with pytest.raises(UserError, match=rf'Walking\.cdf is damaged or cut short \({reason}'):
         prepare_data_h36m.read_source(str(tmp_path))
-
-
-def test_missing_library_is_named():
-    with pytest.raises(UserError, match='Reading x needs the Python package of-nobody; run: pip install of-nobody'):
-        preparation.optional('of-nobody', 'of_nobody', 'Reading x')
 
 
 def test_damage_leaves_the_old_file_and_nothing_else(tmp_path, script):
@@ -193,7 +188,7 @@ def test_damage_leaves_the_old_file_and_nothing_else(tmp_path, script):
     assert sorted(os.listdir(tmp_path)) == ['data_3d_h36m.npz', 'h36m.zip']
 
 
-def test_an_incomplete_archive_is_told(positions, tmp_path, script):
+def test_an_incomplete_archive_is_warned_of(positions, tmp_path, script):
     incomplete = {subject: dict(actions) for subject, actions in positions.items() if subject != 'S7'}
     del incomplete['S5']['Eating 1']
     archive = make.make_h36m_zip(tmp_path / 'h36m.zip', incomplete)
@@ -203,7 +198,7 @@ def test_an_incomplete_archive_is_told(positions, tmp_path, script):
 
 
 @pytest.mark.parametrize('content', [3, [1], {'S1': 4}, {'S1': {'Walking': 5}}])
-def test_checking_what_is_no_dataset(content, tmp_path):
+def test_checking_a_file_that_is_not_a_dataset(content, tmp_path):
     np.savez_compressed(tmp_path / 'data_3d_h36m.npz', positions_3d=content)
     with pytest.raises(UserError, match=r'data_3d_h36m\.npz'):
         preparation.check_files(str(tmp_path))
