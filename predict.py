@@ -15,8 +15,8 @@ import math
 import re
 from typing import Any
 
-from common.argument_types import non_negative_int, positive_float, probability
-from common.arguments import add_run_flags, resolve_device
+from common.argument_types import device_name, non_negative_int, positive_float, probability
+from common.arguments import resolve_device
 from common.errors import UserError, run_script, warn
 from common.geometry.detector_layouts import LAYOUTS, OWN, TRAINED_ON
 from common.lifting.detectors.detector import DETECTORS
@@ -119,7 +119,9 @@ def _add_more(parser: argparse.ArgumentParser, shown: bool) -> None:
     parser.add_argument('--smooth_beta', type=positive_float, help=argparse.SUPPRESS)  # of the One-Euro filter
     add('--viz_size', type=positive_float, default=5, metavar='N',
         help='side of a panel of --render, in 100 pixels (default: 5)')
-    add_run_flags(parser)
+    parser.add_argument('--device', type=device_name, default='auto', metavar='DEVICE',
+                        help='auto, cpu, cuda, cuda:N or mps (default: auto)')
+    parser.add_argument('--num_workers', type=int, help=argparse.SUPPRESS)
 
 
 def main() -> None:

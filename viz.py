@@ -16,12 +16,13 @@ import torch
 from torch import nn
 
 from common import argument_types, arguments, checkpoint
-from common.datasets.loading import load_dataset, load_keypoints
+from common.datasets.loading import DataOptions, load_dataset, load_keypoints
 from common.datasets.mocap import MocapDataset
 from common.errors import UserError, listing, run_script, warn
 from common.evaluation.evaluate import in_mm
 from common.evaluation.metrics import mpjpe
 from common.files.atomic import check_suffix
+from common.flags import Parser
 from common.geometry import quaternion
 from common.geometry.camera import Camera, image_coordinates, world_to_camera
 from common.geometry.person import person_windows
@@ -30,14 +31,16 @@ from common.rendering.animation import SUFFIXES, render
 from common.rendering.clip import Clip, View, stand
 from common.rendering.video import VideoFrames
 from data.prepare_data_demo import make_if_missing
-from models.config import DEFAULTS_BY_ARCHITECTURE
+from models.config import DEFAULTS_BY_ARCHITECTURE, ModelConfig, network_flags
 
 
-def get_args_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
-                                     allow_abbrev=False)
-    arguments.add_data_flags(parser)
-    group = arguments.add_network_flags(parser)
+def get_args_parser() -> Parser:
+    parser = Parser(__doc__)
+    parser.add_flags('data', DataOptions, only=('dataset', 'keypoints', 'data_dir'))
+    group = parser.add_argument_group('network')
+    # the checkpoint describes its network; accepted because the published script has them
+    for name in ('num_layers', 'hid_dim', 'non_local', 'conv', 'dropout'):
+        parser.add_flags('network', ModelConfig, only=(name,))
     group.add_argument('--evaluate', metavar='FILE', help='checkpoint to predict with')
     group.add_argument('-a', '--architecture', choices=list(DEFAULTS_BY_ARCHITECTURE), help='kind of network')
     group = parser.add_argument_group(
@@ -61,7 +64,7 @@ def get_args_parser() -> argparse.ArgumentParser:
                        help='side of a panel, in units of 100 pixels (default: 5)')
     group.add_argument('--viz_fps', type=argument_types.frame_rate, metavar='N',
                        help='poses a second of the dataset (default: its own rate, or 50)')
-    group = arguments.add_run_flags(parser)
+    arguments.add_run_flags(parser)
     group.add_argument('-b', '--batch_size', type=argument_types.positive_int, default=64, metavar='N',
                        help='poses to predict at a time (default: 64)')
     return parser
@@ -137,7 +140,7 @@ def main() -> None:
     device = arguments.resolve_device(args.device)
 
     file = checkpoint.load_checkpoint(args.evaluate)
-    checkpoint.check_flags(file, args.evaluate, arguments.network_flags(arguments.typed_flags(parser)))
+    checkpoint.check_flags(file, args.evaluate, network_flags(parser.typed()))
     make_if_missing(args.dataset, args.data_dir)
     dataset = load_dataset(args.dataset, args.data_dir)
     if args.viz_fps:

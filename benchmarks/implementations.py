@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
-from typing import cast
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor
@@ -15,11 +14,9 @@ from common.datasets.batches import PoseBatches
 from common.datasets.poses import Poses
 from common.evaluation.evaluate import evaluate
 from common.malloc import keep_freed_memory
-from common.training.augmentation import Samples
-from common.training.cuda_graph import make_step
-from common.training.epoch import Counters, train_epoch
-from common.training.recipe import Recipe, Schedule
-from common.training.step import TrainingStep
+from common.training.augmentation import AugmentedSamples
+from common.training.engine import Training, train_epoch
+from common.training.recipe import Recipe
 from models.config import ModelConfig, build_model
 
 RECIPE = Recipe(epochs=1, snapshot=1)
@@ -30,14 +27,15 @@ NETWORKS = {
 }
 
 
-class _Batches:
-    """A fixed list of batches in place of `PoseBatches`."""
+class FixedBatches(PoseBatches):
+    """Given batches in place of a random order."""
 
-    def __init__(self, batches: Iterable[Tensor]) -> None:
+    def __init__(self, batches: Iterable[Tensor], device: torch.device) -> None:
+        super().__init__(0, RECIPE.batch_size, torch.Generator(), device)
         self.batches = batches
 
-    def epoch(self, _: int = 0) -> Iterable[Tensor]:
-        return self.batches
+    def epoch(self, seen: int = 0) -> Iterator[Tensor]:
+        return iter(self.batches)
 
 
 class Program:
@@ -48,8 +46,7 @@ class Program:
         torch.manual_seed(0)
         self.device = device
         self.model = build_model(config, h36m.skeleton()).to(device)
-        self.step: TrainingStep | None = None
-        self.poses: Poses | None = None
+        self.training: Training | None = None
 
     def steps(self, poses: Poses, count: int = 1) -> float:
         """Take whole training steps (gather, forward, backward, clip, Adam) on one batch; returns their mean loss."""
@@ -66,13 +63,14 @@ class Program:
         return mean['mpjpe_mm'], mean['p_mpjpe_mm']
 
     def _train(self, poses: Poses, batches: Iterable[Tensor]) -> float:
-        if self.step is None or self.poses is not poses:  # the same step for all batches, because it may be captured
-            self.poses, samples = poses, Samples(poses.to(self.device), h36m.skeleton(), RECIPE)
-            self.step = make_step(self.model, RECIPE, samples)
-        counters, given = Counters(), _Batches(batches)
-        for _ in train_epoch(self.step, cast(PoseBatches, given), Schedule(), counters):
-            pass
-        return counters.loss
+        given, samples = FixedBatches(batches, self.device), AugmentedSamples(poses.to(self.device), h36m.skeleton(),
+                                                                              RECIPE)
+        if self.training is None:
+            self.training = Training(self.model, RECIPE, given, samples)
+        self.training.batches, self.training.samples = given, samples
+        self.training.progress.next_epoch()
+        train_epoch(self.training, lambda: None)
+        return self.training.progress.loss
 
 
 class Reference:

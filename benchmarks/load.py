@@ -51,7 +51,7 @@ def evaluate(count: int) -> Work:
     positions, zeros = torch.empty(count, 16, 3).uniform_(-1, 1), torch.zeros(count, dtype=torch.long)
     poses = Poses(keypoints(count), positions, torch.zeros(count, 3), torch.arange(count).remainder_(15), zeros,
                   kind_names=list(h36m.ACTIONS), cameras=[])
-    action = partial(evaluation.evaluate, build_model(CONFIG, h36m.skeleton()), poses, torch.zeros(16, 3))
+    action = partial(evaluation.evaluate, build_model(CONFIG, h36m.skeleton()), poses)
     return action, poses.keypoints.nbytes + positions.nbytes + zeros.nbytes, 0
 
 

@@ -33,6 +33,14 @@ def comma_separated(text: str) -> tuple[str, ...]:
     return tuple(filter(None, map(str.strip, text.split(','))))
 
 
+def names_or_all(text: str) -> tuple[str, ...] | None:
+    """Names separated by commas, or None for all of them, written `*`."""
+    names = comma_separated(text)
+    if not names:
+        raise argparse.ArgumentTypeError('it has no name')
+    return None if names == ('*',) else names
+
+
 def device_name(text: str) -> str:
     if not re.fullmatch(r'auto|cpu|cuda(:\d+)?|mps', text):
         raise argparse.ArgumentTypeError(f'{text} is none of auto, cpu, cuda, cuda:N, mps')

@@ -8,6 +8,8 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -15,6 +17,8 @@ from torch import Tensor, nn
 from torch.distributed.nn.functional import all_reduce
 
 from common.errors import UserError
+
+Result = TypeVar('Result')
 
 
 def start(device: torch.device) -> torch.device:
@@ -68,6 +72,40 @@ def total(tensor: Tensor) -> Tensor:
     sent = tensor.cuda() if dist.get_backend() == 'nccl' else tensor  # NCCL needs tensors on its device
     dist.all_reduce(sent)
     return sent.to(tensor.device)
+
+
+def mean(value: Tensor) -> Tensor:
+    """The mean over the processes."""
+    return total(value / size()) if size() > 1 else value
+
+
+def mean_over_shards(loss: Tensor, poses: int, of: int) -> Tensor:
+    """The share of this process's mean loss in the mean over the whole batch, times the number of processes.
+
+    So the mean over the processes, as of the gradients, is the mean over the batch, though shards differ in size. The
+    loss of a shard without poses, which is NaN, counts zero.
+
+    Args:
+        loss: mean over this process's shard.
+        poses, of: number of poses in the shard, and in the batch.
+    """
+    return loss if size() == 1 else (loss if poses else loss.nan_to_num()) * (poses * size() / of)
+
+
+def from_first(make: Callable[[], Result]) -> Result:
+    """What the first process makes, in every process; also the UserError that it raises."""
+    if size() == 1:
+        return make()
+    made: list[Any] = [None, None]
+    if not rank():
+        try:
+            made[0] = make()
+        except UserError as error:
+            made[1] = str(error)
+    dist.broadcast_object_list(made)
+    if made[1] is not None:
+        raise UserError(made[1])
+    return made[0]
 
 
 def maximum(number: int, device: torch.device) -> int:

@@ -32,7 +32,7 @@ class Parser(argparse.ArgumentParser):
     """
 
     def __init__(self, doc: str | None) -> None:
-        super().__init__(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
+        super().__init__(description=doc, formatter_class=_Formatter, allow_abbrev=False)
         self.further: list[argparse.Action] = []
         self.add_argument('--help_all', action=_HelpAll, nargs=0, help='show all flags and exit')
 
@@ -82,6 +82,11 @@ class Parser(argparse.ArgumentParser):
         """{flag: value} of the flags on the command line: argparse sets no default where the namespace has a value."""
         blank = argparse.Namespace(**{action.dest: _UNTYPED for action in self._actions})
         return {name: value for name, value in vars(self.parse_args(argv, blank)).items() if value is not _UNTYPED}
+
+
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=36)
 
 
 class _HelpAll(argparse.Action):

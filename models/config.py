@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from common.argument_types import positive_float, positive_int, probability
+from common.flags import flag
 from common.geometry.graph import adjacency
 from common.geometry.skeleton import Skeleton
 from models.fast import LinearModel, SemGCN  # the same networks as in models/*.py, faster
@@ -28,13 +30,16 @@ class ModelConfig:
     """
 
     architecture: str
-    hid_dim: int = 128
-    num_layers: int = 4
-    dropout: float = 0.0
-    non_local: bool = False
-    conv: str = 'sem'
-    window: int = 1
-    unit: float = 1.0
+    hid_dim: int = flag(128, 'channels of a joint', short='-z', type=positive_int, metavar='N')
+    num_layers: int = flag(4, 'residual blocks', short='-l', type=positive_int, metavar='N')
+    dropout: float = flag(0.0, 'dropout after each block', type=probability, metavar='P', more=True)
+    non_local: bool = flag(False, 'add non-local blocks')
+    conv: str = flag('sem', 'semantic convolution with edge weights shared by all channels, or for each channel',
+                     choices=list(CONVOLUTIONS), more=True)
+    window: int = flag(1, 'number of frames around the predicted one that the network sees, odd', type=positive_int,
+                       metavar='N', more=True)
+    unit: float = flag(1.0, 'length that 1 stands for in the last layer, a property of the network; a small one makes '
+                            "Adam's steps smaller there", type=positive_float, metavar='METRES', more=True)
 
     def __post_init__(self) -> None:
         wrong = [f'{field.name} {getattr(self, field.name)!r}' for field in fields(self)
@@ -76,6 +81,12 @@ DEFAULTS_BY_ARCHITECTURE: dict[str, dict[str, Any]] = {
 def default_config(architecture: str) -> ModelConfig:
     """The published network of that architecture."""
     return ModelConfig(architecture, **DEFAULTS_BY_ARCHITECTURE[architecture])
+
+
+def network_flags(flags: dict[str, Any]) -> dict[str, Any]:
+    """The flags that are attributes of a `ModelConfig`."""
+    names = {field.name for field in fields(ModelConfig)}
+    return {name: value for name, value in flags.items() if name in names}
 
 
 def build_model(config: ModelConfig, skeleton: Skeleton) -> nn.Module:

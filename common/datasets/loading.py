@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from common.argument_types import comma_separated, file_name_part, names_or_all, positive_int
 from common.datasets.checking.arrays import check_lengths, checked_pixels, checked_positions, two_levels
 from common.datasets.checking.joint_order import Sample, choose_order, layouts, usable_layouts
 from common.datasets.checking.people import check_people
@@ -17,6 +18,7 @@ from common.datasets.entries import ENTRIES, describe
 from common.datasets.mocap import Keypoints, MocapDataset
 from common.errors import UserError, listing, warn
 from common.files.npz import read_npz
+from common.flags import flag
 from common.geometry.camera import camera_to_world, normalize_screen, project, world_to_camera
 
 SAMPLES = 3  # frames of a sequence that are compared with the 3D to find the order of the joints
@@ -26,14 +28,22 @@ SAMPLES = 3  # frames of a sequence that are compared with the 3D to find the or
 class DataOptions:
     """The choice of data, named as the flags."""
 
-    dataset: str = 'h36m'
-    keypoints: str = 'gt'
-    actions: tuple[str, ...] | None = None
-    downsample: int = 1
-    data_dir: str = 'data'
-    val_subjects: tuple[str, ...] = ()
-    train_subjects: tuple[str, ...] = ()
-    test_subjects: tuple[str, ...] = ()
+    dataset: str = flag('h36m', 'dataset: data_3d_NAME.npz in the data folder, or demo, which is made at first use',
+                        short='-d', type=file_name_part, metavar='NAME')
+    keypoints: str = flag('gt', '2D keypoints: data_2d_DATASET_NAME.npz; gt is projected from the 3D where there is no '
+                                'such file', short='-k', type=file_name_part, metavar='NAME')
+    actions: tuple[str, ...] | None = flag(None, 'kinds of action to train and test on, separated by commas; *: all',
+                                           short='-a', type=names_or_all, metavar='A,B')
+    downsample: int = flag(1, 'use every Nth frame', type=positive_int, metavar='N')
+    data_dir: str = flag('data', 'folder of the datasets', metavar='DIR')
+    val_subjects: tuple[str, ...] = flag((), 'training subjects that are kept out of training and choose the epoch; '
+                                             'the test subjects are then evaluated once, at the end (default: the test '
+                                             'subjects choose the epoch, as published)', type=comma_separated,
+                                         metavar='S,S')
+    train_subjects: tuple[str, ...] = flag((), "subjects to train on (default: the data set's)", type=comma_separated,
+                                           metavar='S,S')
+    test_subjects: tuple[str, ...] = flag((), "subjects to test on (default: the data set's)", type=comma_separated,
+                                          metavar='S,S')
 
     def as_recipe(self) -> dict[str, Any]:
         """The options that a checkpoint records: all but the folder, and subjects only if flags chose them."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from statistics import fmean
 from typing import NamedTuple
 
@@ -13,16 +13,16 @@ from torch import Tensor, nn
 from common import distributed
 from common.datasets.mocap import kind_of
 from common.datasets.poses import Poses
+from common.datasets.splits import Data
+from common.datasets.virtual.samples import VirtualCameras, virtual_views
 from common.errors import UserError
-from common.evaluation.metrics import BY_JOINT, joint_errors
+from common.evaluation.metrics import PROTOCOLS, Metric, joint_errors
 from common.geometry.mirror import Mirror
 from common.inference import Predictor
 from common.threads import map_over_threads
 
 METRES_TO_MM = 1000.0
-VELOCITY, BASELINE = 'velocity_error_mm', 'mean_pose_mpjpe_mm'
-PROTOCOLS = ('mpjpe_mm', 'p_mpjpe_mm')
-METRICS = (*BY_JOINT, VELOCITY)
+BASELINE = 'mean_pose_mpjpe_mm'
 
 
 class Group(NamedTuple):
@@ -39,28 +39,33 @@ class Evaluation:
 
     Attributes:
         groups: G groups of poses.
-        sums: {metric: (G, J)}, in mm or percent.
         poses: (G,) number of poses.
-        pairs: (G,) number of poses that follow another pose of their sequence; velocity errors are averaged over them.
+        metrics: what was computed.
+        sums: {metric: (G, J)}, or (G, 1) for a metric that is not a mean over joints; in mm or percent.
+        counts: {metric: (G,)} number of poses that have a value: those with enough poses of their sequence before them.
         pck_joints: the joints over which PCK and AUC are averaged.
+        predictions: (N, J, 3) float32 metres, on the CPU, if they were asked for.
     """
 
     groups: list[Group]
-    sums: dict[str, Tensor]
     poses: Tensor
-    pairs: Tensor
+    metrics: dict[str, Metric]
+    sums: dict[str, Tensor]
+    counts: dict[str, Tensor]
     pck_joints: list[int]
+    predictions: Tensor | None = None
 
     def mean(self, groups: Iterable[int] | None = None, joint: int | None = None) -> dict[str, float]:
         """{metric: mean over the poses of some groups (None: of all) and over the joints (None: over all)}."""
         chosen = list(range(len(self.groups)) if groups is None else groups)
         means = {}
-        for metric, sums in self.sums.items():
-            count = int((self.pairs if metric == VELOCITY else self.poses)[chosen].sum())
-            every = self.pck_joints if metric in ('pck_150_percent', 'auc_percent') else range(sums.shape[1])
-            joints = list(every) if joint is None else [joint]
+        for name, sums in self.sums.items():
+            count, metric = int(self.counts[name][chosen].sum()), self.metrics[name]
+            joints = self.pck_joints if metric.pck else list(range(sums.shape[1]))
+            if joint is not None:
+                joints = [joint] if metric.by_joint else []
             if count and joints:
-                means[metric] = (sums[chosen][:, joints].sum() / (count * len(joints))).item()
+                means[name] = (sums[chosen][:, joints].sum() / (count * len(joints))).item()
         return means
 
     def by(self, attribute: str) -> dict[str, dict[str, float]]:
@@ -83,87 +88,146 @@ class Evaluation:
                 for metric in self.sums if any(metric in action for action in actions)}
 
 
-def evaluate(model: nn.Module, poses: Poses, mean_pose: Tensor | None = None,
-             report: Callable[[int], None] | None = None, mirror: Mirror | None = None,
-             metrics: Sequence[str] = PROTOCOLS, pck_joints: Sequence[int] = (),
-             predictions: Tensor | None = None) -> Evaluation:
+@dataclass(frozen=True)
+class EvaluationOptions:
+    """What an evaluation computes.
+
+    Attributes:
+        metrics: of `metrics.METRICS`, or others.
+        mirror: averages the predictions for each pose and for its mirror image.
+        pck_joints: the joints that count for PCK and AUC; if empty, all joints but the root.
+        keep_predictions: whether the evaluation holds every predicted pose.
+        between_slices: called with the number of poses done.
+    """
+
+    metrics: Mapping[str, Metric] = field(default_factory=lambda: PROTOCOLS)
+    mirror: Mirror | None = None
+    pck_joints: Sequence[int] = ()
+    keep_predictions: bool = False
+    between_slices: Callable[[int], None] = lambda done: None
+
+
+def evaluate(model: nn.Module, poses: Poses, options: EvaluationOptions = EvaluationOptions()) -> Evaluation:
     """Evaluate a network on a test set. Several processes share the poses, and each gets the whole result.
 
     Args:
         model: any network (B, J, 2) -> (B, J, 3).
         poses: on the model's device.
-        mean_pose: (J, 3) the mean training pose, whose error is reported beside the network's.
-        report: called with the number of poses done.
-        mirror: as of `Predictor`.
-        metrics: of `METRICS`.
-        pck_joints: the joints that count for PCK and AUC; if empty, all joints but the root.
-        predictions: (N, J, 3) float32 zeros on the CPU, which are filled with the predicted positions.
     Raises:
         UserError: a prediction is not finite.
     """
-    mine, joints = distributed.part(len(poses)), poses.positions.shape[1]
-    predictor = Predictor(model, poses.keypoints.device, mirror=mirror)
-    groups, group_of, follows = _groups(poses)
-    cells = group_of[:, None] * joints + torch.arange(joints)                          # (N, J)
-    names = [*metrics, *([BASELINE] if mean_pose is not None else [])]
-
-    def score(part: slice) -> Tensor:
-        """Sums of a slice of this process's poses, (metrics, groups * joints)."""
-        rows = slice(mine.start + part.start, mine.start + part.stop)
-        predicted, target = (in_mm(each) for each in (predictor(poses.keypoints[rows]), poses.positions[rows]))
-        if not predicted.isfinite().all():
-            raise UserError('the network predicts positions that are not finite numbers.')
-        if predictions is not None:
-            predictions[rows] = predicted / METRES_TO_MM
-
-        def total(values: Tensor, cells: Tensor) -> Tensor:
-            return torch.bincount(cells.flatten(), values.cpu().flatten(), len(groups) * joints)
-
-        sums = []
-        for name in names:
-            if name == VELOCITY:
-                before = slice(max(rows.start - 1, 0), rows.start)  # the pose that the first one may follow
-                motion = [torch.cat([in_mm(first), rest]).diff(dim=0) for first, rest in
-                          ((predictor(poses.keypoints[before]), predicted), (poses.positions[before], target))]
-                moved = slice(rows.stop - len(motion[0]), rows.stop)
-                sums.append(total(joint_errors(*motion).cpu()[follows[moved]], cells[moved][follows[moved]]))
-            elif name == BASELINE:
-                assert mean_pose is not None
-                sums.append(total(joint_errors(in_mm(mean_pose).expand_as(target), target), cells[rows]))
-            else:
-                sums.append(total(BY_JOINT[name](predicted, target), cells[rows]))
-        return torch.stack(sums)
-
-    sums = torch.zeros(len(names), len(groups) * joints, dtype=torch.float64)
-    for done, part_sums in map_over_threads(score, mine.stop - mine.start, predictor.slice_size,
+    mine, scorer = distributed.part(len(poses)), _Scorer(model, poses, options)
+    groups, joints = scorer.groups, poses.positions.shape[1]
+    sums = {name: torch.zeros(len(groups) * (joints if metric.by_joint else 1), dtype=torch.float64)
+            for name, metric in options.metrics.items()}
+    for done, part_sums in map_over_threads(scorer.score, mine.stop - mine.start, scorer.predictor.slice_size,
                                             poses.keypoints.device):
-        sums += part_sums
-        if report:
-            report(done)
-    sums = distributed.total(sums).view(len(names), len(groups), joints)
-    if predictions is not None:
-        predictions.copy_(distributed.total(predictions))
-    return Evaluation(groups, dict(zip(names, sums, strict=True)), torch.bincount(group_of, minlength=len(groups)),
-                      torch.bincount(group_of[follows], minlength=len(groups)),
-                      list(pck_joints) or list(range(1, joints)))
+        for name, part_sum in part_sums.items():
+            sums[name] += part_sum
+        options.between_slices(done)
+    counts = {name: torch.bincount(scorer.group_of[scorer.place >= metric.frames - 1], minlength=len(groups))
+              for name, metric in options.metrics.items()}
+    return Evaluation(groups, torch.bincount(scorer.group_of, minlength=len(groups)), dict(options.metrics),
+                      {name: distributed.total(each).view(len(groups), -1) for name, each in sums.items()}, counts,
+                      list(options.pck_joints) or list(range(1, joints)),
+                      None if scorer.predictions is None else distributed.total(scorer.predictions))
+
+
+class _Scorer:
+    """Scores slices of this process's poses; several threads may do so at a time.
+
+    Attributes:
+        predictor: the network.
+        groups: of all poses, in the order of tables.
+        group_of: (N,) the group of each pose.
+        place: (N,) the place of each pose in its sequence, counted from 0.
+        predictions: (N, J, 3) float32 on the CPU, zero for the poses of other processes; None if they are not kept.
+    """
+
+    def __init__(self, model: nn.Module, poses: Poses, options: EvaluationOptions) -> None:
+        self.poses, self.options = poses, options
+        self.predictor = Predictor(model, poses.keypoints.device, mirror=options.mirror)
+        self.start = distributed.part(len(poses)).start
+        self.groups, self.group_of, self.place = _groups(poses)
+        self.predictions = torch.zeros(poses.positions.shape) if options.keep_predictions else None
+
+    def score(self, part: slice) -> dict[str, Tensor]:
+        """{metric: sums over a slice of this process's poses, by group and joint}."""
+        rows = slice(self.start + part.start, self.start + part.stop)
+        before = max(metric.frames for metric in self.options.metrics.values()) - 1
+        history = slice(max(rows.start - before, 0), rows.start)  # poses that the first ones may follow
+        parts = [in_mm(self.predictor(self.poses.keypoints[each])) for each in (history, rows)]
+        if not parts[1].isfinite().all():
+            raise UserError('the network predicts positions that are not finite numbers.')
+        if self.predictions is not None:
+            self.predictions[rows] = (parts[1] / METRES_TO_MM).float().cpu()
+        predicted, target = torch.cat(parts), in_mm(self.poses.positions[history.start:rows.stop])
+        return {name: self._sum(metric, predicted, target, rows) for name, metric in self.options.metrics.items()}
+
+    def _sum(self, metric: Metric, predicted: Tensor, target: Tensor, rows: slice) -> Tensor:
+        start = max(len(predicted) - (rows.stop - rows.start) - (metric.frames - 1), 0)
+        values = metric.values(predicted[start:], target[start:]).cpu()                # (n,) or (n, J)
+        last = slice(rows.stop - len(values), rows.stop)
+        follows = self.place[last] >= metric.frames - 1
+        values, groups, columns = values[follows], self.group_of[last][follows], 1
+        if metric.by_joint:
+            columns = values.shape[1]
+            groups = groups[:, None] * columns + torch.arange(columns)                 # (n, J)
+        return torch.bincount(groups.flatten(), values.flatten(), len(self.groups) * columns)
 
 
 def _groups(poses: Poses) -> tuple[list[Group], Tensor, Tensor]:
-    """The groups in the order of tables, the group of each pose (N,), and whether it follows the pose before it (N,).
+    """The groups in the order of tables, the group of each pose (N,), and its place in its sequence (N,).
 
     Poses without sequences are grouped by kind of action, and none follows another.
     """
     if not poses.sequences:
         kinds = poses.kinds.cpu()
         present, group_of = kinds.unique(return_inverse=True)
-        return [Group('', poses.kind_names[kind], '') for kind in present], group_of, torch.zeros_like(kinds).bool()
+        return [Group('', poses.kind_names[kind], '') for kind in present], group_of, torch.zeros_like(kinds)
     of_sequence = [Group(sequence.subject, kind_of(sequence.action), sequence.camera) for sequence in poses.sequences]
     groups = sorted(dict.fromkeys(of_sequence), key=lambda group: poses.kind_names.index(group.action))
     lengths = torch.tensor([sequence.frames for sequence in poses.sequences])
     group_of = torch.tensor([groups.index(group) for group in of_sequence]).repeat_interleave(lengths)
-    follows = torch.ones(len(poses), dtype=torch.bool)
-    follows[(lengths.cumsum(0) - lengths)[lengths > 0]] = False
-    return groups, group_of, follows
+    starts = (lengths.cumsum(0) - lengths).repeat_interleave(lengths)
+    return groups, group_of, torch.arange(len(poses)) - starts
+
+
+def input_poses(poses: Poses, data: Data, window: int, normalization: str, virtual: VirtualCameras | None) -> Poses:
+    """Poses with the keypoints that a network expects.
+
+    Args:
+        window, normalization: of the network's checkpoint.
+        virtual: of virtual cameras; None for the cameras of the data set.
+    Raises:
+        UserError: virtual cameras are asked for, but the network was not trained with them.
+    """
+    if virtual and normalization != 'person':
+        raise UserError('--virtual is for networks that were trained with it; leave the flag out to evaluate this one.')
+    if virtual:
+        views = virtual_views(poses, data.skeleton, window, data.fps, virtual)
+        return replace(views, sequences=[sequence._replace(camera='virtual') for sequence in poses.sequences])
+    return poses.as_person(window, data.fps) if normalization == 'person' else poses
+
+
+def with_baseline(evaluation: Evaluation, poses: Poses, mean_pose: Tensor | None) -> Evaluation:
+    """The evaluation with the MPJPE of a baseline, the mean training pose (J, 3); unchanged where it is None."""
+    if mean_pose is None:
+        return evaluation
+    metric = Metric('mean pose', joint_errors)
+    options = EvaluationOptions({BASELINE: metric})
+    baseline = evaluate(_Constant(mean_pose.to(poses.positions)), poses, options)
+    return replace(evaluation, metrics={**evaluation.metrics, BASELINE: metric},
+                   sums={**evaluation.sums, **baseline.sums}, counts={**evaluation.counts, **baseline.counts})
+
+
+class _Constant(nn.Module):
+    def __init__(self, pose: Tensor) -> None:
+        super().__init__()
+        self.pose = pose
+
+    def forward(self, keypoints: Tensor) -> Tensor:
+        return self.pose.expand(len(keypoints), -1, -1)
 
 
 def in_mm(positions: Tensor) -> Tensor:

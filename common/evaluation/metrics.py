@@ -1,12 +1,13 @@
 """Errors between predicted and true poses, and the losses of training.
 
-Every metric takes two (N, J, 3) tensors in one unit and returns (N,) errors in that unit, in the tensors' precision.
-All raise a ValueError where the shapes differ, or are not (N, J, 3).
+Every metric takes two (N, J, 3) tensors in one unit and returns errors in that unit, in the tensors' precision. All
+raise a ValueError where the shapes differ, or are not (N, J, 3). `METRICS` names the metrics of evaluations.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -38,26 +39,27 @@ def p_mpjpe(predicted: Tensor, target: Tensor) -> Tensor:
     return mpjpe(align(predicted, target), target)
 
 
-def n_mpjpe(predicted: Tensor, target: Tensor) -> Tensor:
-    """MPJPE after the best scale only; Rhodin et al., CVPR 2018."""
-    return mpjpe(rescale(predicted, target), target)
+def motion_errors(predicted: Tensor, target: Tensor, order: int) -> Tensor:
+    """Distance of the differences of consecutive poses of a sequence, joint by joint, (N - order, J).
+
+    Args:
+        order: 1 for the velocity, mm a frame (Pavllo et al., CVPR 2019), 2 for the acceleration, mm a frame squared
+            (Kanazawa et al., CVPR 2019).
+    """
+    return joint_errors(predicted.diff(order, dim=0), target.diff(order, dim=0))
 
 
-def velocity_error(predicted: Tensor, target: Tensor) -> Tensor:
-    """MPJPE of the motion from each pose of a sequence to the next, (N - 1,); Pavllo et al., CVPR 2019."""
-    return mpjpe(predicted.diff(dim=0), target.diff(dim=0))
+def pck(errors: Tensor, threshold: float = PCK_THRESHOLD) -> Tensor:
+    """Percentage of correct keypoints: 100 where a joint is less than a threshold off, else 0.
 
-
-def pck(errors: Tensor) -> Tensor:
-    """Percentage of correct keypoints: 100 where a joint is less than 150 mm off, else 0.
-
-    The mean over joints and poses is the PCK of MPI-INF-3DHP (Mehta et al., 3DV 2017), whose positions are relative to
-    the root.
+    The mean over joints and poses at 150 mm is the PCK of MPI-INF-3DHP (Mehta et al., 3DV 2017), whose positions are
+    relative to the root.
 
     Args:
         errors: of any shape, mm.
+        threshold: mm.
     """
-    return (errors < PCK_THRESHOLD).to(errors.dtype) * 100
+    return (errors < threshold).to(errors.dtype) * 100
 
 
 def auc(errors: Tensor) -> Tensor:
@@ -109,11 +111,44 @@ LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     'smooth_l1': lambda predicted, target: F.smooth_l1_loss(predicted, target, beta=SMOOTH_L1_BETA),
 }
 
-# The metrics of an evaluation, joint by joint: (N, J, 3) mm, twice -> (N, J).
-BY_JOINT: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    'mpjpe_mm': joint_errors,
-    'p_mpjpe_mm': lambda predicted, target: joint_errors(align(predicted, target), target),
-    'n_mpjpe_mm': lambda predicted, target: joint_errors(rescale(predicted, target), target),
-    'pck_150_percent': lambda predicted, target: pck(joint_errors(predicted, target)),
-    'auc_percent': lambda predicted, target: auc(joint_errors(predicted, target)),
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric of an evaluation, which averages its values over poses, by action, subject, camera and joint.
+
+    Attributes:
+        heading: of its column.
+        values: (N, J, 3) predicted and true positions of consecutive poses, mm, float64 -> (N - frames + 1, J) for the
+            last poses, or (N - frames + 1,) without `by_joint`.
+        frames: the number of consecutive poses from which a value is computed.
+        by_joint: whether it is a mean over joints.
+        pck: only the joints that count for PCK are averaged.
+    """
+
+    heading: str
+    values: Callable[[Tensor, Tensor], Tensor]
+    frames: int = 1
+    by_joint: bool = True
+    pck: bool = False
+
+
+def pck_metric(threshold: float) -> Metric:
+    """PCK at a threshold, mm."""
+    return Metric(f'PCK@{threshold:g}', lambda predicted, target: pck(joint_errors(predicted, target), threshold),
+                  pck=True)
+
+
+# A new metric is one entry.
+PROTOCOLS = {
+    'mpjpe_mm': Metric('MPJPE', joint_errors),
+    'p_mpjpe_mm': Metric('P-MPJPE', lambda predicted, target: joint_errors(align(predicted, target), target)),
+}
+METRICS = {
+    **PROTOCOLS,
+    'n_mpjpe_mm': Metric('N-MPJPE', lambda predicted, target: joint_errors(rescale(predicted, target), target)),
+    'velocity_error_mm': Metric('velocity', lambda predicted, target: motion_errors(predicted, target, 1), frames=2),
+    'acceleration_error_mm': Metric('acceleration', lambda predicted, target: motion_errors(predicted, target, 2),
+                                    frames=3),
+    'pck_150_percent': pck_metric(PCK_THRESHOLD),
+    'auc_percent': Metric('AUC', lambda predicted, target: auc(joint_errors(predicted, target)), pck=True),
 }

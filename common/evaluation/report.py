@@ -3,40 +3,82 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
 from common import distributed
+from common.datasets.mocap import DatasetSpec
 from common.datasets.poses import Poses
-from common.evaluation.evaluate import BASELINE, METRICS, PROTOCOLS, Evaluation
+from common.datasets.splits import Data
+from common.evaluation.evaluate import BASELINE, Evaluation
+from common.evaluation.metrics import METRICS, PROTOCOLS, Metric
 from common.files.atomic import atomic_write
+from common.flags import flag
 from common.geometry.skeleton import Skeleton
 
 WIDTHS = {'poses': 9, BASELINE: 12}
-HEADINGS = {'poses': 'poses', 'mpjpe_mm': 'MPJPE', 'p_mpjpe_mm': 'P-MPJPE', 'n_mpjpe_mm': 'N-MPJPE',
-            'velocity_error_mm': 'velocity', 'pck_150_percent': 'PCK@150', 'auc_percent': 'AUC', BASELINE: 'mean pose'}
-BY = ('joint', 'subject', 'camera')  # further tables, for `--by`
-PCK_METRICS = (*PROTOCOLS, 'pck_150_percent', 'auc_percent')  # for data sets with `pck_joints`
+BY = ('joint', 'subject', 'camera')
+PCK_COLUMNS = (*PROTOCOLS, 'pck_150_percent', 'auc_percent')  # of the table by action, for data sets with `pck_joints`
 
 
-def print_table(evaluation: Evaluation, metrics: Sequence[str] = PROTOCOLS) -> None:
+@dataclass(frozen=True)
+class ReportOptions:
+    """The output of an evaluation, beyond the table by action; named as the flags."""
+
+    report: str | None = flag(None, 'write all metrics of the evaluation as JSON, by action, subject, camera and joint',
+                              metavar='FILE.json')
+    by: Sequence[str] = flag((), f'with --evaluate: print all metrics by {" or ".join(BY)}, too', nargs='+', choices=BY,
+                             metavar='PART', more=True)
+    predictions: str | None = flag(None, 'with --evaluate: write predicted and true poses, with subject, action, '
+                                         'camera and frame', metavar='FILE.npz', more=True)
+
+    def metrics(self, spec: DatasetSpec, moving: bool = True) -> dict[str, Metric]:
+        """The metrics that must be computed.
+
+        Args:
+            moving: poses follow each other; otherwise (virtual cameras, one a pose) there is no motion to compare.
+        """
+        every = METRICS if self.report or self.by or spec.pck_joints else PROTOCOLS
+        return {name: metric for name, metric in every.items() if moving or metric.frames == 1}
+
+
+def pck_joints(spec: DatasetSpec) -> list[int]:
+    """Indices of the joints that count for PCK on a data set; empty if it names none."""
+    return [spec.skeleton.names.index(name) for name in spec.pck_joints]
+
+
+def print_evaluation(evaluation: Evaluation, data: Data, options: ReportOptions, about: dict[str, Any]) -> None:
+    """Print the tables of an evaluation, the published lines last, and write its report.
+
+    Args:
+        data: what was evaluated on.
+        about: what was evaluated; the first entries of the report.
+    """
+    for attribute in options.by:
+        _print_rows(attribute, _by(attribute, evaluation, data.skeleton), METRICS)
+        print()
+    if data.spec.pck_joints:
+        print_pck(evaluation, data.skeleton)
+    print_table(evaluation, PCK_COLUMNS if data.spec.pck_joints else PROTOCOLS)
+    if options.report:
+        chosen = data.options
+        write_report(options.report, evaluation, data.skeleton, {
+            **about, 'dataset': chosen.dataset, 'keypoints': chosen.keypoints, 'downsample': chosen.downsample})
+
+
+def print_table(evaluation: Evaluation, columns: Iterable[str] = PROTOCOLS) -> None:
     """Print the errors by action, then the two lines that end a published evaluation."""
-    _print_rows('action', evaluation.by('action'), (*metrics, BASELINE))
+    _print_rows('action', evaluation.by('action'), {name: evaluation.metrics[name] for name in (*columns, BASELINE)
+                                                    if name in evaluation.metrics})
     average = evaluation.action_average
     if BASELINE in average:
-        print(f'Answering the mean training pose instead would give {average[BASELINE]:.2f} (mm) MPJPE.')
+        print(f'Baseline, the mean training pose: {average[BASELINE]:.2f} (mm) MPJPE.')
     print(f'Protocol #1   (MPJPE) action-wise average: {average["mpjpe_mm"]:.2f} (mm)')
     print(f'Protocol #2 (P-MPJPE) action-wise average: {average["p_mpjpe_mm"]:.2f} (mm)')
-
-
-def print_tables_by(attributes: Sequence[str], evaluation: Evaluation, skeleton: Skeleton) -> None:
-    """Print all metrics by joint, subject or camera (`BY`)."""
-    for attribute in attributes:
-        _print_rows(attribute, _by(attribute, evaluation, skeleton), METRICS)
-        print()
 
 
 def print_pck(evaluation: Evaluation, skeleton: Skeleton) -> None:
@@ -86,13 +128,13 @@ def _by(attribute: str, evaluation: Evaluation, skeleton: Skeleton) -> dict[str,
     return evaluation.by_joint(skeleton.names) if attribute == 'joint' else evaluation.by(attribute)
 
 
-def _print_rows(label: str, rows: dict[str, dict[str, float]], metrics: Sequence[str]) -> None:
+def _print_rows(label: str, rows: dict[str, dict[str, float]], metrics: Mapping[str, Metric]) -> None:
     """Print a table with a line for each row: its name, its number of poses and the metrics that it has."""
-    shown = [metric for metric in ('poses', *metrics) if any(metric in row for row in rows.values())]
-    headings = [HEADINGS.get(metric, metric) for metric in shown]
-    widths = [max(WIDTHS.get(metric, 10), len(heading) + 1) for metric, heading in zip(shown, headings, strict=True)]
+    headings = {'poses': 'poses', **{name: metric.heading for name, metric in metrics.items()}}
+    shown = {name: f'{{:>{max(WIDTHS.get(name, 10), len(heading) + 1)}}}' for name, heading in headings.items()
+             if any(name in row for row in rows.values())}
     first = max(14, *(len(name) + 1 for name in rows))
-    print(f'{label:<{first}}' + ''.join(f'{heading:>{width}}' for heading, width in zip(headings, widths, strict=True)))
-    for name, row in rows.items():
-        cells = [f'{row[metric]:{",d" if metric == "poses" else ".2f"}}' if metric in row else '' for metric in shown]
-        print(f'{name:<{first}}' + ''.join(f'{cell:>{width}}' for cell, width in zip(cells, widths, strict=True)))
+    print(f'{label:<{first}}' + ''.join(cell.format(headings[name]) for name, cell in shown.items()))
+    for row_name, row in rows.items():
+        cells = {name: f'{row[name]:{",d" if name == "poses" else ".2f"}}' if name in row else '' for name in shown}
+        print(f'{row_name:<{first}}' + ''.join(cell.format(cells[name]) for name, cell in shown.items()))

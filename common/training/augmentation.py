@@ -20,7 +20,7 @@ from common.geometry.skeleton import Skeleton
 from common.training.recipe import Recipe
 
 
-class Samples:
+class AugmentedSamples:
     """The training pairs of a batch, augmented as the recipe asks.
 
     Mirroring ignores the camera's distortion and the offset of its centre. A turned or scaled pose keeps its hip in

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from datetime import datetime
 
+from common import distributed
 from common.errors import UserError
 from common.files.atomic import atomic_write
 
@@ -35,14 +36,29 @@ def make_run_folder(root: str) -> str:
 class RunLog:
     """`log.txt`: one line an epoch, in the five published columns. Each write replaces the file, so no line is torn.
 
+    As a context it writes the file at once, because a resume recognises a run's folder by its log. The first of several
+    processes alone writes.
+
     Args:
         folder: of the run.
         epoch: completed epochs; later lines of an existing log are dropped, because a resume trains their epochs again.
+        tensorboard: write TensorBoard scalars, too.
+    Raises:
+        UserError: the folder has another kind of log, or the package of TensorBoard is not installed.
     """
 
-    def __init__(self, folder: str, epoch: int = 0) -> None:
+    def __init__(self, folder: str, epoch: int = 0, tensorboard: bool = False) -> None:
         self.path = os.path.join(folder, 'log.txt')
         self.lines = [line for line in self._existing() if int(float(line.split('\t')[0])) <= epoch]
+        self.tensorboard = TensorBoard(folder, epoch) if tensorboard and not distributed.rank() else None
+
+    def __enter__(self) -> RunLog:
+        self.write()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.tensorboard:
+            self.tensorboard.close()
 
     def _existing(self) -> list[str]:
         if not os.path.exists(self.path):
@@ -61,10 +77,13 @@ class RunLog:
         epoch, *numbers = row
         self.lines.append('\t'.join([str(epoch), *(f'{number:.9g}' for number in numbers)]))
         self.write()
+        if self.tensorboard:
+            self.tensorboard.append(row)
 
     def write(self) -> None:
-        with atomic_write(self.path, 'w') as file:
-            file.write('\n'.join(['\t'.join(COLUMNS), *self.lines, '']))
+        if not distributed.rank():
+            with atomic_write(self.path, 'w') as file:
+                file.write('\n'.join(['\t'.join(COLUMNS), *self.lines, '']))
 
     @property
     def rows(self) -> list[list[float]]:

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from common.checkpoint import Checkpoint, restore_model
 from common.datasets.batches import PoseBatches
+from common.datasets.loading import DataOptions
 from common.errors import UserError, printable, warn
-from common.training.epoch import Counters
-from common.training.optimizer import FusedAdam
-from common.training.trainer import Trainer
+from common.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    from common.training.run import Trainer
+
+TEST_DATA = ('dataset', 'keypoints', 'actions', 'downsample', 'test_subjects', 'val_subjects', 'tta', 'virtual')
 
 
 def resume(trainer: Trainer, checkpoint: Checkpoint, path: str) -> None:
     """Bring a new trainer to the state of a checkpoint.
 
-    With other training data the run continues at the beginning of the checkpoint's epoch.
+    With other training data the run continues at the beginning of the checkpoint's epoch. With other test data the best
+    epoch is chosen again.
 
     Args:
         trainer: its network has the checkpoint's own weights, not the averaged ones.
@@ -27,25 +32,33 @@ def resume(trainer: Trainer, checkpoint: Checkpoint, path: str) -> None:
     Raises:
         UserError: the checkpoint does not fit.
     """
-    restore_optimizer(trainer.step.optimizer, checkpoint, path)
-    trainer.counters = Counters(checkpoint.epoch, checkpoint.step)
+    training, recipe = trainer.training, trainer.recipe
+    restore_optimizer(training.optimizer, checkpoint, path)
+    training.progress.epoch, training.progress.step = checkpoint.epoch, checkpoint.step
     trainer.error = checkpoint.error
-    if checkpoint.recipe.get('val_subjects', []) == list(trainer.data.options.val_subjects):
-        trainer.best_error = checkpoint.best_error  # measured on the same poses
+    before = {**Recipe(1, 1).as_dict(), **DataOptions().as_recipe(), **checkpoint.recipe}
+    now = {**recipe.as_dict(), **trainer.data.options.as_recipe()}
+    if changed := [name for name in TEST_DATA if (before.get(name) or []) != (now.get(name) or [])]:
+        warn(f'{path} has errors of other test data ({", ".join(changed)} differ), so the best epoch is chosen again.')
+    else:
+        trainer.best_error = checkpoint.best_error
     seen, of, loss_sum = checkpoint.under_way
-    if of == trainer.batches.count:
-        trainer.counters.seen, trainer.counters.loss_sum = seen, loss_sum
+    if of == training.batches.count:
+        training.progress.seen, training.progress.loss_sum = seen, loss_sum
     elif seen:
-        warn(f'{path} was saved within an epoch of {of:,} poses; there are {trainer.batches.count:,} now, so epoch '
+        warn(f'{path} was saved within an epoch of {of:,} poses; there are {training.batches.count:,} now, so epoch '
              f'{checkpoint.epoch + 1} starts again.')
-    if trainer.step.average:
+    if training.average:
         averaged = restore_model(checkpoint, path, trainer.data.skeleton)
-        trainer.step.average.load(averaged.state_dict(), checkpoint.average.get('updates', 0))
-    restore_random_states(trainer.batches, trainer.device, checkpoint.random, path)
+        training.average.load(averaged.state_dict(), checkpoint.average.get('updates', 0))
+    restore_random_states(training.batches, trainer.device, checkpoint.random, path)
     trainer.seed_process()  # the file has the states of the first process only
-    trainer.resumed = path
-    folder = os.path.dirname(path) or os.curdir
-    if os.path.exists(os.path.join(folder, 'log.txt')):  # a folder without a log, as of published files, is no run's
+    rate = training.schedule.at(checkpoint.step + 1)
+    if recipe.schedule != 'published' and recipe.epochs > before['epochs'] > 1 and not trainer.finished:
+        warn(f'--epochs {recipe.epochs} stretches the {recipe.schedule} schedule, which {path} followed over '
+             f'{before["epochs"]} epochs: the learning rate goes on at {rate:.2e} after {checkpoint.lr:.2e}.')
+    trainer.last, folder = path, os.path.dirname(path) or os.curdir
+    if trainer.finished or os.path.exists(os.path.join(folder, 'log.txt')):  # a published file is in no run's folder
         trainer.folder = folder
 
 
@@ -67,7 +80,7 @@ def restore_random_states(batches: PoseBatches, device: torch.device, states: di
         raise UserError(f'{path} holds random states that cannot be used: {error}.') from error
 
 
-def restore_optimizer(optimizer: torch.optim.Optimizer | FusedAdam, checkpoint: Checkpoint, path: str) -> None:
+def restore_optimizer(optimizer: torch.optim.Optimizer, checkpoint: Checkpoint, path: str) -> None:
     """Restore Adam's moments and learning rate; its other options keep their values.
 
     Parameters are matched by order, as PyTorch does; published files name them by Python 2 addresses.

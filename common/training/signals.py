@@ -13,16 +13,19 @@ class Signals:
 
     Attributes:
         caught: number of the first signal, 0 before one arrives.
+        active: whether signals are recorded now.
     """
 
     def __init__(self) -> None:
-        self.caught = 0
+        self.caught, self.active = 0, False
 
     def __enter__(self) -> Signals:
+        self.active = True
         self._before = {number: signal.signal(number, self._note) for number in _ENDING}
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.active = False
         for number, handler in self._before.items():
             signal.signal(number, handler)
 

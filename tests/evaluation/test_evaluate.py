@@ -5,7 +5,7 @@ import torch
 
 from common.datasets import h36m
 from common.errors import UserError
-from common.evaluation.evaluate import evaluate, in_mm
+from common.evaluation.evaluate import evaluate, in_mm, with_baseline
 from common.evaluation.metrics import mpjpe, p_mpjpe
 from common.geometry.mirror import Mirror
 from common.inference import predict
@@ -25,7 +25,7 @@ def test_errors_are_averaged_over_poses_then_over_actions():
     data = known_poses(6, kinds=[0, 0, 0, 0, 2, 2])
     offset = torch.tensor([1, 2, 3, 4, 10, 20.0]) / 1000
     data.positions[:, 1:, 0] += offset.view(-1, 1)  # 15 of 16 joints are off by so many mm
-    evaluation = evaluate(Shifting(), data, mean_pose=torch.zeros(16, 3))
+    evaluation = with_baseline(evaluate(Shifting(), data), data, torch.zeros(16, 3))
     (walking, posing), names = evaluation.by('action').values(), list(evaluation.by('action'))
     assert names == ['Walking', 'Posing'] and (walking['poses'], posing['poses']) == (4, 2)  # no line for Eating
     assert walking['mpjpe_mm'] == pytest.approx(2.5 * 15 / 16, rel=1e-4)

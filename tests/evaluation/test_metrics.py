@@ -14,9 +14,9 @@ def test_metrics_match_the_golden_arrays(golden):
         ('mpjpe', metrics.mpjpe(predicted, target).mean()),
         ('p_mpjpe', metrics.p_mpjpe(predicted, target).mean()),
         ('p_mpjpe_each', metrics.p_mpjpe(predicted, target)),
-        ('n_mpjpe', metrics.n_mpjpe(predicted, target).mean()),
+        ('n_mpjpe', metrics.METRICS['n_mpjpe_mm'].values(predicted, target).mean()),
         ('weighted_mpjpe', metrics.weighted_mpjpe(predicted, target, poses['weight']).mean()),
-        ('mean_velocity_error', metrics.velocity_error(predicted, target).mean()),
+        ('mean_velocity_error', metrics.METRICS['velocity_error_mm'].values(predicted, target).mean()),
     ):
         torch.testing.assert_close(value, poses[name], rtol=0, atol=1e-5, msg=lambda text, name=name: f'{name}: {text}')
 
@@ -45,7 +45,7 @@ def test_alignment_removes_a_similarity_but_not_a_reflection(rng):
     similar = 0.3 * target @ rotation + 5
     assert metrics.p_mpjpe(similar, target).max() < 1e-12
     assert metrics.p_mpjpe(similar * torch.tensor([1.0, 1.0, -1.0]), target).min() > 0.1
-    assert metrics.n_mpjpe(0.3 * target, target).max() < 1e-12
+    assert metrics.METRICS['n_mpjpe_mm'].values(0.3 * target, target).max() < 1e-12
 
 
 def test_degenerate_poses_have_finite_errors(rng):
@@ -54,15 +54,15 @@ def test_degenerate_poses_have_finite_errors(rng):
     line, flat = torch.zeros_like(target), target * torch.tensor([1.0, 1.0, 0.0])
     line[:, :, 0] = torch.arange(16)
     for predicted in (point, line, flat):
-        for metric in (metrics.p_mpjpe, metrics.n_mpjpe):
-            assert metric(predicted, target).isfinite().all()
-            assert metric(target, predicted).isfinite().all()
+        for metric in metrics.METRICS.values():
+            assert metric.values(predicted, target).isfinite().all()
+            assert metric.values(target, predicted).isfinite().all()
     expected = (target - target.mean(1, keepdim=True)).norm(dim=2).mean(1)
     torch.testing.assert_close(metrics.p_mpjpe(point, target), expected)
     assert metrics.p_mpjpe(flat @ torch.linalg.qr(target[0, :3])[0], flat).max() < 1e-12
 
 
-@pytest.mark.parametrize('metric', [metrics.mpjpe, metrics.p_mpjpe, metrics.n_mpjpe, metrics.velocity_error])
+@pytest.mark.parametrize('metric', [metrics.mpjpe, *(metric.values for metric in metrics.METRICS.values())])
 @pytest.mark.parametrize('shapes', [((2, 16, 3), (2, 15, 3)), ((2, 16, 2), (2, 16, 2)), ((16, 3), (16, 3))])
 def test_wrong_shapes_are_refused(metric, shapes):
     with pytest.raises(ValueError, match=r'\(N, J, 3\)'):

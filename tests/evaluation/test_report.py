@@ -10,8 +10,8 @@ import torch
 
 from common.datasets import h36m
 from common.datasets.poses import Poses, PoseSequence
-from common.evaluation.evaluate import METRICS, evaluate
-from common.evaluation.metrics import align
+from common.evaluation.evaluate import EvaluationOptions, evaluate, with_baseline
+from common.evaluation.metrics import METRICS, align
 from common.evaluation.report import print_pck, print_table, write_predictions, write_report
 from tests.helpers.known_poses import Shifting, known_poses
 
@@ -49,6 +49,9 @@ def by_hand(predicted, true, rows, joints):
             if (sequence, row - 1) in rows:
                 found['velocity_error_mm'].append(1000 * math.dist(p[j] - predicted[row - 1][j],
                                                                    t[j] - true[row - 1][j]))
+            if (sequence, row - 2) in rows:
+                bent = [each[row][j] - 2 * each[row - 1][j] + each[row - 2][j] for each in (predicted, true)]
+                found['acceleration_error_mm'].append(1000 * math.dist(*bent))
             if len(joints) == 1 or j in LIMBS:
                 found['pck_150_percent'].append(100 if off < 150 else 0)
                 found['auc_percent'].append(100 * sum(off < threshold for threshold in range(0, 151, 5)) / 31)
@@ -61,8 +64,8 @@ def all_rows():
 
 
 def test_every_metric_is_what_a_loop_counts(poses, tmp_path):
-    predictions = torch.zeros(poses.positions.shape)
-    evaluation = evaluate(Shifting(), poses, metrics=METRICS, pck_joints=LIMBS, predictions=predictions)
+    evaluation = evaluate(Shifting(), poses, EvaluationOptions(METRICS, pck_joints=LIMBS, keep_predictions=True))
+    predictions = evaluation.predictions
     write_report(str(tmp_path / 'r.json'), evaluation, h36m.skeleton(), {'checkpoint': 'x'})
     report, rows, every = json.loads((tmp_path / 'r.json').read_text()), all_rows(), range(16)
 
@@ -89,7 +92,7 @@ def test_every_metric_is_what_a_loop_counts(poses, tmp_path):
 
 
 def test_by_default_all_joints_but_the_root_count_for_pck(poses, capsys):
-    evaluation = evaluate(Shifting(), poses, metrics=METRICS)
+    evaluation = evaluate(Shifting(), poses, EvaluationOptions(METRICS))
     print_pck(evaluation, h36m.skeleton())
     assert 'PCK and AUC count 15 joints: RHip, RKnee' in capsys.readouterr().out
     inside = sum(1000 * math.dist(p, t) < 150 for pair in zip(Shifting()(poses.keypoints), poses.positions)
@@ -98,13 +101,12 @@ def test_by_default_all_joints_but_the_root_count_for_pck(poses, capsys):
 
 
 def test_the_extra_metrics_change_no_bit_of_the_others(poses):
-    plain, full = evaluate(Shifting(), poses), evaluate(Shifting(), poses, metrics=METRICS)
+    plain, full = evaluate(Shifting(), poses), evaluate(Shifting(), poses, EvaluationOptions(METRICS))
     assert all(torch.equal(sums, full.sums[name]) for name, sums in plain.sums.items())
 
 
 def test_predictions_are_plain_arrays(poses, tmp_path):
-    predictions = torch.zeros(poses.positions.shape)
-    evaluate(Shifting(), poses, predictions=predictions)
+    predictions = evaluate(Shifting(), poses, EvaluationOptions(keep_predictions=True)).predictions
     write_predictions(str(tmp_path / 'p.npz'), predictions, poses, h36m.skeleton())
     arrays = np.load(tmp_path / 'p.npz', allow_pickle=False)
     row = SEQUENCES[0].frames + SEQUENCES[1].frames + 5
@@ -116,7 +118,7 @@ def test_predictions_are_plain_arrays(poses, tmp_path):
 
 
 def test_a_table_has_the_columns_that_are_asked_for(poses, capsys):
-    evaluation = evaluate(Shifting(), poses, torch.zeros(16, 3), metrics=METRICS)
+    evaluation = with_baseline(evaluate(Shifting(), poses, EvaluationOptions(METRICS)), poses, torch.zeros(16, 3))
     print_table(evaluation, ('mpjpe_mm', 'p_mpjpe_mm', 'pck_150_percent'))
     first, eating, *_, last = capsys.readouterr().out.splitlines()
     assert first.split() == ['action', 'poses', 'MPJPE', 'P-MPJPE', 'PCK@150', 'mean', 'pose']

@@ -7,9 +7,8 @@ from torch.nn import functional as F
 
 from common.datasets.batches import PoseBatches
 from common.inference import predict
-from common.training.epoch import Counters, train_epoch
-from common.training.recipe import Recipe, Schedule
-from common.training.step import TrainingStep
+from common.training.engine import Training, train_epoch
+from common.training.recipe import Recipe
 from tests.helpers.networks import GOLDEN_NETWORKS, build, build_plain, tensors
 
 every_network = pytest.mark.parametrize('name', GOLDEN_NETWORKS)
@@ -57,14 +56,15 @@ def train_on_golden(arrays, model):
     keypoints, positions = (torch.from_numpy(arrays[key]) for key in ('train_input', 'train_target'))
     batches = _InOrder(keypoints.shape[0] * keypoints.shape[1], keypoints.shape[1], torch.Generator(), 'cpu')
     keypoints, positions = keypoints.flatten(0, 1), positions.flatten(0, 1)
-    step = TrainingStep(model, Recipe(1, 1), lambda batch: (keypoints[batch], positions[batch]))
-    counters, losses, rates = Counters(), [], []
-    before = 0.0
-    for _ in train_epoch(step, batches, Schedule(decay=5), counters):
-        losses.append((counters.loss_sum - before) / batches.batch_size)
-        rates.append(step.optimizer.learning_rate)
-        before = counters.loss_sum
-    return losses, rates
+    training = Training(model, Recipe(1, 1, lr_decay=5), batches, lambda batch: (keypoints[batch], positions[batch]))
+    sums, rates = [0.0], []
+
+    def between_steps():
+        sums.append(training.progress.loss_sum)
+        rates.append(training.optimizer.param_groups[0]['lr'])
+
+    train_epoch(training, between_steps)
+    return np.diff(sums) / batches.batch_size, rates
 
 
 @every_network

@@ -10,7 +10,7 @@ from common.datasets import h36m, loading
 from common.datasets.poses import pair
 from common.geometry.camera import camera_to_world, project, world_to_camera
 from common.geometry.mirror import Mirror
-from common.training.augmentation import CameraBatch, Samples
+from common.training.augmentation import AugmentedSamples, CameraBatch
 from common.training.recipe import Recipe
 
 SKELETON = h36m.skeleton()
@@ -31,7 +31,7 @@ def lengths(positions):
 
 def test_without_flags_samples_are_the_poses(poses):
     batch = torch.tensor([5, 0, 17])
-    keypoints, positions = Samples(poses, SKELETON, Recipe(1, 1))(batch)
+    keypoints, positions = AugmentedSamples(poses, SKELETON, Recipe(1, 1))(batch)
     assert torch.equal(keypoints, poses.keypoints[batch]) and torch.equal(positions, poses.positions[batch])
 
 
@@ -48,7 +48,7 @@ def test_a_mirror_image_exchanges_left_and_right(poses):
 def test_flip_mirrors_2d_and_3d_of_about_half_the_samples_together(poses):
     torch.manual_seed(0)
     batch = torch.arange(len(poses))
-    keypoints, positions = Samples(poses, SKELETON, Recipe(1, 1, flip=True))(batch)
+    keypoints, positions = AugmentedSamples(poses, SKELETON, Recipe(1, 1, flip=True))(batch)
     turned = (keypoints == MIRROR(poses.keypoints)).flatten(1).all(1)
     assert 0.35 < turned.float().mean() < 0.65
     assert torch.equal(positions[turned], MIRROR(poses.positions)[turned])
@@ -71,7 +71,7 @@ def test_turning_is_turning_in_the_world_seen_by_the_same_camera(poses):
 @pytest.mark.parametrize('flags', [{'rotate': 180.0}, {'scale': 0.2}, {'rotate': 30.0, 'scale': 0.1}])
 def test_changed_poses_are_what_their_camera_would_see(poses, flags):
     torch.manual_seed(0)
-    keypoints, positions = Samples(poses, SKELETON, Recipe(1, 1, **flags))(torch.arange(len(poses)))
+    keypoints, positions = AugmentedSamples(poses, SKELETON, Recipe(1, 1, **flags))(torch.arange(len(poses)))
     assert (positions - poses.positions).abs().amax((1, 2)).median() > 0.02
     ratio = lengths(positions) / lengths(poses.positions)
     torch.testing.assert_close(ratio, ratio[:1].expand_as(ratio), rtol=1e-4, atol=0)  # one size a body
@@ -86,13 +86,13 @@ def test_the_error_of_a_detector_is_kept(poses):
     found = torch.randn_like(poses.keypoints) * 0.01
     poses.keypoints = poses.keypoints + found
     torch.manual_seed(0)
-    keypoints, positions = Samples(poses, SKELETON, Recipe(1, 1, rotate=90.0))(torch.arange(len(poses)))
+    keypoints, positions = AugmentedSamples(poses, SKELETON, Recipe(1, 1, rotate=90.0))(torch.arange(len(poses)))
     seen = CameraBatch(poses.cameras, CPU).project(positions + poses.roots[:, None], poses.views)
     torch.testing.assert_close(keypoints - seen, found, rtol=0, atol=1e-5)
 
 
 def test_noise_has_its_standard_deviation_and_leaves_positions_alone(poses):
     torch.manual_seed(0)
-    keypoints, positions = Samples(poses, SKELETON, Recipe(1, 1, noise=0.02))(torch.arange(len(poses)))
+    keypoints, positions = AugmentedSamples(poses, SKELETON, Recipe(1, 1, noise=0.02))(torch.arange(len(poses)))
     assert torch.equal(positions, poses.positions)
     assert (keypoints - poses.keypoints).std().item() == pytest.approx(0.02, rel=0.05)

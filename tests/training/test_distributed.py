@@ -10,11 +10,12 @@ import pytest
 import torch
 from torch import nn
 
+from benchmarks.implementations import FixedBatches
 from common import distributed
 from common.checkpoint import load_checkpoint
 from common.datasets import h36m
+from common.training.engine import Training, train_epoch
 from common.training.recipe import Recipe
-from common.training.step import TrainingStep
 from models.config import ModelConfig, build_model
 from tests.conftest import ROOT
 from tests.helpers.runs import GCN, run_folder, train
@@ -64,10 +65,10 @@ def take_steps():
         if isinstance(module, nn.BatchNorm1d):  # the non-local block starts as the identity: let it do something
             nn.init.ones_(module.weight)
     keypoints, positions = torch.randn(7, 16, 2).double(), torch.randn(7, 16, 3).double()
-    step = TrainingStep(model, Recipe(1, 1, ema=0.5), lambda batch: (keypoints[batch], positions[batch]))
-    losses = [step(torch.arange(count)) for count in (7, 2, 7, 2, 7)]
-    return [torch.stack(losses), *model.state_dict().values(),
-            *step.average.model.state_dict().values()]
+    batches, losses = FixedBatches([torch.arange(count) for count in (7, 2, 7, 2, 7)], torch.device('cpu')), []
+    training = Training(model, Recipe(1, 1, ema=0.5), batches, lambda batch: (keypoints[batch], positions[batch]))
+    train_epoch(training, lambda: losses.append(training.progress.loss))
+    return [torch.tensor(losses), *model.state_dict().values(), *training.average.model.state_dict().values()]
 
 
 def take_steps_together(rank, results, meeting):

@@ -14,7 +14,7 @@ import pytest
 import main_gcn
 import main_linear
 from common.checkpoint import load_checkpoint
-from common.progress import Progress
+from common.training.run import Trainer
 from tests.conftest import ROOT
 from tests.helpers.runs import GCN, SMALL, assert_same_run, run_folder, train
 
@@ -24,16 +24,16 @@ EVERYTHING = [*GCN, '--non_local', '--dropout', '0.2', '--ema', '0.9', '--flip',
 
 
 def signal_at(monkeypatch, number, moment):
-    """Send this process a signal when progress is reported for the `moment`-th time."""
-    reports, progress = [], Progress.__call__
+    """Send this process a signal when it may save or stop for the `moment`-th time."""
+    reports, save_or_stop = [], Trainer.save_or_stop
 
-    def counting(self, done, loss=None):
-        reports.append(self.label)
+    def counting(self):
+        reports.append(self.training.progress.step)
         if len(reports) == moment:
             os.kill(os.getpid(), number)
-        progress(self, done, loss)
+        save_or_stop(self)
 
-    monkeypatch.setattr(Progress, '__call__', counting)
+    monkeypatch.setattr(Trainer, 'save_or_stop', counting)
 
 
 @pytest.mark.parametrize('main, arguments, number, moment, epoch, step', [
@@ -61,17 +61,17 @@ def test_a_signal_ends_the_run_after_the_step_and_it_goes_on_to_the_same_bits(wo
 
 
 def test_a_second_signal_is_obeyed_at_once(workplace, script, monkeypatch):
-    progress = Progress.__call__
+    save_or_stop = Trainer.save_or_stop
 
-    def twice(self, done, loss=None):
+    def twice(self):
         handler = signal.getsignal(signal.SIGINT)
         signal.raise_signal(signal.SIGINT)
         while signal.getsignal(signal.SIGINT) == handler:  # until it is noted: two that come before are one
             time.sleep(1e-3)
         signal.raise_signal(signal.SIGINT)
-        progress(self, done, loss)
+        save_or_stop(self)
 
-    monkeypatch.setattr(Progress, '__call__', twice)
+    monkeypatch.setattr(Trainer, 'save_or_stop', twice)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs have it ignored
     try:
         status, out, err = script(main_gcn.main, *GCN, '-e', '3')
@@ -125,16 +125,16 @@ def _train(arguments, steps, calls):
     """Train; after some steps and then some calls of functions, in the sixth step at the latest, kill this process."""
     sys.argv = ['main_gcn.py', *arguments]
     sys.stdout = sys.stderr = open('output.txt', 'w', encoding='utf-8', buffering=1)  # noqa: SIM115
-    progress, done_steps = Progress.__call__, 0
+    save_or_stop, done_steps = Trainer.save_or_stop, 0
 
-    def count_step(self, done, loss=None):
+    def count_step(self):
         nonlocal done_steps
         done_steps += 1
         if done_steps == steps:
             sys.setprofile(count_call)
         if done_steps == 6:
             os.kill(os.getpid(), signal.SIGKILL)
-        progress(self, done, loss)
+        save_or_stop(self)
 
     def count_call(frame, event, argument):  # of Python's and C's functions: within a write and a rename too
         nonlocal calls
@@ -143,7 +143,7 @@ def _train(arguments, steps, calls):
             os.kill(os.getpid(), signal.SIGKILL)
 
     if steps is not None:
-        Progress.__call__ = count_step
+        Trainer.save_or_stop = count_step
     if steps == 0:
         sys.setprofile(count_call)
     main_gcn.main()

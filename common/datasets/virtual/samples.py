@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from common.argument_types import angle, non_negative_float, probability
 from common.datasets.poses import CHUNK, Poses
 from common.datasets.virtual.bodies import Bones, mirrored_at_random
 from common.datasets.virtual.cameras import draw_cameras, random_rotations
@@ -22,6 +23,7 @@ from common.datasets.virtual.detector_noise import (
     noisy,
 )
 from common.errors import UserError
+from common.flags import flag
 from common.geometry import body
 from common.geometry.mirror import Mirror
 from common.geometry.person import person_input, window_frames, window_stride
@@ -32,7 +34,7 @@ VIEWS_SEED = 20261125
 
 @dataclass(frozen=True)
 class VirtualCameras:
-    """The amounts of each random change; 0 changes nothing. The defaults are the flags' defaults.
+    """The amounts of each random change, named as the flags; 0 changes nothing.
 
     Attributes:
         bones: standard deviation of the logarithm of bone lengths, by symmetric groups.
@@ -45,12 +47,17 @@ class VirtualCameras:
         layout: index of a detector's layout; None draws one for each sample.
     """
 
-    bones: float = 0.0
-    turn: float = 0.0
-    pitch: float = 15.0
-    detector_noise: float = 0.0
-    hide: float = 0.0
-    repeat: float = 0.0
+    bones: float = flag(0.0, 'change bone lengths by symmetric groups, by about this share', type=probability,
+                        metavar='F', more=True)
+    turn: float = flag(0.0, 'rotate this share of the bodies at random: on the floor, upside down', type=probability,
+                       metavar='F', more=True)
+    pitch: float = flag(15.0, 'standard deviation of the downward pitch of the cameras, whose mean is 8 degrees',
+                        type=angle, metavar='DEG', more=True)
+    detector_noise: float = flag(0.0, 'median error of a joint, as a share of the spread of the joints',
+                                 type=non_negative_float, metavar='F', more=True)
+    hide: float = flag(0.0, 'hide joints in this share of the samples', type=probability, metavar='F', more=True)
+    repeat: float = flag(0.0, 'repeat one frame in this share of the windows, so that the network also lifts single '
+                              'pictures', type=probability, metavar='F', more=True)
     flip: bool = False
     layout: int | None = None
 
