@@ -6,6 +6,7 @@ Every function also works in a single process, without `torchrun`.
 from __future__ import annotations
 
 import atexit
+import inspect
 import os
 import sys
 from collections.abc import Callable
@@ -14,9 +15,8 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.nn.functional import all_reduce
 
-from common.errors import UserError
+from common.errors import UserError, silence_warnings
 
 Result = TypeVar('Result')
 
@@ -24,7 +24,7 @@ Result = TypeVar('Result')
 def start(device: torch.device) -> torch.device:
     """Join the processes that `torchrun` started, if any. Returns the device of this process.
 
-    Afterwards only the first process prints.
+    Afterwards only the first process prints, and warns.
 
     Raises:
         UserError: processes cannot share that kind of device.
@@ -44,6 +44,7 @@ def start(device: torch.device) -> torch.device:
     atexit.register(dist.destroy_process_group)  # its threads would abort a process that ends
     if rank():
         sys.stdout = open(os.devnull, 'w', encoding='utf-8')  # noqa: SIM115 - for the rest of the process
+        silence_warnings()
     return device
 
 
@@ -127,7 +128,10 @@ def parallel(model: nn.Module) -> nn.Module:
         return model
     on_cuda = next(model.parameters()).is_cuda
     model = nn.SyncBatchNorm.convert_sync_batchnorm(model) if on_cuda else convert_batch_norms(model)
-    return nn.parallel.DistributedDataParallel(model, broadcast_buffers=False)
+    # all processes compute the same buffers; newer versions of PyTorch have another name for the option
+    parameters = inspect.signature(nn.parallel.DistributedDataParallel).parameters
+    option = 'forward_sync_buffers' if 'forward_sync_buffers' in parameters else 'broadcast_buffers'
+    return nn.parallel.DistributedDataParallel(model, **{option: False})
 
 
 def convert_batch_norms(model: nn.Module) -> nn.Module:
@@ -137,6 +141,18 @@ def convert_batch_norms(model: nn.Module) -> nn.Module:
             if isinstance(norm, nn.BatchNorm1d):
                 setattr(parent, name, SharedBatchNorm1d(norm))
     return model
+
+
+class _Sum(torch.autograd.Function):
+    """The sum over the processes, whose gradient is the sum of the processes' gradients."""
+
+    @staticmethod
+    def forward(_: Any, tensor: Tensor) -> Tensor:
+        return total(tensor.clone())
+
+    @staticmethod
+    def backward(_: Any, gradient: Tensor) -> Tensor:
+        return total(gradient.clone(memory_format=torch.contiguous_format))
 
 
 class SharedBatchNorm1d(nn.BatchNorm1d):
@@ -160,8 +176,8 @@ class SharedBatchNorm1d(nn.BatchNorm1d):
         assert self.running_mean is not None and self.running_var is not None and self.num_batches_tracked is not None
         assert self.momentum is not None
         count = total(torch.tensor(float(len(x)), device=x.device))
-        mean = all_reduce(x.sum(0)) / count
-        variance = all_reduce((x - mean).square().sum(0)) / count
+        mean = _Sum.apply(x.sum(0)) / count
+        variance = _Sum.apply((x - mean).square().sum(0)) / count
         with torch.no_grad():
             self.num_batches_tracked += 1
             self.running_mean.lerp_(mean, self.momentum)

@@ -25,11 +25,19 @@ def listing(names: Iterable[object], limit: int = 12) -> str:
 
 
 _recordings: list[list[str]] = []
+_silent = False
+
+
+def silence_warnings() -> None:
+    """Let `warn` print nothing: another process of the same run prints its warnings."""
+    global _silent
+    _silent = True
 
 
 def warn(sentence: str) -> None:
     """Print a warning on standard error; the program goes on."""
-    print(f'Warning: {sentence}', file=sys.stderr)
+    if not _silent:
+        print(f'Warning: {sentence}', file=sys.stderr)
     for recording in _recordings:
         recording.append(sentence)
 

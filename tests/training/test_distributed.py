@@ -1,9 +1,11 @@
 """Two processes as one run: the same losses, weights and errors as one process at the same batch, one log, one file."""
 
+import json
 import multiprocessing
 import os
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -23,11 +25,15 @@ from tests.helpers.runs import GCN, run_folder, train
 ARGUMENTS = [*GCN, '-b', '47', '--ema', '0.9', '--non_local', '--save_minutes', '1e-9']  # batches of 47 and a last of 6
 
 
-def torchrun(*arguments, processes=2):
-    done = subprocess.run([sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node',
-                           str(processes), *arguments], capture_output=True, text=True, timeout=300, check=False,
+def start_processes(*arguments):
+    return subprocess.run([sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node', '2',
+                           *arguments], capture_output=True, text=True, timeout=300, check=False,
                           env={**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONPATH': str(ROOT)})
-    assert done.returncode == 0, done.stderr
+
+
+def torchrun(*arguments):
+    done = start_processes(*arguments)
+    assert done.returncode == 0 and 'FutureWarning' not in done.stderr, done.stderr
     return done.stdout
 
 
@@ -54,6 +60,34 @@ def test_two_processes_learn_what_one_learns_and_one_goes_on_alone(workplace, sc
     whole, shared = (load_checkpoint(f'{folder}/ckpt_last.pth.tar') for folder in (one, two))
     assert whole.step == shared.step == 14
     assert whole.average['updates'] == shared.average['updates']
+
+
+@pytest.mark.parametrize('flags', [
+    ['--val_subjects', 'S5', '--ema', '0.5'],
+    ['--virtual_cameras', '--window', '3', '--hide', '0.5', '--detector_noise', '0.03'],
+])
+def test_two_processes_report_what_one_reports_also_after_a_resume(workplace, script, flags):
+    """Steps are tiny, so that the random numbers of the samples, which differ between processes, change nothing."""
+    arguments = [*GCN, *flags, '--lr', '1e-12', '--bn_momentum', '1e-12']
+    reports = []
+    for name, start in (('one', partial(train, script)), ('two', partial(torchrun, str(ROOT / 'main_gcn.py')))):
+        start(*arguments, '-e', '1', '-c', name)
+        start('--resume', f'{run_folder(name)}/ckpt_last.pth.tar', '-e', '2', '--report', f'{name}.json', '--device',
+              'cpu')
+        reports.append(json.loads((workplace / f'{name}.json').read_text()))
+    one, two = reports
+    assert ('chosen' in one) == ('--val_subjects' in flags)
+    for key in ('pose_wise_average', 'action_wise_average', *(['chosen'] if 'chosen' in one else [])):
+        numbers = [{name: value for name, value in report[key].items() if isinstance(value, float)}
+                   for report in (one, two)]
+        assert numbers[0] and numbers[1] == pytest.approx(numbers[0], rel=1e-6)
+
+
+def test_what_the_first_process_cannot_do_ends_all_with_its_sentence(workplace):
+    (workplace / 'file').write_text('not a folder')
+    done = start_processes(str(ROOT / 'main_gcn.py'), *GCN, '-e', '1', '-c', 'file', '--test_subjects', 'S1,S9')
+    assert done.returncode and 'file' in done.stderr and 'choose another folder with --checkpoint' in done.stderr
+    assert done.stderr.count('Warning: S1 of the test subjects') == 1 and 'FutureWarning' not in done.stderr
 
 
 def take_steps():
