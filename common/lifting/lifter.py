@@ -213,9 +213,7 @@ class Lifter:
 @cache
 def mean_camera_pitch() -> float:
     """The mean downward pitch of Human3.6M's cameras, degrees, about 12.7."""
-    forward = [camera.orientation for subject in h36m.cameras().values() for camera in subject]
-    # The camera's forward axis in the world, z component: the last entry of the rotation matrix, 1 - 2 (x^2 + y^2).
-    down = [-(1 - 2 * (x * x + y * y)) for _, x, y, _ in forward]
+    down = [-camera.rotation[2, 2] for cameras in h36m.cameras().values() for camera in cameras]  # forward axes
     return math.degrees(sum(map(math.asin, down)) / len(down))
 
 
