@@ -23,7 +23,6 @@ from common.evaluation.evaluate import in_mm
 from common.evaluation.metrics import mpjpe
 from common.files.atomic import check_suffix
 from common.flags import Parser
-from common.geometry import quaternion
 from common.geometry.camera import Camera, image_coordinates, world_to_camera
 from common.geometry.person import person_windows
 from common.inference import predict
@@ -121,7 +120,7 @@ def make_clip(args: argparse.Namespace, dataset: MocapDataset, camera: Camera, m
     errors = mpjpe(in_mm(torch.from_numpy(predicted)), in_mm(torch.from_numpy(truth))).numpy()
 
     def upright(positions: np.ndarray) -> np.ndarray:
-        return stand(quaternion.rotate(camera.orientation, positions))[None]
+        return stand(positions @ camera.rotation.T.astype(positions.dtype))[None]
 
     return Clip(image_coordinates(keypoints[kept], camera.width, camera.height)[None], (camera.width, camera.height),
                 [View('Prediction', upright(predicted), errors), View('Ground truth', upright(truth))],

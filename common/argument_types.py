@@ -27,6 +27,22 @@ angle = _number(float, lambda value: 0 <= value <= 180, 'in [0, 180]')
 frame_rate = _number(float, lambda value: 1 <= value <= 1000, 'from 1 to 1000')
 share = _number(float, lambda value: 0 < value <= 1, 'in (0, 1]')
 probability = _number(float, lambda value: 0 <= value < 1, 'in [0, 1)')
+pitch = _number(float, lambda value: -90 <= value <= 90, 'in -90 to 90')
+
+
+def auto_yes_no(text: str) -> bool | None:
+    """Yes, no, or None for the program's own choice."""
+    if text not in ('auto', 'yes', 'no'):
+        raise argparse.ArgumentTypeError(f'{text} is not auto, yes or no')
+    return None if text == 'auto' else text == 'yes'
+
+
+def image_size(text: str) -> tuple[int, int]:
+    """(width, height) of text like 1920x1080."""
+    size = re.fullmatch(r'([1-9]\d{0,4})x([1-9]\d{0,4})', text)
+    if not size:
+        raise argparse.ArgumentTypeError(f'{text} is not like 1920x1080')
+    return int(size[1]), int(size[2])
 
 
 def comma_separated(text: str) -> tuple[str, ...]:

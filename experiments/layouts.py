@@ -7,22 +7,23 @@ import numpy as np
 from common.geometry import body
 from common.geometry.detector_layouts import LAYOUTS
 
-# Nose, left and right eye, left and right ear: metres forward, left and up from the top of an adult's head.
-FACE = np.array([(0.11, 0, -0.15), (0.09, 0.032, -0.11), (0.09, -0.032, -0.11), (0, 0.075, -0.13), (0, -0.075, -0.13)])
-NOSE, EYES, EARS = 0, [1, 2], [3, 4]
+NAMES = ('nose', 'left_eye', 'right_eye', 'left_ear', 'right_ear')
+# Metres forward, left and up from the top of the head.
+FACE = np.array([body.FACE[name] for name in NAMES]) - np.array(body.FACE['top'])
 
 
 def with_face(poses: np.ndarray) -> np.ndarray:
     """Append the nose, eyes and ears of an adult to poses: (T, 16, 3) metres to (T, 21, 3).
 
-    The head is above the thorax and faces the same way as the chest.
+    The Head joint is the top of the head, which is above the thorax and faces the same way as the chest.
     """
-    up, across = poses[:, 9] - poses[:, 8], poses[:, 10] - poses[:, 13]
+    up = poses[:, body.HEAD] - poses[:, body.THORAX]
+    across = poses[:, body.LEFT_SHOULDER] - poses[:, body.RIGHT_SHOULDER]
     up = up / np.linalg.norm(up, axis=-1, keepdims=True)
     forward = np.cross(across, up)
     forward /= np.linalg.norm(forward, axis=-1, keepdims=True)
     axes = np.stack([forward, np.cross(up, forward), up], axis=1)  # forward, left, up
-    return np.concatenate([poses, poses[:, 9, None] + FACE @ axes], axis=1).astype(poses.dtype)
+    return np.concatenate([poses, poses[:, body.HEAD, None] + FACE @ axes], axis=1).astype(poses.dtype)
 
 
 def spread(poses: np.ndarray, name: str, trained_on: str = 'gt') -> np.ndarray:
@@ -34,21 +35,22 @@ def spread(poses: np.ndarray, name: str, trained_on: str = 'gt') -> np.ndarray:
     layout = LAYOUTS[name]
     sources = layout.sources(trained_on)
     poses, face = poses[:, :body.JOINTS], poses[:, body.JOINTS:]
-    made = np.repeat(poses.mean(1, keepdims=True), layout.joints, axis=1)
+    keypoints = np.repeat(poses.mean(1, keepdims=True), layout.joints, axis=1)
     exact = [joint for joint, parts in enumerate(sources) if len(parts) == 1]
     for joint in exact:
-        made[:, sources[joint][0]] = poses[:, joint]
+        keypoints[:, sources[joint][0]] = poses[:, joint]
     own = {sources[joint][0] for joint in exact}
     for joint, parts in enumerate(sources):
         if len(parts) == 2 and not set(parts) & own:
             for part, aside in zip(parts, (-7.0, 7.0)):
-                made[:, part] = poses[:, joint] + (aside, 0.0)
-    if layout.raised_over:  # the Head is raised by the height of the eyes above the nose
-        eyes = sources[9]
-        made[:, layout.joint_names.index(layout.raised_over)] = poses[:, 9] + (0.0, 30.0)
-        made[:, list(eyes), 1] = poses[:, 9, None, 1] + 15.0
-    if face.size and len(sources[9]) == 2:
-        made[:, sources[9]] = face[:, EARS if name == 'mediapipe33' else EYES]
-        if layout.raised_over:
-            made[:, layout.joint_names.index(layout.raised_over)] = face[:, NOSE]
-    return made
+                keypoints[:, part] = poses[:, joint] + (aside, 0.0)
+    head = sources[body.HEAD]
+    nose = layout.joint_names.index(layout.raised_over) if layout.raised_over else None
+    if nose is not None:  # the Head is raised by the height of the eyes above the nose
+        keypoints[:, nose] = poses[:, body.HEAD] + (0.0, 30.0)
+        keypoints[:, list(head), 1] = poses[:, body.HEAD, None, 1] + 15.0
+    if face.size and len(head) == 2:
+        keypoints[:, head] = face[:, [NAMES.index(part) for part in layout.head]]
+        if nose is not None:
+            keypoints[:, nose] = face[:, NAMES.index('nose')]
+    return keypoints

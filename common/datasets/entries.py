@@ -11,11 +11,11 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from common.datasets import h36m
 from common.datasets.mocap import DatasetSpec
 from common.errors import UserError, listing, printable
-from common.geometry import quaternion
 from common.geometry.camera import Camera, normalize_screen
 from common.geometry.skeleton import Skeleton
 
@@ -147,7 +147,7 @@ def _camera(content: dict[str, Any], index: int) -> Camera:
         rotation, shift = _array(content['R'], (3, 3)), _array(content['t'], (3,))
         if not np.allclose(rotation @ rotation.T, np.eye(3), atol=1e-3) or np.linalg.det(rotation) < 0:
             raise ValueError('R of a camera is no rotation matrix')
-        orientation = quaternion.inverse(quaternion.from_matrix(rotation))
+        orientation = Rotation.from_matrix(rotation.T).as_quat()[[3, 0, 1, 2]]  # w first
         translation = -rotation.T @ shift
     return Camera(
         orientation=orientation, translation=translation, focal_length=focal,

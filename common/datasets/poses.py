@@ -12,7 +12,6 @@ from torch import Tensor
 
 from common.datasets.mocap import Keypoints, MocapDataset, kind_of
 from common.errors import UserError, listing, warn
-from common.geometry import quaternion
 from common.geometry.camera import Camera, world_to_camera
 from common.geometry.person import person_windows
 
@@ -78,7 +77,7 @@ class Poses:
         """(N, J, 3) world coordinates, metres."""
         positions = self.positions + self.roots.unsqueeze(1)
         for view, camera in enumerate(self.cameras):
-            turn = torch.from_numpy(quaternion.matrix(camera.orientation)).to(positions)
+            turn = torch.from_numpy(camera.rotation).to(positions)
             seen = self.views == view
             positions[seen] = positions[seen] @ turn.T + torch.from_numpy(camera.translation).to(positions)
         return positions

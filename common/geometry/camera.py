@@ -8,8 +8,6 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
-from common.geometry import quaternion
-
 
 @dataclass(frozen=True)
 class Camera:
@@ -54,6 +52,14 @@ class Camera:
         """(9,) focal length, centre, radial and tangential distortion, in this order."""
         return np.concatenate([self.focal_length, self.center, self.radial_distortion, self.tangential_distortion])
 
+    @property
+    def rotation(self) -> np.ndarray:
+        """(3, 3) float64, turns camera coordinates into world coordinates. SciPy's differs from it in the last bits."""
+        w, x, y, z = np.asarray(self.orientation, np.float64)
+        return np.array([[1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+                         [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+                         [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)]])
+
 
 def normalize_screen(pixels: np.ndarray, width: int, height: int) -> np.ndarray:
     """Pixels to coordinates in which the image is 2 wide around the origin, aspect kept: x / w * 2 - [1, h / w].
@@ -77,13 +83,12 @@ def image_coordinates(normalized: np.ndarray, width: int, height: int) -> np.nda
 
 def world_to_camera(positions: np.ndarray, camera: Camera) -> np.ndarray:
     """World coordinates (..., 3) in metres to the camera's: R^-1 (X - t); x right, y down, z forward."""
-    shifted = positions - camera.translation.astype(positions.dtype)
-    return quaternion.rotate(quaternion.inverse(camera.orientation), shifted)
+    return (positions - camera.translation.astype(positions.dtype)) @ camera.rotation.astype(positions.dtype)
 
 
 def camera_to_world(positions: np.ndarray, camera: Camera) -> np.ndarray:
     """The inverse of `world_to_camera`."""
-    return quaternion.rotate(camera.orientation, positions) + camera.translation.astype(positions.dtype)
+    return positions @ camera.rotation.T.astype(positions.dtype) + camera.translation.astype(positions.dtype)
 
 
 def project(positions: np.ndarray, camera: Camera) -> np.ndarray:

@@ -20,7 +20,8 @@ from common.checkpoint import load_checkpoint, restore_model
 from common.errors import UserError, printable
 from common.files.atomic import atomic_write
 from common.geometry.person import HIDDEN, STEP_SECONDS
-from common.lifting.lifter import AXES, Lifter
+from common.geometry.upright import AXES
+from common.lifting.lifter import Lifter
 
 OPSET = 18
 TOLERANCE = 1e-4  # metres

@@ -13,7 +13,7 @@ from common.errors import printable
 from common.files import npz
 from common.files.atomic import atomic_write
 from common.geometry.skeleton import Skeleton
-from common.lifting.lifter import AXES, AXES_UP, to_upright
+from common.geometry.upright import AXES, AXES_UP, to_upright
 from common.lifting.motion.root import CameraView
 from common.lifting.tracks.tracking import Track
 

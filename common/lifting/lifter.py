@@ -9,24 +9,22 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections import deque
 from collections.abc import Callable
-from functools import cache
 
 import numpy as np
 import torch
 
 from common.checkpoint import load_checkpoint, restore_model
-from common.datasets import h36m
-from common.errors import UserError, listing
+from common.errors import UserError
 from common.geometry import body
 from common.geometry.camera import normalize_screen
-from common.geometry.detector_layouts import TRAINED_ON, Layout, choose_layout, layout_named, to_h36m
+from common.geometry.detector_layouts import TRAINED_ON, Layout, layout_named
 from common.geometry.mirror import Mirror
 from common.geometry.person import person_windows, window_stride
 from common.inference import for_inference, predict
+from common.lifting.anatomy import anatomy_of
 from common.lifting.motion.root import USUAL_FPS, CameraView, default_focal, facing_ray, rays
 from common.lifting.motion.smoothing import OneEuro, runs
 from common.lifting.tracks import framing
@@ -35,8 +33,6 @@ PRETRAINED = os.path.join('checkpoint', 'pretrained', 'semgcn_wild.pth.tar')
 DEFAULT_CHECKPOINT = os.path.join(os.path.dirname(__file__), '..', '..', PRETRAINED)
 FEWEST_SEEN = 0.5  # share of the joints; with fewer visible joints the others are not guessed
 _CHUNK = 1 << 14  # poses lifted at a time, so that copies do not grow with the clip
-AXES = 'x right, y down, z forward (camera axes)'
-AXES_UP = 'x right, y forward, z up (camera axes, leveled)'
 
 
 class Lifter:
@@ -49,6 +45,7 @@ class Lifter:
     Attributes:
         skeleton: of the poses that it lifts to; the 16 joints for most checkpoints. Others take keypoints of their own
             joints.
+        anatomy: what can be done with this skeleton.
         normalization: of the checkpoint: 'image', or 'person', which needs no framing and can guess hidden joints.
         trained_on: the 2D of its training, on which Spine and Thorax of MPII-like keypoints depend.
         basis: the source of `trained_on`: 'recorded', 'given' or 'assumed'.
@@ -66,6 +63,7 @@ class Lifter:
         self.path, self.device = checkpoint or os.path.normpath(DEFAULT_CHECKPOINT), torch.device(device)
         loaded = load_checkpoint(self.path)
         self.skeleton = loaded.skeleton or body.SKELETON
+        self.anatomy = anatomy_of(self.skeleton)
         self.description, self.normalization, self.window = (loaded.config.describe(), loaded.normalization,
                                                              loaded.config.window)
         # Folded once; predict leaves a folded network as it is.
@@ -125,18 +123,9 @@ class Lifter:
             raise ValueError(f'keypoints must be (J, 2 or 3) or (T, J, 2 or 3), not {points.shape}')
         if not (size[0] > 0 and size[1] > 0):
             raise ValueError(f'size must be the width and height of the image, not {size}')
-        if not body.is_human(self.skeleton):
-            if points.shape[-2] != len(self.skeleton):
-                raise UserError(f'the keypoints have {points.shape[-2]} joints, and {self.path} lifts its own '
-                                f'{len(self.skeleton)}: {listing(self.skeleton.names)}.')
-            return points[..., :2]
         if isinstance(layout, str):
             layout = layout_named(layout)
-        layout = choose_layout(points.shape[-2], layout.name if layout else None)
-        points = points[..., :2]
-        if layout.name != 'h36m16':
-            points, _ = to_h36m(points, np.ones(points.shape[:-1]), layout, self.trained_on)
-        return points
+        return self.anatomy.joints(points[..., :2], layout, self.trained_on, self.path)
 
     def live(self, size: tuple[int, int], layout: str | None = None, fps: float = USUAL_FPS,
              smooth: OneEuro | None = None) -> Callable[[np.ndarray], np.ndarray]:
@@ -208,23 +197,3 @@ class Lifter:
                 inputs = torch.from_numpy(part[whole].astype(np.float32)).to(self.device)
                 lifted[whole] = predict(self.model, inputs).cpu().numpy()
         return positions
-
-
-@cache
-def mean_camera_pitch() -> float:
-    """The mean downward pitch of Human3.6M's cameras, degrees, about 12.7."""
-    forward = [camera.orientation for subject in h36m.cameras().values() for camera in subject]
-    # The camera's forward axis in the world, z component: the last entry of the rotation matrix, 1 - 2 (x^2 + y^2).
-    down = [-(1 - 2 * (x * x + y * y)) for _, x, y, _ in forward]
-    return math.degrees(sum(map(math.asin, down)) / len(down))
-
-
-def to_upright(positions: np.ndarray, pitch: float) -> np.ndarray:
-    """Turn positions (..., 3) in camera axes upright: x right, y forward along the floor, z up.
-
-    Args:
-        pitch: downward pitch of the camera, degrees.
-    """
-    sine, cosine = math.sin(math.radians(pitch)), math.cos(math.radians(pitch))
-    turn = np.array([[1, 0, 0], [0, -sine, cosine], [0, -cosine, -sine]], positions.dtype)
-    return positions @ turn.T

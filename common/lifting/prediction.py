@@ -1,73 +1,35 @@
-"""A run of predict.py: from a detector's file to the files of the people in it."""
+"""A run of predict.py: detections, people over time, completed 2D, lifted, one steady body, written, drawn."""
 
 from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
-import torch
 
 from common.errors import UserError, listing, warn
 from common.files.atomic import check_suffix
-from common.geometry import body
 from common.geometry.camera import normalize_screen
-from common.geometry.detector_layouts import OWN, Layout, own_layout
-from common.lifting import lift_output
+from common.geometry.detector_layouts import Layout
+from common.lifting import lift_output, messages
+from common.lifting.anatomy import Anatomy
 from common.lifting.bvh import write_bvh
 from common.lifting.detections import read_detections, sequence_names
 from common.lifting.detectors.detector import detect, make_detector
 from common.lifting.formats.people import Detections
 from common.lifting.lift_output import LiftedTrack
-from common.lifting.lifter import Lifter, mean_camera_pitch
-from common.lifting.motion.root import FIELD_OF_VIEW, CameraView, default_focal
-from common.lifting.motion.smoothing import CUTOFF
+from common.lifting.lifter import Lifter
+from common.lifting.motion.root import CameraView, default_focal
 from common.lifting.motion.stabilise import stabilise
-from common.lifting.placing import camera_pitch, in_room, make_clip
-from common.lifting.plausibility import infer_layout, not_human
+from common.lifting.options import Input, Motion, Options, Output
+from common.lifting.placing import in_room, make_clip
 from common.lifting.tracks import framing, tracking
-from common.lifting.tracks.outliers import drop_outliers
-from common.lifting.tracks.swaps import fix_swaps
 from common.lifting.tracks.tracking import Track
-from common.rendering import animation
 from common.rendering.video import VideoFrames
-from common.rendering.visualization import check_size
 
 _LOST = 15  # frames after which a person without identifier counts as a new one, unless --max_gap is longer
-
-
-@dataclass(frozen=True)
-class Options:
-    """The options of a run, named as the flags of predict.py."""
-
-    checkpoint: str | None = None
-    input: str | None = None
-    output: str | None = None
-    bvh: str | None = None
-    render: str | None = None
-    viz_size: float = 5
-    format: str | None = None
-    layout: str | None = None
-    sequence: str | None = None
-    size: tuple[int, int] | None = None
-    video: str | None = None
-    fps: float | None = None
-    detector: str | None = None
-    trained_on: str | None = None
-    person: str = 'all'
-    min_score: float = 0.1
-    max_gap: int = 10
-    fix_swaps: bool = True
-    center_crop: bool | None = None
-    photos: bool | None = None
-    axes: str | None = None
-    up: float | None = None
-    focal: float | None = None
-    height: float | None = None
-    smooth: bool = True
-    smooth_cutoff: float = CUTOFF
-    device: torch.device | str = 'cpu'
 
 
 def run(options: Options) -> None:
@@ -76,208 +38,128 @@ def run(options: Options) -> None:
     Raises:
         UserError: it cannot be done.
     """
-    _check_output(options)
+    _check_outputs(options)
     if options.sequence != 'all':
-        _run_sequence(options)
+        predict_people(options)
         return
     names = sequence_names(options.input, options.format) if options.input else []
-    for name in names if len(names) > 1 else ():
+    if len(names) <= 1:
+        predict_people(replace(options, sequence=None))
+        return
+    for name in names:
         print(f'Sequence {name}')
         end = '_' + re.sub(r'[^\w.-]+', '_', name)
         output, bvh, render = (path and lift_output.with_end(path, end)
                                for path in (options.output, options.bvh, options.render))
-        _run_sequence(replace(options, sequence=name, output=output, bvh=bvh, render=render))
-    if len(names) <= 1:
-        _run_sequence(replace(options, sequence=None))
+        predict_people(replace(options, sequence=name, output=output, bvh=bvh, render=render))
 
 
-def _run_sequence(options: Options) -> None:
+def predict_people(options: Options) -> None:
+    """The steps of a prediction, for one sequence."""
     lifter = Lifter(options.checkpoint, options.device, options.trained_on)
-    human = body.is_human(lifter.skeleton)
-    if not human:
-        _check_own(options, lifter)
+    lifter.anatomy.check(options, lifter.path)
     video = VideoFrames(options.video) if options.video else None
-    detections = _detections(options, video, () if human else lifter.skeleton.names)
-    size = _size(options, detections, video)
-    counted = None
-    if video and options.input:
-        detections, counted = detections.counted_as(video.count)
-    detections, scaled = detections.scaled(size)
-    if human:
-        name = 'h36m16' if options.layout == OWN else options.layout
-        detections, layout, notes = infer_layout(detections, name, options.axes)
-    else:
-        layout, notes = _own_layout(options, lifter, detections), []
-    _introduce(lifter, detections, layout, size, [note for note in (counted, scaled, *notes) if note])
-    tracks = tracking.make_tracks(detections, layout, lifter.trained_on, options.min_score,
-                                  max(_LOST, options.max_gap))
-    if not tracks:
-        raise UserError(f'{detections.path}: no joint has a score of --min_score {options.min_score:g} or more.')
-    tracks = tracking.choose(tracks, options.person, detections.path)
-    fps = options.fps or (frame_rate(video) if video else detections.fps)
-    view = CameraView(size, options.focal or default_focal(size), fps)
-    people = [_lift(options, lifter, track, _view_of(track, view), detections) for track in tracks]
+
+    detections, layout, view = find_people(options, lifter, video, options.focal)
+    tracks = follow_people(detections, layout, lifter.trained_on, options)
+    people = []
+    for track in tracks:
+        picture = view.of_picture(track.size)
+        complete_2d(track, picture, detections.scored, lifter.anatomy, options)
+        lifted, warnings = lift(track, picture, lifter, options.center_crop)
+        people.append(stabilise(lifted, picture, options.cutoff, options.height))
+        if not detections.photos:
+            messages.print_track(people[-1])
+            for sentence in warnings:
+                warn(f'track {track.name}: {sentence}')
     if detections.photos:
-        _report_photos(detections, people)
-    elif not view.fps:
-        print(f'The frame rate is unknown: {view.rate:g} frames a second are assumed; --fps gives another rate.')
+        messages.print_photos(detections, people)
     if not any(np.isfinite(lifted.positions).any() for lifted in people):
         raise UserError(f'{detections.path}: no frame has all the joints that a pose needs. Missing: '
                         f'{framing.missing_joints(tracks, lifter.skeleton)} of the frames; a lower --min_score or a '
                         f'higher --max_gap lets more of them count.')
-    if not options.focal:
-        print(f'The focal length is unknown: {view.focal:.0f} pixels are assumed, a field of view of '
-              f'{FIELD_OF_VIEW:.0f} degrees across the diagonal (--focal gives another). Distances are in proportion.')
-    pitch = _pitch(options, lifter, people)
-    _write(options, lifter, people, view, pitch)
+    messages.print_assumptions(view, detections.photos, options.focal)
+
+    pitch = lifter.anatomy.camera_pitch(options.up, [lifted.positions for lifted in people],
+                                        lifter.normalization == 'person')
+    write(people, view, pitch, lifter.path, options)
     if options.render:
-        if detections.photos:  # photographs become consecutive frames
-            people = [replace(lifted, track=replace(lifted.track, frames=np.array([place])))
-                      for place, lifted in enumerate(people)]
-        _render(options, people, view, pitch)
+        draw(people, view, pitch, detections.photos, options)
 
 
-def _pitch(options: Options, lifter: Lifter, people: list[LiftedTrack]) -> float:
-    """How far down the camera looks, degrees; a bare --up is NaN."""
-    if not body.is_human(lifter.skeleton):
-        return options.up or 0.0
-    if options.up is None or (np.isnan(options.up) and lifter.normalization == 'person'):
-        return camera_pitch([lifted.positions for lifted in people])
-    return mean_camera_pitch() if np.isnan(options.up) else options.up
-
-
-def _view_of(track: Track, view: CameraView) -> CameraView:
-    """The view of a photograph with a size of its own, or the view of all."""
-    return replace(view, size=track.size, focal=default_focal(track.size)) if track.size else view
-
-
-def frame_rate(video: VideoFrames) -> float | None:
-    """The mean frame rate of a video; None if it has no duration."""
-    return video.count / video.seconds if video.seconds > 0 else None
-
-
-def _check_output(options: Options) -> None:
-    if options.output:
-        check_suffix(options.output, lift_output.SUFFIXES, '--output')
-    if options.bvh:
-        check_suffix(options.bvh, ('.bvh',), '--bvh')
-    if options.render:
-        check_suffix(options.render, animation.SUFFIXES, '--render')
-        animation.check_packages(options.render)
-        check_size(options.viz_size)
-
-
-def _check_own(options: Options, lifter: Lifter) -> None:
-    """Refuse options that need a human body if the checkpoint lifts another skeleton."""
-    needs = {'a --video without --input': not options.input, '--bvh': options.bvh, '--height': options.height,
-             '--up without a number': options.up != options.up, '--axes yx': options.axes == 'yx',
-             f'--layout {options.layout}': options.layout not in (None, OWN)}
-    if wrong := [flag for flag, given in needs.items() if given]:
-        raise UserError(f'{wrong[0]} is for checkpoints of the 16 joints, and {lifter.path} lifts joints of its own: '
-                        f'{listing(lifter.skeleton.names, 40)}.')
-
-
-def _own_layout(options: Options, lifter: Lifter, detections: Detections) -> Layout:
-    """The layout of a checkpoint's own joints, which the file names or `--layout own` states.
-
-    Raises:
-        UserError: neither does, or the file has another number of joints.
-    """
-    names = lifter.skeleton.names
-    if OWN not in (detections.layout, options.layout) or detections.joints != len(names):
-        raise UserError(f'{detections.path} has {detections.joints} joints without names; {lifter.path} lifts its own '
-                        f'{len(names)}, and with --layout {OWN} they are taken in this order: {listing(names, 40)}.')
-    print('Its joints are its own: swapped sides, standing feet and what is human are not looked for.')
-    return own_layout(names)
-
-
-def _detections(options: Options, video: VideoFrames | None, own: tuple[str, ...]) -> Detections:
+def find_people(options: Input, lifter: Lifter, video: VideoFrames | None,
+                focal: float | None) -> tuple[Detections, Layout, CameraView]:
+    """Read the people of all frames, or find them in the video: in pixels, with their layout and the camera's view."""
     if options.input:
-        return read_detections(options.input, options.format, options.sequence, options.photos, own)
-    assert video is not None and options.video is not None
-    return detect(options.video, make_detector(options.detector), video)
-
-
-def _size(options: Options, detections: Detections, video: VideoFrames | None) -> tuple[int, int]:
-    if detections.sizes and not options.size:
-        return max(detections.sizes.values())  # each picture has its own size, see `_view_of`
-    known = {'--size': options.size, detections.path: detections.size, options.video or '': video and video.size}
-    given = {where: size for where, size in known.items() if size}
-    if not given:
-        raise UserError(f'{detections.path} does not have the size of the image: give --size WxH, or the --video.')
-    if len(set(given.values())) > 1:
-        sizes = ', '.join(f'{where}: {width}x{height}' for where, (width, height) in given.items())
-        warn(f'the sizes of the image differ ({sizes}); the first is taken.')
-    return next(iter(given.values()))
-
-
-def _introduce(lifter: Lifter, detections: Detections, layout: Layout, size: tuple[int, int],
-               notes: list[str]) -> None:
-    """Print what was recognised and what is assumed."""
-    frames = 'photographs' if detections.photos else 'frames'
-    of = 'several sizes' if detections.sizes else f'{size[0]}x{size[1]}'
-    print(f'{detections.path}: {detections.format}, layout {layout.name}, {len(detections.people):,} {frames} of {of}')
-    if layout.more:
-        print(f'Of its {layout.joints} joints the first {layout.joints - layout.more} are used.')
-    if layout.approximate:
-        print(f'{layout.name} has no {", ".join(layout.approximate)} of its own: approximated from the joints around.')
-    print(f'{lifter.path}: {lifter.description}, {lifter.training()}.')
-    if lifter.trained_on == 'sh' and layout.spine_sh is None and layout.name not in ('h36m16', 'h36m17', OWN):
-        warn(f'models trained on Stacked Hourglass detections want thorax and upper neck for Spine and Thorax, which '
-             f'{layout.name} does not have: a model trained on ground truth fits it better.')
-    for note in notes:
+        detections = read_detections(options.input, options.format, options.sequence, options.photos,
+                                     lifter.anatomy.file_joints)
+    else:
+        assert video is not None and options.video is not None
+        detections = detect(options.video, make_detector(options.detector), video)
+    size = _image_size(options, detections, video)
+    notes: list[str | None] = []
+    if video and options.input:
+        detections, counted = detections.counted_as(video.count)
+        notes.append(counted)
+    detections, scaled = detections.scaled(size)
+    detections, layout, decisions = lifter.anatomy.infer_layout(detections, options, lifter.path)
+    fps = options.fps or (frame_rate(video) if video else detections.fps)
+    view = CameraView(size, focal or default_focal(size), fps)
+    messages.print_input(detections, layout, view, lifter)
+    for note in filter(None, [*notes, scaled, *decisions]):
         warn(note)
+    return detections, layout, view
 
 
-def _lift(options: Options, lifter: Lifter, track: Track, view: CameraView, detections: Detections) -> LiftedTrack:
-    """Complete, lift and smooth a track."""
-    human = body.is_human(lifter.skeleton)
-    if human:
-        framing.mark_guessed(track, view.size, detections.scored)
-        drop_outliers(track, view.rate / track.step)
+def follow_people(detections: Detections, layout: Layout, trained_on: str, options: Options) -> list[Track]:
+    """The chosen people, each through all of its frames."""
+    tracks = tracking.make_tracks(detections, layout, trained_on, options.min_score, max(_LOST, options.max_gap))
+    if not tracks:
+        raise UserError(f'{detections.path}: no joint has a score of --min_score {options.min_score:g} or more.')
+    return tracking.choose(tracks, options.person, detections.path)
+
+
+def complete_2d(track: Track, view: CameraView, scored: bool, anatomy: Anatomy, options: Motion) -> None:
+    """Remove joints that were guessed or thrown far away, fill gaps, and exchange left and right that are swapped."""
+    anatomy.drop_guesses(track, view.size, view.rate / track.step, scored)
     tracking.fill_gaps(track, options.max_gap)
-    if human and options.fix_swaps:
-        fix_swaps(track)
-    anywhere = lifter.normalization == 'person'  # place and size in the image do not matter
-    far_off = [] if anywhere else framing.far_off(normalize_screen(track.keypoints, *view.size), lifter.range)
-    framed = anywhere or (bool(far_off) if options.center_crop is None else options.center_crop)
-    seen = np.where(track.hidden[..., None], np.nan, track.keypoints) if lifter.guesses else track.keypoints
-    positions, guessed = lifter.lift_track(seen, view, framed)
-    cutoff = options.smooth_cutoff if options.smooth else None
-    lifted = stabilise(track, positions, guessed, view, cutoff, options.height, lifter.skeleton)
-    if detections.photos:
-        return lifted
-    count, filled = np.isfinite(positions[:, 0, 0]).sum(), track.interpolated.any(1).sum()
-    print(f'track {track.name}: frames {track.frames[0]} to {track.frames[-1]}, {count:,} of {len(track.frames):,} '
-          f'lifted' + (f', joints interpolated in {filled:,}' if filled else '')
-          + (f', joints guessed in {guessed.any(1).sum():,}' if guessed.any() else ''))
-    legs, arms = track.swapped.sum(0)
-    if legs or arms:
-        warn(f'track {track.name}: left and right were swapped in {legs} frames of the legs and {arms} of the '
-             f'arms, of {len(track.frames)}, and were exchanged; --no_fix_swaps leaves them.')
-    for sentence in [*framing.framing_warnings(far_off, view.size, framed, options.center_crop),
-                     *framing.track_warnings(track, view.size, np.isfinite(positions[:, 0, 0]), lifter.skeleton),
-                     *(not_human(track.keypoints, positions[~guessed.any(1)]) if human else ())]:
-        warn(f'track {track.name}: {sentence}')
-    return lifted
+    if options.fix_swaps:
+        anatomy.fix_swaps(track)
 
 
-def _report_photos(detections: Detections, people: list[LiftedTrack]) -> None:
-    lifted = sum(bool(np.isfinite(person.positions).any()) for person in people)
-    print(f'{len(people):,} people of {len(detections.people):,} photographs, {lifted:,} lifted, each by itself')
-    if lifted < len(people):
-        warn(f'{len(people) - lifted} people lack joints and stay empty; of all, missing: '
-             f'{framing.missing_joints([person.track for person in people], people[0].skeleton)}.')
+def lift(track: Track, view: CameraView, lifter: Lifter,
+         center_crop: bool | None) -> tuple[LiftedTrack, list[str]]:
+    """Lift each frame of a person. Returns the poses, and warnings about them.
+
+    Args:
+        center_crop: re-frame the person; None: if the person is where no training pose was.
+    """
+    unusual, crop = [], bool(center_crop)
+    if lifter.normalization == 'image':  # otherwise place and size in the image do not matter
+        unusual = framing.far_off(normalize_screen(track.keypoints, *view.size), lifter.range)
+        crop = bool(unusual) if center_crop is None else center_crop
+    visible = np.where(track.hidden[..., None], np.nan, track.keypoints) if lifter.guesses else track.keypoints
+    positions, guessed = lifter.lift_track(visible, view, crop)
+    posed = np.isfinite(positions).all((1, 2))
+    lifted = LiftedTrack(track, positions, np.full((len(positions), 3), np.nan), guessed,
+                         np.zeros((len(positions), 2), bool), lifter.skeleton)
+    anatomy = lifter.anatomy
+    warnings = [*anatomy.missing_parts(track, posed),
+                *framing.misplaced_joints(track, view.size, lifter.skeleton),
+                *anatomy.implausible(track.keypoints, positions[~guessed.any(1)])]
+    if lifter.normalization == 'image':
+        warnings = framing.framing_warnings(unusual, view.size, crop, center_crop) + warnings
+    return lifted, warnings
 
 
-def _write(options: Options, lifter: Lifter, people: list[LiftedTrack], view: CameraView, pitch: float) -> None:
-    several = len(people) > 1
-    written = []
-    asked = None if options.up is None else pitch
+def write(people: Sequence[LiftedTrack], view: CameraView, pitch: float, checkpoint: str, options: Options) -> None:
+    """Write the files of each person."""
+    several, written = len(people) > 1, []
+    upright = None if options.up is None else pitch
     for lifted in people:
         if options.output:
             path = lift_output.path_of(options.output, lifted.track, several)
-            lift_output.write(path, lifted.entries(_view_of(lifted.track, view), lifter.path, asked))
+            lift_output.write(path, lifted.entries(view.of_picture(lifted.track.size), checkpoint, upright))
             written.append(path)
         if options.bvh and np.isfinite(lifted.positions).any():
             path = lift_output.path_of(options.bvh, lifted.track, several)
@@ -287,14 +169,49 @@ def _write(options: Options, lifter: Lifter, people: list[LiftedTrack], view: Ca
             if between:
                 warn(f'{path}: {between} frames without a pose are interpolated.')
     if options.output:
-        print(f'positions_3d: {lift_output.units_text(lifter.skeleton)}, {lift_output.axes_text(asked)}.')
+        print(f'positions_3d: {lift_output.units_text(people[0].skeleton)}, {lift_output.axes_text(upright)}.')
     if written:
         print(f'Written: {listing(written, 8)}')
 
 
-def _render(options: Options, people: list[LiftedTrack], view: CameraView, pitch: float) -> None:
+def draw(people: Sequence[LiftedTrack], view: CameraView, pitch: float, photos: bool, options: Options) -> None:
+    """Draw all people in one scene, over the frames of the video; photographs become consecutive frames."""
+    from common.rendering import animation  # matplotlib is loaded only for pictures
     assert options.render is not None
+    if photos:
+        people = [replace(lifted, track=replace(lifted.track, frames=np.array([place])))
+                  for place, lifted in enumerate(people)]
     clip, first, step = make_clip(people, view, pitch, os.path.basename(options.input or options.video or ''))
     video = VideoFrames(options.video, first=first, step=step) if options.video else None
     animation.render(clip, options.render, options.viz_size, video=video)
     print(f'Written: {options.render}')
+
+
+def frame_rate(video: VideoFrames) -> float | None:
+    """The mean frame rate of a video; None if it has no duration."""
+    return video.count / video.seconds if video.seconds > 0 else None
+
+
+def _check_outputs(options: Output) -> None:
+    if options.output:
+        check_suffix(options.output, lift_output.SUFFIXES, '--output')
+    if options.bvh:
+        check_suffix(options.bvh, ('.bvh',), '--bvh')
+    if options.render:
+        from common.rendering import animation, visualization
+        check_suffix(options.render, animation.SUFFIXES, '--render')
+        animation.check_packages(options.render)
+        visualization.check_size(options.viz_size)
+
+
+def _image_size(options: Input, detections: Detections, video: VideoFrames | None) -> tuple[int, int]:
+    if detections.sizes and not options.size:
+        return max(detections.sizes.values())  # each picture has its own size, see `CameraView.of_picture`
+    known = {'--size': options.size, detections.path: detections.size, options.video or '': video and video.size}
+    given = {where: size for where, size in known.items() if size}
+    if not given:
+        raise UserError(f'{detections.path} does not have the size of the image: give --size WxH, or the --video.')
+    if len(set(given.values())) > 1:
+        sizes = ', '.join(f'{where}: {width}x{height}' for where, (width, height) in given.items())
+        warn(f'the sizes of the image differ ({sizes}); the first is taken.')
+    return next(iter(given.values()))

@@ -13,7 +13,6 @@ from torch import Tensor
 
 from common.datasets.poses import Poses
 from common.errors import UserError
-from common.geometry import quaternion
 from common.geometry.camera import Camera, project_by
 from common.geometry.mirror import Mirror
 from common.geometry.skeleton import Skeleton
@@ -69,8 +68,7 @@ class CameraBatch:
 
     def __init__(self, cameras: list[Camera], device: torch.device) -> None:
         # the world's vertical axis (z up) in the coordinates of each camera
-        upright = [quaternion.rotate(quaternion.inverse(camera.orientation), np.array([0.0, 0.0, 1.0]))
-                   for camera in cameras]
+        upright = [camera.rotation[2] for camera in cameras]
         self.up = torch.tensor(np.array(upright), dtype=torch.float32, device=device)          # (V, 3)
         self.intrinsic = torch.tensor(np.array([camera.intrinsic for camera in cameras]), dtype=torch.float32,
                                       device=device)                                           # (V, 9)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from common.lifting import prediction
+from common.lifting.options import Options
 from experiments.layouts import spread
 from tests.fuzzing.npz import checkpoint
 from tests.fuzzing.target import Target
@@ -70,7 +71,7 @@ def model() -> str:
 
 
 def lift(path: str) -> None:
-    """Read, follow, correct and lift everybody, as `predict.py --smooth` does, and write it."""
+    """Read, follow, correct and lift everybody, as `predict.py` does, and write it."""
     folder = os.path.join(os.path.dirname(model()), 'out')
-    prediction.run(prediction.Options(model(), path, os.path.join(folder, 'x.json'), os.path.join(folder, 'x.bvh'),
-                                      size=(1000, 1000), smooth=True, center_crop=True))
+    prediction.run(Options(checkpoint=model(), device='cpu', input=path, output=os.path.join(folder, 'x.json'),
+                           bvh=os.path.join(folder, 'x.bvh'), size=(1000, 1000), center_crop=True))

@@ -8,7 +8,7 @@ import pytest
 
 from common.datasets import h36m
 from common.geometry import camera as cameras
-from common.geometry import graph, quaternion
+from common.geometry import graph
 from common.geometry.skeleton import Skeleton
 from tests.conftest import GOLDEN
 
@@ -65,23 +65,14 @@ def test_cameras_match_the_golden_arrays(golden):
     assert {len(rig) for rig in h36m.cameras().values()} == {4}
 
 
-def test_rotation_by_quaternion_matches_the_axis_and_angle(rng):
-    axis = rng.normal(size=3)
-    axis /= np.linalg.norm(axis)
-    angle, points = 0.7, rng.normal(size=(50, 3))
-    turned = quaternion.rotate(np.append(np.cos(angle / 2), np.sin(angle / 2) * axis), points)
-    along = points @ axis
-    rodrigues = (points * np.cos(angle) + np.cross(axis, points) * np.sin(angle)
-                 + np.outer(along, axis) * (1 - np.cos(angle)))
-    np.testing.assert_allclose(turned, rodrigues, atol=1e-12)
-
-
-def test_the_inverse_rotation_undoes_the_rotation(rng):
-    unit = rng.normal(size=4)
+def test_a_camera_rotates_as_its_quaternion(rng):
+    unit, points = rng.normal(size=4), rng.normal(size=(5, 16, 3))
     unit /= np.linalg.norm(unit)
-    points = rng.normal(size=(5, 16, 3))
-    back = quaternion.rotate(quaternion.inverse(unit), quaternion.rotate(unit, points))
-    np.testing.assert_allclose(back, points, atol=1e-12)
+    camera = replace(h36m.cameras()['S1'][0], orientation=unit)
+    w, axis = unit[0], unit[1:]
+    turned = points + 2 * w * np.cross(axis, points) + 2 * np.cross(axis, np.cross(axis, points))
+    np.testing.assert_allclose(cameras.camera_to_world(points, camera), turned + camera.translation, atol=1e-12)
+    np.testing.assert_allclose(cameras.world_to_camera(turned + camera.translation, camera), points, atol=1e-12)
 
 
 def test_projection_clamps_what_lies_far_outside_the_image():

@@ -6,7 +6,6 @@ import numpy as np
 
 from common.datasets import h36m
 from common.files import npz
-from common.geometry import quaternion
 from data.prepare_data_demo import build_body, make_take
 
 SEVENTEEN = h36m.skeleton_17()
@@ -23,7 +22,7 @@ def walkers(names=('S1', 'S9'), kinds=('Walking', 'Eating'), joints=h36m.SKELETO
 
 def camera_entry(camera):
     """The JSON of a camera, in pixels and with R and t."""
-    rotation = quaternion.matrix(camera.orientation).T
+    rotation = camera.rotation.T
     center = (camera.center + (1, camera.height / camera.width)) * camera.width / 2
     return {'width': camera.width, 'height': camera.height, 'center': center.tolist(),
             'focal_length': (camera.focal_length * camera.width / 2).tolist(),

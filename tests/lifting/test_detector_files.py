@@ -158,9 +158,9 @@ def test_framing_far_off_is_re_framed_and_that_is_said(run, model, walking, tmp_
     np.save(tmp_path / 'k.npy', walking * 0.2 + 400)
     arguments = ('k.npy', '--size', '1000x1000', '--layout', 'h36m16', '--no_smooth')
     far, _, err = lifted(run, model, *arguments)
-    asked, _, quiet = lifted(run, model, *arguments, '--center_crop')
-    left, _, warned = lifted(run, model, *arguments, '--no_center_crop')
-    assert 're-framed as --center_crop does; --no_center_crop leaves it' in err and 're-framed' not in quiet
+    asked, _, quiet = lifted(run, model, *arguments, '--center_crop', 'yes')
+    left, _, warned = lifted(run, model, *arguments, '--center_crop', 'no')
+    assert 're-framed as --center_crop yes does; --center_crop no leaves it' in err and 're-framed' not in quiet
     np.testing.assert_array_equal(far['positions_3d'], asked['positions_3d'])
     assert 'try --center_crop' in warned and not np.allclose(left['positions_3d'], asked['positions_3d'])
 
@@ -199,6 +199,8 @@ def test_a_trc_in_metres_is_refused(tmp_path, walking):
 
 
 def test_help_fits_on_a_screen():
-    short, everything = (predict.get_args_parser(shown).format_help() for shown in (False, True))
+    parser = predict.get_args_parser()
+    short = parser.format_help()
     assert short.count('\n') <= 45 and '--help_all' in short and '--min_score' not in short
-    assert '--min_score' in everything and '--no_center_crop' in everything
+    parser.further.clear()
+    assert '--min_score S' in parser.format_help() and '--center_crop auto|yes|no' in parser.format_help()

@@ -6,13 +6,15 @@ import pytest
 from common.datasets import h36m
 from common.files import npz
 from common.geometry import body
-from common.lifting.lifter import mean_camera_pitch, to_upright
+from common.geometry.upright import to_upright
+from common.lifting.lift_output import LiftedTrack
 from common.lifting.motion.bones import body_height, bone_lengths, with_lengths
 from common.lifting.motion.feet import planted
+from common.lifting.motion.floor import camera_pitch, mean_camera_pitch
 from common.lifting.motion.root import CameraView, default_focal, facing_ray, locate, rays
 from common.lifting.motion.smoothing import OneEuro, smooth
 from common.lifting.motion.stabilise import stabilise
-from common.lifting.placing import camera_pitch, in_room
+from common.lifting.placing import in_room
 from common.lifting.tracks.tracking import Track
 
 SKELETON, FPS = h36m.skeleton(), 60.0
@@ -27,6 +29,13 @@ def make_track(joints, noise=0.0, rng=None):
     count = len(joints)
     return Track('0', np.arange(count), keypoints, np.ones((count, 16)), np.zeros((count, 16), bool),
                  np.zeros((count, 2), bool))
+
+
+def lifted_from(track, positions, guessed=None):
+    """A person as the network lifts them, before anything is smoothed."""
+    shape = positions.shape[:2]
+    return LiftedTrack(track, positions, np.full((shape[0], 3), np.nan),
+                       np.zeros(shape, bool) if guessed is None else guessed, np.zeros((shape[0], 2), bool), SKELETON)
 
 
 @pytest.fixture
@@ -109,15 +118,15 @@ def test_rotations_to_a_ray():
 def test_feet_that_stand_stay_still(walk, rng):
     track = make_track(walk, 3.0, rng)
     noisy = walk - walk[:, :1] + rng.normal(0, 0.015, walk.shape)
-    lifted = stabilise(track, noisy, np.zeros(noisy.shape[:2], bool), SHOT, 6.0)
-    feet = (lifted.positions + lifted.root[:, None])[:, [3, 6]]
-    true_speed = np.linalg.norm(np.diff(walk[:, [3, 6]], axis=0), axis=-1) * FPS
+    lifted = stabilise(lifted_from(track, noisy), SHOT, 6.0)
+    feet = (lifted.positions + lifted.root[:, None])[:, body.FEET]
+    true_speed = np.linalg.norm(np.diff(walk[:, body.FEET], axis=0), axis=-1) * FPS
     assert 0.2 < lifted.still.mean() < 0.8
     assert np.median(true_speed[lifted.still[1:]]) < 0.2 < np.median(true_speed[~lifted.still[1:]])
     speed = np.linalg.norm(np.diff(feet, axis=0), axis=-1) * FPS
     both = lifted.still[1:] & lifted.still[:-1]
     assert np.median(speed[both]) < 1e-3 and speed[both].mean() < 0.03  # a few frames are out of a leg's reach
-    assert accelerations(feet).mean() < 1.5 * accelerations(walk[:, [3, 6]]).mean()
+    assert accelerations(feet).mean() < 1.5 * accelerations(walk[:, body.FEET]).mean()
 
 
 def test_planted_legs_keep_their_bones_and_the_rest_of_the_body(walk, rng):
@@ -140,15 +149,14 @@ def test_jumps_and_the_height_of_a_person(walk):
     standing = np.repeat(walk[:1], 100, 0)
     jump = np.clip(np.sin(np.arange(100) / 100 * 6 * np.pi), 0, None) * 0.3
     jumping = standing - jump[:, None, None] * np.array([0, 1, 0])
-    hidden = np.zeros((100, 16), bool)
-    lifted = stabilise(make_track(jumping), jumping - jumping[:, :1], hidden, SHOT, 6.0)
+    lifted = stabilise(lifted_from(make_track(jumping), jumping - jumping[:, :1]), SHOT, 6.0)
     assert np.ptp(lifted.root[:, 1]) == pytest.approx(0.3, abs=0.04)
     room = in_room(lifted, 0.0)
     assert room[..., 2].min(1).max() == pytest.approx(0.3, abs=0.05)
     assert np.abs(np.percentile(room[..., 2].min(1), 20)) < 0.05
     height = body_height(bone_lengths(standing, SKELETON))
     assert 1.4 < height < 2.0
-    small = stabilise(make_track(jumping), jumping - jumping[:, :1], hidden, SHOT, 6.0, height / 2)
+    small = stabilise(lifted_from(make_track(jumping), jumping - jumping[:, :1]), SHOT, 6.0, height / 2)
     others = [joint for joint in range(16) if joint not in body.KNEES + body.FEET]  # they depend on the size
     np.testing.assert_allclose(small.positions[:, others], lifted.positions[:, others] / 2, atol=1e-5)
     np.testing.assert_allclose(bone_lengths(small.positions, SKELETON), bone_lengths(lifted.positions, SKELETON) / 2,
@@ -169,16 +177,24 @@ def test_the_pitch_is_measured_from_people_who_stand(walk, pitch):
 def test_the_floor_is_level_where_a_wrong_pitch_tilts_it(walk):
     """Somebody who walks away from the camera stays on the floor."""
     away = walk + np.linspace(0, 4, len(walk))[:, None, None] * np.array([0, 0, 1])
-    lifted = stabilise(make_track(away), away - away[:, :1], np.zeros((len(away), 16), bool), SHOT, 6.0)
+    lifted = stabilise(lifted_from(make_track(away), away - away[:, :1]), SHOT, 6.0)
     for pitch in (0.0, 6.0):
-        lowest = in_room(lifted, pitch)[..., [3, 6], 2].min(1)
+        lowest = in_room(lifted, pitch)[..., body.FEET, 2].min(1)
         assert np.percentile(np.abs(lowest), 90) < 0.1
 
 
 def test_nobody_and_a_single_frame(walk):
-    hidden = np.zeros((1, 16), bool)
-    lifted = stabilise(make_track(walk[:1]), walk[:1] - walk[:1, :1], hidden, SHOT, 6.0)
+    lifted = stabilise(lifted_from(make_track(walk[:1]), walk[:1] - walk[:1, :1]), SHOT, 6.0)
     np.testing.assert_allclose(lifted.root, walk[:1, 0], atol=0.01)
-    nobody = stabilise(make_track(walk[:1]), np.full((1, 16, 3), np.nan), hidden, SHOT, 6.0)
+    nobody = stabilise(lifted_from(make_track(walk[:1]), np.full((1, 16, 3), np.nan)), SHOT, 6.0)
     assert np.isnan(nobody.root).all() and np.isnan(in_room(nobody, 0.0)).all()
     assert default_focal((1920, 1080)) == pytest.approx(np.hypot(1920, 1080), rel=1e-4)
+
+
+def test_frames_without_a_pose_stay_empty(walk):
+    """The hip of an empty frame was at the origin of the file, and its root was the place of the hip."""
+    positions = walk[:60] - walk[:60, :1]
+    positions[20:40] = np.nan
+    whole = stabilise(lifted_from(make_track(walk[:60]), positions), SHOT, 6.0)
+    for values in (whole.positions, whole.root[:, None], in_room(whole, 0.0)):
+        assert np.isnan(values[20:40]).all() and np.isfinite(np.delete(values, range(20, 40), 0)).all()

@@ -13,8 +13,10 @@ from common import checkpoint, inference
 from common.datasets import h36m
 from common.datasets.poses import measure_range
 from common.geometry.camera import normalize_screen
+from common.geometry.upright import to_upright
 from common.lifting import lifter
-from common.lifting.lifter import Lifter, mean_camera_pitch, to_upright
+from common.lifting.lifter import Lifter
+from common.lifting.motion.floor import mean_camera_pitch
 from common.lifting.tracks.framing import DEFAULT_RANGE, usable_range
 from experiments.layouts import spread
 from models.config import ModelConfig, build_model
@@ -153,7 +155,7 @@ def test_wide_images_and_partial_people_are_told(run, model, walking, tmp_path):
     arguments = ('k.npy', '--layout', 'h36m16', '--size', '1920x1080')
     _, _, err = lifted(run, model, *arguments)
     assert '1.78 times as wide as high' in err and 'in 100% of' in err and 'only the upper body' in err
-    assert '1.78 times' not in lifted(run, model, *arguments, '--center_crop')[2]
+    assert '1.78 times' not in lifted(run, model, *arguments, '--center_crop', 'yes')[2]
     scores[:, 1:7] = scores[:, 10:] = 0.2
     np.save(tmp_path / 'k.npy', np.concatenate([walking, scores], -1))
     assert 'only the face or the shoulders' in lifted(run, model, *arguments)[2]
@@ -295,6 +297,6 @@ def test_a_video_without_the_detector_says_what_to_install(run, model, walking, 
     status, _, err = run('--checkpoint', model, '--video', video, '--output', 'o.npz')
     assert status == 2 and 'requirements-video.txt' in err and '--input' in err
     status, _, err = run('--checkpoint', model, '--video', video, '--input', 'k.npy', '--layout', 'h36m16',
-                         '--smooth', '--output', 'o.npz', '--render', 'o.html')
+                         '--output', 'o.npz', '--render', 'o.html')
     assert status == 0, err
     assert np.load('o.npz')['fps'] == pytest.approx(30, abs=0.1)

@@ -8,8 +8,9 @@ from common.errors import UserError
 from common.geometry import body
 from common.geometry.camera import image_coordinates, project, world_to_camera
 from common.geometry.detector_layouts import LAYOUTS
+from common.lifting.anatomy import HumanBody
 from common.lifting.formats.people import Detections, Person
-from common.lifting.tracks.framing import mark_guessed, track_warnings
+from common.lifting.tracks.framing import misplaced_joints
 from common.lifting.tracks.swaps import fix_swaps
 from common.lifting.tracks.tracking import Track, choose, fill_gaps, make_tracks
 from tests.helpers.make_detections import demo_walking
@@ -143,13 +144,11 @@ def test_identifiers_that_everybody_shares_are_ignored(walking, capsys):
 def test_joints_guessed_at_the_border_are_hidden(walking):
     cut = walking - walking[:, :1] + (500, 600)
     cut[:, [2, 3, 5, 6], 1] = 995 - np.arange(4.0)  # legs folded into the lower edge
-    for scored, hidden in ((False, True), (True, False)):
+    for scored, hidden in ((True, False), (False, True)):
         track = track_of(cut)
-        mark_guessed(track, (1000, 1000), scored)
+        HumanBody(body.SKELETON).drop_guesses(track, (1000, 1000), 30, scored)
         assert track.hidden[:, [2, 3, 5, 6]].all() == hidden and not track.hidden[:, [0, 7, 8, 9]].any()
-    mark_guessed(track, (1000, 1000), False)
-    warnings = track_warnings(track, (1000, 1000), track.complete, h36m.skeleton())
-    (sentence,) = (line for line in warnings if 'guessed' in line)
+    (sentence,) = misplaced_joints(track, (1000, 1000), body.SKELETON)
     assert 'right knee (100%), right foot (100%), left knee (100%), left foot (100%)' in sentence
 
 

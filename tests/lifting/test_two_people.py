@@ -37,7 +37,7 @@ def render(script, shared, tmp_path, monkeypatch, two):
     monkeypatch.chdir(tmp_path)
     path = write(tmp_path, 'alphapose', [spread(person, 'coco17') for person in two], ids=[3, 7])
     arguments = ('--checkpoint', shared('pretrained/ckpt_semgcn.pth.tar'), '--input', path, '--size', '1600x1000',
-                 '--fps', '15', '--viz_size', PANEL / 100, '--center_crop', '--render')
+                 '--fps', '15', '--viz_size', PANEL / 100, '--center_crop', 'yes', '--render')
     return lambda *flags: script(predict.main, *arguments, *flags)
 
 

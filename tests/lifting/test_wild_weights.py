@@ -11,7 +11,7 @@ import main_gcn
 import predict
 from common.checkpoint import load_checkpoint
 from common.datasets import h36m
-from common.datasets.virtual.detector_noise import LAYOUTS
+from common.datasets.virtual.detector_noise import SIMULATED_LAYOUTS
 from common.evaluation.metrics import p_mpjpe
 from common.geometry.camera import image_coordinates, project, world_to_camera
 from common.geometry.mirror import Mirror
@@ -27,7 +27,7 @@ def test_the_file_is_small_and_says_what_it_is():
     torch.load(WEIGHTS, weights_only=True)
     checkpoint = load_checkpoint(WEIGHTS)
     assert checkpoint.normalization == 'person' and checkpoint.config.window == 5 and checkpoint.optimizer is None
-    assert checkpoint.recipe['hide'] > 0 and len(LAYOUTS) == 5
+    assert checkpoint.recipe['hide'] > 0 and len(SIMULATED_LAYOUTS) == 5
     assert sum(value.numel() for name, value in checkpoint.state_dict.items() if 'running' not in name) < 440_000
 
 

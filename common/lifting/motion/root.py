@@ -13,7 +13,7 @@ smoothing acts on it more.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.linalg import solveh_banded
@@ -44,6 +44,10 @@ class CameraView:
     def rate(self) -> float:
         """Frames a second, `USUAL_FPS` where unknown."""
         return self.fps or USUAL_FPS
+
+    def of_picture(self, size: tuple[int, int] | None) -> CameraView:
+        """The view of a picture that has a size of its own; with None, this one."""
+        return replace(self, size=size, focal=default_focal(size)) if size else self
 
 
 def default_focal(size: tuple[int, int]) -> float:

@@ -83,29 +83,27 @@ def framing_warnings(unusual: list[str], size: tuple[int, int], framed: bool, as
     Args:
         unusual: as `far_off` returns them.
         size: width and height of the image.
-        framed: whether the person is re-framed, or the model needs no framing.
+        framed: whether the person is re-framed.
         asked: whether that was asked for; None: it was decided by `unusual`.
     """
     width, height = size
-    if asked or (framed and not unusual):
+    if asked:
         return []
     if unusual:
-        what = 're-framed as --center_crop does; --no_center_crop leaves it.' if framed else \
-            'the pose will be poor; try --center_crop.'
+        what = 're-framed as --center_crop yes does; --center_crop no leaves it.' if framed else \
+            'the pose will be poor; try --center_crop yes.'
         return [f'{sentence}: {what}' for sentence in unusual]
     if width / height < _WIDE:
         return []
     return [f'the image is {width / height:.2f} times as wide as high ({width}x{height}), and training images were '
-            f'square: keypoints are divided by the width, so people come out small; --center_crop re-frames them.']
+            f'square: keypoints are divided by the width, so people come out small; --center_crop yes re-frames them.']
 
 
-def mark_guessed(track: Track, size: tuple[int, int], scored: bool) -> None:
+def mark_guessed(track: Track, size: tuple[int, int]) -> None:
     """Mark joints as hidden that lie on the image's border: a detector without scores can only have guessed them.
 
     If the lower border cuts a person, detectors fold the knees and feet into a strip above it.
     """
-    if scored:
-        return
     points, edge = track.keypoints, np.array(size) - 1
     with np.errstate(invalid='ignore'):
         height = np.ptp(points[..., 1], axis=1)[:, None]
@@ -130,15 +128,9 @@ def _shares(share: np.ndarray, joints: Iterable[int], skeleton: Skeleton) -> str
                    len(names))
 
 
-def track_warnings(track: Track, size: tuple[int, int], lifted: np.ndarray, skeleton: Skeleton) -> list[str]:
-    """Warnings about joints of a person that are missing, guessed or outside the image, with numbers.
-
-    Args:
-        lifted: (T,) whether each frame has a pose.
-        skeleton: of the track.
-    """
-    found = _missing(track, lifted, skeleton)
-    known = np.isfinite(track.keypoints).all(-1)
+def misplaced_joints(track: Track, size: tuple[int, int], skeleton: Skeleton) -> list[str]:
+    """Warnings about joints of a person that lie outside the image, or are guessed at its border, with numbers."""
+    found, known = [], np.isfinite(track.keypoints).all(-1)
     if known.any():
         outside = known & ((track.keypoints < -1) | (track.keypoints > np.array(size) + 1)).any(-1)
         if outside.any():
@@ -152,13 +144,15 @@ def track_warnings(track: Track, size: tuple[int, int], lifted: np.ndarray, skel
     return found
 
 
-def _missing(track: Track, lifted: np.ndarray, skeleton: Skeleton) -> list[str]:
-    """Warnings about parts of the body that the detector has not found, or only guessed."""
+def missing_parts(track: Track, lifted: np.ndarray, skeleton: Skeleton) -> list[str]:
+    """Warnings about parts of the human body that the detector has not found, or only guessed.
+
+    Args:
+        lifted: (T,) whether each frame has a pose.
+    """
     present = (track.scores > 0).any(1)
     if not present.any():
         return []
-    if not body.is_human(skeleton):
-        return _empty(track, lifted, skeleton)
     unsure = track.scores[present] < _UNSURE
 
     def share(*joints: int) -> float:
@@ -174,20 +168,24 @@ def _missing(track: Track, lifted: np.ndarray, skeleton: Skeleton) -> list[str]:
     if legs > _SOME:
         found.append(f'in {100 * legs:.0f}% of {frames} frames only the upper body is detected (knees and feet score '
                      f'below {_UNSURE}): the model needs the whole body, guessed legs bend the rest.')
-    found += _empty(track, lifted, skeleton)
+    found += missing_in_frames(track, lifted, skeleton)
     headless = float((track.scores[present, body.HEAD] == 0).mean())
     if 1 - lifted.mean() <= _SOME and headless > _SOME:
         found.append(f'in {100 * headless:.0f}% of {frames} frames the head is not detected.')
     return found
 
 
-def _empty(track: Track, lifted: np.ndarray, skeleton: Skeleton) -> list[str]:
-    """Warnings about frames in which joints are missing."""
+def missing_in_frames(track: Track, lifted: np.ndarray, skeleton: Skeleton) -> list[str]:
+    """Warnings about frames in which joints are missing.
+
+    Args:
+        lifted: (T,) whether each frame has a pose.
+    """
     found, empty = [], 1 - lifted.mean()
     if lifted.any() and (lifted & ~track.complete).mean() > _SOME:
         found.append(f'joints are missing, and are guessed from the others: {missing_joints([track], skeleton)} of '
                      f'the frames.')
-    if empty > _SOME:
+    if empty > _SOME and (track.scores > 0).any():
         found.append(f'{100 * empty:.0f}% of its {len(track.frames)} frames lack joints and stay empty: '
                      f'{missing_joints([track], skeleton)}; a lower --min_score or a higher --max_gap fills more.')
     return found
