@@ -68,7 +68,7 @@ class DrawnBones:
 
         Args:
             points: (P, J, 2).
-            nearness: (P, J); nearer bones are drawn over farther ones.
+            nearness: (P, J); nearer bones are drawn over farther bones.
             on_floor: (P, J, 2) the points projected to the floor.
         """
         segments = self._segments(points)
