@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from common.geometry import body
+from common.geometry.body import HEAD, JOINTS, LEFT_SHOULDER, RIGHT_SHOULDER, THORAX
 from common.geometry.detector_layouts import LAYOUTS
 
 # Nose, left and right eye, left and right ear: metres forward, left and up from the top of an adult's head.
@@ -17,12 +17,12 @@ def with_face(poses: np.ndarray) -> np.ndarray:
 
     The head is above the thorax and faces the same way as the chest.
     """
-    up, across = poses[:, 9] - poses[:, 8], poses[:, 10] - poses[:, 13]
+    up, across = poses[:, HEAD] - poses[:, THORAX], poses[:, LEFT_SHOULDER] - poses[:, RIGHT_SHOULDER]
     up = up / np.linalg.norm(up, axis=-1, keepdims=True)
     forward = np.cross(across, up)
     forward /= np.linalg.norm(forward, axis=-1, keepdims=True)
     axes = np.stack([forward, np.cross(up, forward), up], axis=1)  # forward, left, up
-    return np.concatenate([poses, poses[:, 9, None] + FACE @ axes], axis=1).astype(poses.dtype)
+    return np.concatenate([poses, poses[:, HEAD, None] + FACE @ axes], axis=1).astype(poses.dtype)
 
 
 def spread(poses: np.ndarray, name: str, trained_on: str = 'gt') -> np.ndarray:
@@ -33,7 +33,7 @@ def spread(poses: np.ndarray, name: str, trained_on: str = 'gt') -> np.ndarray:
     """
     layout = LAYOUTS[name]
     sources = layout.sources(trained_on)
-    poses, face = poses[:, :body.JOINTS], poses[:, body.JOINTS:]
+    poses, face = poses[:, :JOINTS], poses[:, JOINTS:]
     made = np.repeat(poses.mean(1, keepdims=True), layout.joints, axis=1)
     exact = [joint for joint, parts in enumerate(sources) if len(parts) == 1]
     for joint in exact:
@@ -44,11 +44,10 @@ def spread(poses: np.ndarray, name: str, trained_on: str = 'gt') -> np.ndarray:
             for part, aside in zip(parts, (-7.0, 7.0)):
                 made[:, part] = poses[:, joint] + (aside, 0.0)
     if layout.raised_over:  # the Head is raised by the height of the eyes above the nose
-        eyes = sources[9]
-        made[:, layout.joint_names.index(layout.raised_over)] = poses[:, 9] + (0.0, 30.0)
-        made[:, list(eyes), 1] = poses[:, 9, None, 1] + 15.0
-    if face.size and len(sources[9]) == 2:
-        made[:, sources[9]] = face[:, EARS if name == 'mediapipe33' else EYES]
+        made[:, layout.joint_names.index(layout.raised_over)] = poses[:, HEAD] + (0.0, 30.0)
+        made[:, list(sources[HEAD]), 1] = poses[:, HEAD, None, 1] + 15.0
+    if face.size and len(sources[HEAD]) == 2:
+        made[:, sources[HEAD]] = face[:, EARS if name == 'mediapipe33' else EYES]
         if layout.raised_over:
             made[:, layout.joint_names.index(layout.raised_over)] = face[:, NOSE]
     return made
