@@ -136,7 +136,7 @@ class _SkeletonReader:
         self.length = 0.0  # an inch, in the file's units
         # The root's position is not read, because every trial is moved to its own centre.
         self.root: dict[str, Any] = {'axis': 'xyz', 'orientation': [0.0, 0.0, 0.0]}
-        self.bone: dict[str, Any] = {}  # the one that is being read
+        self.bone: dict[str, Any] = {}  # the current bone
         self.bones: dict[str, Bone] = {}
         self.attached: list[Bone] = []
 

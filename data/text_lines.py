@@ -10,7 +10,7 @@ ABSURD = 1e6  # degrees, or the file's units of length
 
 
 class Lines:
-    """The lines of a text file, without empty ones and comments, split into words; errors that name the line."""
+    """The lines of a text file split into words, without empty lines and comments; errors that name the line."""
 
     def __init__(self, path: str) -> None:
         self.path = path

@@ -49,7 +49,7 @@ def with_feet(joints: np.ndarray, poses: np.ndarray, name: str) -> np.ndarray:
     """Keypoints whose toes and heels are placed at the feet."""
     for place, joint in enumerate(LAYOUTS[name].joint_names):
         if joint.endswith(('toe', 'heel')):
-            joints[:, place] = poses[:, 6 if joint.startswith('left') else 3] + (10.0, 10.0)
+            joints[:, place] = poses[:, body.LEFT_FOOT if joint.startswith('left') else body.RIGHT_FOOT] + (10.0, 10.0)
     return joints
 
 

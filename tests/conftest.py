@@ -29,7 +29,7 @@ def golden():
 
 @pytest.fixture
 def shared():
-    """Path of a file in ../shared, or a skip that says so."""
+    """Path of a file in ../shared, or a skip with this reason."""
     def find(name):
         path = SHARED / name
         if not path.exists():

@@ -31,14 +31,14 @@ def check_dtype(dtype: np.dtype) -> None:
 def count(shape: Any) -> int:
     """Return how many elements an array of the claimed shape has."""
     if type(shape) is not tuple or len(shape) > 32 or not all(type(n) is int and 0 <= n < 1 << 48 for n in shape):
-        raise RefusedPickle('it holds an array whose shape is none')
+        raise RefusedPickle('it holds an array without a valid shape')
     if 0 in shape and math.prod(n or 1 for n in shape) > 1 << 24:
         raise RefusedPickle('it holds an empty array of absurd shape')
     return math.prod(shape)
 
 
 def check_content(array: np.ndarray) -> None:
-    """Refuse bytes that are no booleans or no characters: with them NumPy miscounts or crashes."""
+    """Refuse bytes that are neither booleans nor characters: with them NumPy miscounts or crashes."""
     most = {'b': ('u1', 1), 'U': (f'{array.dtype.byteorder}u4', 0x10ffff)}.get(array.dtype.kind)
     if most and (np.frombuffer(array.tobytes('A'), most[0]) > most[1]).any():
         raise RefusedPickle(f'it holds an array of type {array.dtype} with values that this type does not have')

@@ -36,7 +36,7 @@ class Box:
         return slice(self.top, self.top + self.height), slice(self.left, self.right)
 
 
-class Window:
+class Crop:
     """Maps a part of the image to a box of the picture.
 
     Args:
@@ -53,12 +53,12 @@ class Window:
         return keypoints * self.scale + self.offset
 
 
-def limits(points: np.ndarray, seen: Callable[[np.ndarray], np.ndarray]) -> tuple[np.ndarray, np.ndarray] | None:
+def limits(points: np.ndarray, project: Callable[[np.ndarray], np.ndarray]) -> tuple[np.ndarray, np.ndarray] | None:
     """Lowest and highest projected values of the finite points (N, D); points are projected in parts to save memory."""
     found = []
     for start in range(0, len(points), _PART):
         part = points[start:start + _PART]
-        part = seen(part[np.isfinite(part).all(-1)])
+        part = project(part[np.isfinite(part).all(-1)])
         if len(part):
             found.append((part.min(0), part.max(0)))
     return (np.min([low for low, _ in found], 0), np.max([high for _, high in found], 0)) if found else None
@@ -74,7 +74,7 @@ def around(keypoints: np.ndarray, image_size: tuple[int, int], margin: float = 0
     return (lowest + highest - side) / 2, np.array([side, side])
 
 
-class Eye:
+class Perspective:
     """Perspective projection from an azimuth and `ELEVATION`, toward the middle of the positions.
 
     Args:
@@ -91,43 +91,43 @@ class Eye:
         up = (-math.sin(lift) * math.cos(turn), -math.sin(lift) * math.sin(turn), math.cos(lift))
         toward = (math.cos(lift) * math.cos(turn), math.cos(lift) * math.sin(turn), math.sin(lift))
         self.axes = np.array([right, up, toward])
-        found = [ends for points in positions if (ends := limits(points, lambda seen: seen))]
-        if not found:
+        extents = [ends for points in positions if (ends := limits(points, lambda part: part))]
+        if not extents:
             positions = [np.array([[0, 0, 1.7]])]
-            found = [(positions[0][0], positions[0][0])]
-        top, reach = max(float(high[2]) for _, high in found), np.abs(found).max((0, 1))[:2]
+            extents = [(positions[0][0], positions[0][0])]
+        top, reach = max(float(high[2]) for _, high in extents), np.abs(extents).max((0, 1))[:2]
         self.floor = TILE * np.ceil(np.maximum(reach, 2 * TILE) / TILE)
         self.target = np.array([0, 0, top / 2])
         self.distance = 3.5 * max(float(self.floor.max()), top)
         corners = np.append(self.floor, 0) * np.array([[-1, -1, 0], [-1, 1, 0], [1, 1, 0], [1, -1, 0]])
-        shown = [ends for points in (*positions, corners) if (ends := limits(points, lambda seen: self(seen)[0]))]
+        shown = [ends for points in (*positions, corners) if (ends := limits(points, lambda part: self(part)[0]))]
         self.lowest, self.highest = np.min([low for low, _ in shown], 0), np.max([high for _, high in shown], 0)
 
     def __call__(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(..., 3) metres to (..., 2) rightward and upward, and (...) nearness to the viewpoint."""
-        seen = (positions - self.target) @ self.axes.T
-        return seen[..., :2] * (self.distance / (self.distance - seen[..., 2:])), seen[..., 2]
+        turned = (positions - self.target) @ self.axes.T
+        return turned[..., :2] * (self.distance / (self.distance - turned[..., 2:])), turned[..., 2]
 
 
-class Stage:
-    """Maps the projection of an eye to a box, as large as possible and with the same scale in both directions."""
+class PanelProjection:
+    """A perspective in a box, as large as possible and with the same scale in both directions."""
 
-    def __init__(self, box: Box, eye: Eye, margin: float = 0.03) -> None:
-        self.eye = eye
+    def __init__(self, box: Box, perspective: Perspective, margin: float = 0.03) -> None:
+        self.perspective = perspective
         room = np.array([box.width, box.height]) * (1 - 2 * margin)
-        scale = float((room / (eye.highest - eye.lowest)).min())
+        scale = float((room / (perspective.highest - perspective.lowest)).min())
         self.scale = np.array([scale, -scale])
         middle = np.array([box.left + box.width / 2, box.top + box.height / 2])
-        self.offset = middle - (eye.lowest + eye.highest) / 2 * self.scale
+        self.offset = middle - (perspective.lowest + perspective.highest) / 2 * self.scale
 
     def __call__(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(..., 3) metres to (..., 2) pixels of the picture, and (...) nearness to the viewpoint."""
-        seen, nearness = self.eye(positions)
-        return seen * self.scale + self.offset, nearness
+        projected, nearness = self.perspective(positions)
+        return projected * self.scale + self.offset, nearness
 
 
 def floor_lines(floor: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(N, 2, 3) lines between the tiles, and (4, 3) corners, of the floor of an `Eye`."""
+    """(N, 2, 3) lines between the tiles, and (4, 3) corners, of the floor of an `Perspective`."""
     x, y = floor
     columns, rows = (np.linspace(-half, half, round(2 * half / TILE) + 1) for half in floor)
     lines = [[(column, -y, 0), (column, y, 0)] for column in columns] + [[(-x, row, 0), (x, row, 0)] for row in rows]

@@ -52,13 +52,13 @@ class VideoFrames:
         count, seconds: number of frames, and their duration.
         covered: number of poses of the clip before the video ends.
     Raises:
-        UserError: the file is missing, is no video, or is damaged.
+        UserError: the file is missing, is not a video, or is damaged.
     """
 
     def __init__(self, path: str, fps: float | None = None, first: int = 0, step: int = 1) -> None:
         self.path, self.fps, self.first, self.step = path, fps, first, step
         if not os.path.isfile(path):
-            raise UserError(f'{path} is missing, or is no file.')
+            raise UserError(f'{path} is missing, or is not a file.')
         self.size, self.count, self.seconds = self._probe()
         self.covered = len(range(first, self.count if fps is None else round(self.seconds * fps), step))
 

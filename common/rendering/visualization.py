@@ -23,7 +23,7 @@ from PIL import Image
 from common.errors import UserError
 from common.geometry.skeleton import Skeleton
 from common.rendering.clip import Clip
-from common.rendering.perspective import Box, Eye, Stage, Window, around, floor_lines
+from common.rendering.perspective import Box, Crop, PanelProjection, Perspective, around, floor_lines
 
 LEFT, RIGHT, MIDDLE = '#0072B2', '#D55E00', '#404040'  # Okabe and Ito's blue and vermilion, and dark grey
 INK, FAINT_INK, PAPER, SHADE, TILES, SHADOW = '#1a1a1a', '#666666', '#ffffff', '#f3f3f3', '#dcdcdc', '#c8c8c8'
@@ -45,7 +45,7 @@ def check_size(size: float) -> None:
                         f'and {LARGEST}.')
 
 
-class Bones:
+class DrawnBones:
     """The skeletons of one panel: joints, coloured bones with light edges, and shadows on the floor."""
 
     def __init__(self, axes: Axes, skeleton: Skeleton, width: float, shadow: bool) -> None:
@@ -64,11 +64,11 @@ class Bones:
         self.artists = [artist for artist in (self.shadow, self.edges, self.bones, self.joints) if artist is not None]
 
     def move(self, points: np.ndarray, nearness: np.ndarray | None = None, on_floor: np.ndarray | None = None) -> None:
-        """Move the joints to pixels. Bones with a missing joint are not drawn.
+        """Move the joints to pixels. DrawnBones with a missing joint are not drawn.
 
         Args:
             points: (P, J, 2).
-            nearness: (P, J); nearer bones are drawn over farther ones.
+            nearness: (P, J); nearer bones are drawn over farther bones.
             on_floor: (P, J, 2) the points projected to the floor.
         """
         segments = self._segments(points)
@@ -100,8 +100,8 @@ class Scene:
     Attributes:
         width, height: of the picture, pixels; even, as video codecs need.
         image_box: the 2D panel; pictures given to `draw` must have its size.
-        window: maps pixels of the image to pixels of the picture.
-        stages: for each view, maps metres to pixels of the picture.
+        crop: maps pixels of the image to pixels of the picture.
+        projections: for each view, maps metres to pixels of the picture.
     Raises:
         UserError: the size is too small or too large.
     """
@@ -118,8 +118,8 @@ class Scene:
         self.axes.axis('off')
         self.moving: list[Artist] = []
         self.line_width = max(self.side / 75, 1.5)
-        self.bones = [self._make_panel(box, stage, image) for box, stage in
-                      zip(self.boxes, [None, *self.stages], strict=True)]
+        self.bones = [self._make_panel(box, projection, image) for box, projection in
+                      zip(self.boxes, [None, *self.projections], strict=True)]
         self.notes = self._make_texts()
         self.canvas.draw()
         self.still = self.canvas.copy_from_bbox(figure.bbox)
@@ -136,21 +136,20 @@ class Scene:
         edges = self.boxes[-1].right + gap, top + self.side + gap
         self.width, self.height = (math.ceil(edge / 2) * 2 for edge in edges)
         whole = np.zeros(2), np.array([width, height], float)
-        self.window = Window(self.image_box, *(whole if image else around(self.clip.keypoints, (width, height))))
-        seen = [view.positions.reshape(-1, 3) for view in self.clip.views]
-        eye = Eye(seen, self.clip.azimuth)
-        self.stages = [Stage(box, eye) for box in self.boxes[1:]]
+        self.crop = Crop(self.image_box, *(whole if image else around(self.clip.keypoints, (width, height))))
+        perspective = Perspective([view.positions.reshape(-1, 3) for view in self.clip.views], self.clip.azimuth)
+        self.projections = [PanelProjection(box, perspective) for box in self.boxes[1:]]
 
-    def _make_panel(self, box: Box, stage: Stage | None, image: bool) -> Bones:
-        width = self.line_width * (0.6 if image and stage is None else 1)  # people are small in a whole image
-        frame = Rectangle((box.left, box.top), box.width, box.height, color=SHADE if stage is None else PAPER)
+    def _make_panel(self, box: Box, projection: PanelProjection | None, image: bool) -> DrawnBones:
+        width = self.line_width * (0.6 if image and projection is None else 1)  # people are small in a whole image
+        frame = Rectangle((box.left, box.top), box.width, box.height, color=SHADE if projection is None else PAPER)
         self.axes.add_patch(frame)
         still: list[Artist] = []
-        if stage is not None:
-            lines, corners = floor_lines(stage.eye.floor)
-            still = [Polygon(stage(corners)[0], color=SHADE),
-                     LineCollection(list(stage(lines)[0]), colors=TILES, linewidths=max(self.side / 500, 0.6))]
-        bones = Bones(self.axes, self.clip.skeleton, width, shadow=stage is not None)
+        if projection is not None:
+            lines, corners = floor_lines(projection.perspective.floor)
+            still = [Polygon(projection(corners)[0], color=SHADE),
+                     LineCollection(list(projection(lines)[0]), colors=TILES, linewidths=max(self.side / 500, 0.6))]
+        bones = DrawnBones(self.axes, self.clip.skeleton, width, shadow=projection is not None)
         for artist in [*still, *bones.artists]:
             self.axes.add_artist(artist)
             artist.set_clip_path(frame)
@@ -184,11 +183,12 @@ class Scene:
         pixels = np.asarray(self.canvas.buffer_rgba())
         if picture is not None:
             pixels[self.image_box.slices][..., :3] = picture
-        self.bones[0].move(self.window(clip.keypoints[:, frame]))
+        self.bones[0].move(self.crop(clip.keypoints[:, frame]))
         self.notes[0].set_text(' · '.join(filter(None, [f'{clip.start + frame / clip.fps:.2f} s', clip.caption])))
-        for view, stage, bones, note in zip(clip.views, self.stages, self.bones[1:], self.notes[1:], strict=True):
+        for view, projection, bones, note in zip(clip.views, self.projections, self.bones[1:], self.notes[1:],
+                                                 strict=True):
             positions = view.positions[:, frame]
-            bones.move(*stage(positions), on_floor=stage(positions * (1, 1, 0))[0])
+            bones.move(*projection(positions), on_floor=projection(positions * (1, 1, 0))[0])
             if view.errors is not None and np.isfinite(view.errors[frame]):
                 note.set_text(f'MPJPE {view.errors[frame]:.1f} mm')
             else:

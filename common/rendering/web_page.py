@@ -20,7 +20,7 @@ from tqdm import tqdm
 from common.errors import UserError
 from common.rendering import visualization
 from common.rendering.clip import Clip
-from common.rendering.perspective import ELEVATION, TILE, Eye, around
+from common.rendering.perspective import ELEVATION, TILE, Perspective, around
 from common.rendering.video import VideoFrames
 
 TEMPLATE = os.path.join(os.path.dirname(__file__), 'web_page.html')
@@ -53,14 +53,14 @@ def write(clip: Clip, path: str, size: float = 5, video: VideoFrames | None = No
     """
     script = plotly_script()
     visualization.check_size(size)
-    eye = Eye([view.positions.reshape(-1, 3) for view in clip.views], clip.azimuth)
+    perspective = Perspective([view.positions.reshape(-1, 3) for view in clip.views], clip.azimuth)
     corner, shown = (0, 0), clip.image_size
     if video is None:
         corner, shown = (values.tolist() for values in around(clip.keypoints, clip.image_size))
     constants = {name: getattr(visualization, name) for name in COLOR_NAMES}
     values = {**constants, 'TITLE': html.escape(clip.caption or 'Human poses'), 'COUNT': str(len(clip.views) + 1),
               'SIDE': f'{round(visualization.PANEL * size)}px', 'PLOTLY': script,
-              'CLIP': _json(_constants(clip, eye, (*corner, *shown)))}
+              'CLIP': _json(_constants(clip, perspective, (*corner, *shown)))}
     with open(TEMPLATE, encoding='utf-8') as file:
         before, after = (re.sub(r'\$([A-Z_]+)', lambda found: values[found[1]], part)
                          for part in file.read().split('$FRAMES'))
@@ -70,21 +70,21 @@ def write(clip: Clip, path: str, size: float = 5, video: VideoFrames | None = No
         file.write(after)
 
 
-def _constants(clip: Clip, eye: Eye, window: tuple[float, ...]) -> dict[str, Any]:
+def _constants(clip: Clip, perspective: Perspective, crop: tuple[float, ...]) -> dict[str, Any]:
     """The page's data that do not change from frame to frame."""
     joints, people = len(clip.skeleton), len(clip.keypoints)
-    longest = max(*(2 * eye.floor), eye.target[2] * 2)  # has length 1 in plotly
-    across = 2 * max(-eye.lowest[0], eye.highest[0])  # the middle of the floor is the middle of the panel
-    largest = float(max(across, eye.highest[1] - eye.lowest[1]) / longest)
+    longest = max(*(2 * perspective.floor), perspective.target[2] * 2)  # has length 1 in plotly
+    across = 2 * max(-perspective.lowest[0], perspective.highest[0])  # the middle of the floor is in the middle
+    largest = float(max(across, perspective.highest[1] - perspective.lowest[1]) / longest)
     colors = visualization.bone_colors(clip.skeleton)
     bones = [(person * joints + parent, person * joints + child, color) for person in range(people)
              for (parent, child), color in zip(clip.skeleton.bones, colors, strict=True)]
-    return {'fps': clip.fps, 'start': clip.start, 'caption': clip.caption, 'window': window, 'bones': bones,
+    return {'fps': clip.fps, 'start': clip.start, 'caption': clip.caption, 'crop': crop, 'bones': bones,
             'colors': list(dict.fromkeys(colors)), 'names': clip.skeleton.names * people,
-            'views': [view.title for view in clip.views], 'floor': eye.floor.tolist(), 'tile': TILE,
-            'top': eye.target[2] * 2,
+            'views': [view.title for view in clip.views], 'floor': perspective.floor.tolist(), 'tile': TILE,
+            'top': perspective.target[2] * 2,
             'viewpoint': {'azimuth': clip.azimuth, 'elevation': ELEVATION, 'distance': EYE_DISTANCE * largest},
-            'center': float((eye.lowest + eye.highest)[1] / 2 / longest)}
+            'center': float((perspective.lowest + perspective.highest)[1] / 2 / longest)}
 
 
 def _frames(clip: Clip, video: VideoFrames | None, size: float) -> Iterator[str]:

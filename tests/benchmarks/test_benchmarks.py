@@ -1,4 +1,4 @@
-"""The benchmark compares like with like, and its command reports what it promises; no test depends on a time."""
+"""The benchmark: both programs compute the same, and the command reports every section; no test depends on a time."""
 
 import dataclasses
 import functools

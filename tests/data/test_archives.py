@@ -51,7 +51,7 @@ def test_the_same_sequence_twice(few, tmp_path):
 
 @pytest.mark.parametrize('kind', ['external link', 'soft link', 'external storage', 'virtual', 'group', 'bomb',
                                   'large chunk'])
-def test_hdf5_never_looks_elsewhere(kind, tmp_path):
+def test_hdf5_reads_no_other_file(kind, tmp_path):
     secret = tmp_path / 'secret.h5'
     secret.write_bytes(make.h5_bytes('3D_positions', np.zeros((96, 2))))
     content, name, shape = io.BytesIO(), '3D_positions', (96, 2)

@@ -1,4 +1,4 @@
-"""The demo data set is what it says: people of constant bones who move as people can, in sight of every camera."""
+"""The demo data set: people of constant bones who move as people can, in sight of every camera."""
 
 import numpy as np
 import pytest

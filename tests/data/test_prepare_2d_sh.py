@@ -1,4 +1,4 @@
-"""Preparing Stacked Hourglass detections: values, order of joints and cameras, damage, and what is never followed."""
+"""Preparing Stacked Hourglass detections: values, order of joints and cameras, damage, links that are not followed."""
 
 import gzip
 import os

@@ -95,7 +95,7 @@ def test_centre_floor_and_reach(tmp_path):
 
 
 def test_names_and_subjects(tmp_path):
-    """Actors share a subject and their names stay apart; what is unknown is named by number, and can be left out."""
+    """Actors share a subject and their names stay apart; unknown trials are named by number, and can be left out."""
     names = ['02_01', '02_02', '02_03', '07_01', '13_05', '13_06', '120_09']
     make_database(tmp_path, {name: make.make_amc(3) for name in names})
     rows = '# mine\n2,1-2,S9,Walking\n"7",*,S9, Walking\n13,5,S6,-\n13,*,S6,\n'

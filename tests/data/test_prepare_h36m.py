@@ -100,7 +100,7 @@ def test_original_release(place, ending, write, positions, tmp_path):
         folder.mkdir(parents=True)
         for action, poses in actions.items():
             write(folder / (make.source_name(action) + ending), poses)
-        write(folder / f'_ALL{ending}', np.zeros((1, 32, 3)))  # the release has such; they are no sequences
+        write(folder / f'_ALL{ending}', np.zeros((1, 32, 3)))  # the release has such files, which are not sequences
     assert_same(prepare_data_h36m.read_source(str(tmp_path)), expected(positions))
 
 

@@ -1,4 +1,4 @@
-"""Checkpoints: what is saved comes back to the bit, and what the published code saved is understood."""
+"""Checkpoints are read again to the bit, and checkpoints of the published code are read."""
 
 import dataclasses
 import errno
@@ -88,7 +88,7 @@ def test_the_new_container_is_read_too(tmp_path):
     found = load_checkpoint(path)
     assert found.config == SMALL
     assert (found.epoch, found.lr, found.step, found.optimizer, found.error) == (0, 0.0, 0, None, math.inf)
-    restore_optimizer(torch.optim.Adam(model.parameters()), found, path)  # there is none: nothing to do
+    restore_optimizer(torch.optim.Adam(model.parameters()), found, path)  # it has no state: nothing to do
 
 
 @pytest.mark.parametrize('prefix', ['', 'module.', '_orig_mod.', 'module._orig_mod.'])

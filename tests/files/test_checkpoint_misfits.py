@@ -184,7 +184,7 @@ def test_files_that_cannot_be_read(tmp_path):
 # The optimizer.
 
 def test_an_optimizer_of_python2(tmp_path):
-    """Parameters are called by their addresses, which say nothing of their order; steps are whole numbers."""
+    """The names of parameters are their addresses, which have no order; steps are whole numbers."""
     model, optimizer = trained()
     path = published(model, optimizer, tmp_path / 'a.pth.tar', python2_ids=True, lr=2e-3)
     found = load_checkpoint(path)

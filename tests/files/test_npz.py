@@ -1,4 +1,4 @@
-"""Reading and writing `.npz`: every layout that NumPy writes comes back, everything else is one sentence."""
+"""Reading and writing `.npz`: every layout that NumPy writes is read again, everything else ends in one sentence."""
 
 import pickle
 import pickletools

@@ -40,7 +40,7 @@ def complaint(tmp_path, content):
 
 
 def training():
-    """What a training saves."""
+    """The content of a training's checkpoint."""
     model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
     optimizer = torch.optim.Adam(model.parameters())
     model(torch.randn(5, 3)).sum().backward()

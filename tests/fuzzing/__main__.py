@@ -79,7 +79,7 @@ def judge(target: Target, path: str, watch: Watch) -> tuple[str, str]:
         outcome, detail = 'read', ''
     except UserError as error:
         outcome, detail = 'refused', str(error)
-        if 'MemoryError' in detail or 'Unable to allocate' in detail:  # NumPy's; torch.load says it otherwise
+        if 'MemoryError' in detail or 'Unable to allocate' in detail:  # NumPy's; torch.load has another message
             outcome = 'memory'
         elif len(detail) > 1000 or '\n' in detail or not detail.endswith('.'):
             outcome = 'no sentence'

@@ -1,4 +1,4 @@
-"""What `tests.fuzzing.__main__` damages: what 2D detectors write, read and lifted as predict.py does."""
+"""Targets of the fuzzing: files of 2D detectors, read and lifted as predict.py does."""
 
 import os
 import tempfile

@@ -1,4 +1,4 @@
-"""What `tests.fuzzing.__main__` damages: `.npz`, `.npy` and checkpoints, whole and from within."""
+"""Targets of the fuzzing: `.npz`, `.npy` and checkpoints, damaged as a whole and from within."""
 
 import collections
 import io

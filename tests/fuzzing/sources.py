@@ -1,4 +1,4 @@
-"""What `tests.fuzzing` damages: the archives and files that the preparing scripts read, and the prepared datasets."""
+"""Targets of the fuzzing: archives and files that the preparation scripts read, and prepared data sets."""
 
 import gzip
 import io
@@ -80,7 +80,7 @@ def tars() -> list[bytes]:
 
 
 def made(write) -> bytes:
-    """What writes to a path, as bytes."""
+    """The bytes that a function writes to a path."""
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, 'Walking.cdf')
         write(path, np.random.default_rng(0).normal(0, 600, (3, 32, 3)))

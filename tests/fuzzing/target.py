@@ -1,4 +1,4 @@
-"""What `tests.fuzzing.__main__` needs to know of a reader."""
+"""A target of the fuzzing: a reader, and the files that are damaged for it."""
 
 import random
 from collections.abc import Callable, Mapping, Sequence
@@ -17,10 +17,10 @@ class Target:
         name: of the file, in a folder of the target's own.
         seeds: makes the whole files, or the parts of files that `pack` packs.
         read: reads a path; a UserError is an answer.
-        pack: wraps a damaged part so that what surrounds it is whole; checksums then do not hide what is behind them.
+        pack: wraps a damaged part in a whole file, with correct checksums, so that the damage reaches the reader.
         damage: makes an input of the seeds.
         beside: makes the whole files that belong to the damaged one, by name.
-        apart: the program reads such files in another process, and tells when that crashes or does not end.
+        apart: the program reads such files in another process, and reports when that process crashes or does not end.
     """
 
     title: str

@@ -25,7 +25,7 @@ class Page:
         profile: an empty folder.
     Attributes:
         requests: URLs that it asked for, but for its own and for data.
-        complaints: what it wrote to the console as an error or a warning, and exceptions.
+        complaints: errors and warnings on the console, and exceptions.
     """
 
     def __init__(self, url, profile, timeout=60):
@@ -80,7 +80,7 @@ class Page:
                 return answer['result']
 
     def _next(self):
-        """The next message; what it tells of requests and the console is kept."""
+        """The next message. Messages about requests and the console are kept."""
         deadline = time.monotonic() + self.timeout
         with selectors.DefaultSelector() as selector:
             selector.register(self.read_end, selectors.EVENT_READ)
@@ -107,7 +107,7 @@ class Page:
         return message
 
     def value(self, expression):
-        """What a JavaScript expression is."""
+        """The value of a JavaScript expression."""
         result = self.call('Runtime.evaluate', expression=expression, returnByValue=True, awaitPromise=True)
         assert 'exceptionDetails' not in result, result['exceptionDetails']
         return result['result'].get('value')

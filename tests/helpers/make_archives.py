@@ -56,14 +56,14 @@ def source_name(action: str) -> str:
 
 
 def position_members(positions: dict) -> dict[str, bytes]:
-    """What h36m.zip has of 3D: {member: content}."""
+    """The 3D part of h36m.zip: {member: content}."""
     return {f'h36m/{subject}/MyPoses/3D_positions/{source_name(action)}.h5':
             h5_bytes('3D_positions', poses.transpose(1, 2, 0).reshape(96, -1))
             for subject, actions in positions.items() for action, poses in actions.items()}
 
 
 def detection_members(detections: dict, folder: str) -> dict[str, bytes]:
-    """What an archive has of detections, e.g. in `h36m/{subject}/StackedHourglass`: {member: content}."""
+    """Detections of an archive, e.g. in `h36m/{subject}/StackedHourglass`: {member: content}."""
     return {f'{folder.format(subject=subject)}/{source_name(action).replace(" ", "_")}.{camera}.h5':
             h5_bytes('poses', view)
             for subject, actions in detections.items() for action, views in actions.items()

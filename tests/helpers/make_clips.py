@@ -1,4 +1,4 @@
-"""Makes the small clips and videos that tests of rendering draw, and reads what was made of them."""
+"""Makes small clips and videos for tests of rendering, and reads the files that are drawn."""
 
 import json
 import subprocess
@@ -51,7 +51,7 @@ def frames_of(path):
 
 
 def frames_of_page(text):
-    """What the script of a page holds of every frame."""
+    """The data of every frame in the script of a page."""
     return [json.loads(line[len('frames.push('):-2]) for line in text.splitlines() if line.startswith('frames.push(')]
 
 

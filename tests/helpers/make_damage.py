@@ -154,7 +154,7 @@ def damage_json(rng: random.Random, seeds: Sequence[bytes], others: Sequence[byt
 
 
 def pickled_entries(**entries: Any) -> bytes:
-    """What `damage_entries` takes for a file of these entries."""
+    """The argument of `damage_entries` for a file of these entries."""
     return pickle.dumps(entries)
 
 

@@ -56,7 +56,7 @@ def nested_arrays(depth: int) -> bytes:
     return start + b']q\x01' + (b'0' + level + b'q\x01') * depth
 
 
-# Pickles that a reader of plain data must survive: {what it tries: the pickle}. None of them runs anything harmful.
+# Pickles that a reader of plain data must survive: {attack: pickle}. None of them runs anything harmful.
 ATTACKS = {what: pickled + b'.' for what, pickled in {
     'call': call(name('posix', 'system'), lit('exit 7')),
     'eval': call(name('builtins', 'eval'), lit('1')),

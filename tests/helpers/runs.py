@@ -17,7 +17,7 @@ def run_folder(root='checkpoint'):
 
 
 def train(script, *arguments, main=main_gcn.main):
-    """Run with the fixture `script`; gives what it printed."""
+    """Run with the fixture `script`; returns what it printed."""
     status, out, err = script(main, *arguments)
     assert status == 0, err
     return out

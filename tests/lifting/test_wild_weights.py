@@ -1,4 +1,4 @@
-"""The weights in the box: small, safe to load, for every script, and better than a pose without depth."""
+"""The pretrained weights: small, safe to load, for every script, and better than a pose without depth."""
 
 import os
 

@@ -79,7 +79,7 @@ def test_mp4(tmp_path):
     for frame, shown in enumerate(video.frames(*video.size, 10)):
         drawn = np.asarray(scene.draw(frame)).astype(int)
         assert np.abs(shown - drawn).mean() < 3
-        column, row = scene.stages[0](clip.views[0].positions[0, frame, LWRIST])[0].round().astype(int)
+        column, row = scene.projections[0](clip.views[0].positions[0, frame, LWRIST])[0].round().astype(int)
         red, _, blue = shown[row, column].astype(int)
         assert blue > red + 50
     assert (tmp_path / 'a.mp4').read_bytes()[4:8] == b'ftyp'

@@ -1,4 +1,4 @@
-"""Reading a video: the frame for each pose, whatever its rate, size and container; and videos that are none."""
+"""Reading a video: the frame for each pose, whatever its rate, size and container; and files that are not videos."""
 
 import itertools
 import math
@@ -115,7 +115,7 @@ def test_frames_are_streamed_and_reading_can_be_left(tmp_path):
 def test_a_missing_video(tmp_path):
     with pytest.raises(UserError, match=r'nowhere\.mp4 is missing'):
         VideoFrames(str(tmp_path / 'nowhere.mp4'))
-    with pytest.raises(UserError, match='is missing, or is no file'):
+    with pytest.raises(UserError, match='is missing, or is not a file'):
         VideoFrames(str(tmp_path))
 
 

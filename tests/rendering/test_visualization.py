@@ -19,19 +19,19 @@ class TestScene:
         for frame in (0, 5):
             picture = scene.draw(frame)
             for joint, color in ((LWRIST, LEFT), (RFOOT, RIGHT), (HEAD, MIDDLE)):
-                assert ImageColor.getrgb(color) in color_near(picture, scene.window(clip.keypoints[0, frame, joint]))
-                for view, stage in zip(clip.views, scene.stages, strict=True):
-                    place = stage(view.positions[0, frame, joint])[0]
+                assert ImageColor.getrgb(color) in color_near(picture, scene.crop(clip.keypoints[0, frame, joint]))
+                for view, projection in zip(clip.views, scene.projections, strict=True):
+                    place = projection(view.positions[0, frame, joint])[0]
                     assert ImageColor.getrgb(color) in color_near(picture, place)
 
     def test_left_and_right_up_and_down(self):
-        """Seen from azimuth 90 a person who faces the eye (y to it) has the left hand on the right of the picture."""
+        """From azimuth 90, the left hand of a person who faces the viewer is on the right of the picture."""
         clip = dataclasses.replace(make_clip(frames=1), azimuth=90)
-        (stage, _) = Scene(clip, 3).stages
-        places, nearness = stage(STANDING)
-        assert places[LWRIST, 0] < places[HEAD, 0] < places[15, 0]  # x to the left of the person is x to the eye's left
+        (projection, _) = Scene(clip, 3).projections
+        places, nearness = projection(STANDING)
+        assert places[LWRIST, 0] < places[HEAD, 0] < places[15, 0]  # x is to the left for both
         assert places[HEAD, 1] < places[0, 1] < places[RFOOT, 1]
-        assert stage(np.array([0, 1.0, 0]))[1] > stage(np.array([0, -1.0, 0]))[1]
+        assert projection(np.array([0, 1.0, 0]))[1] > projection(np.array([0, -1.0, 0]))[1]
         assert nearness.shape == (16,)
 
     def test_the_view_is_that_of_matplotlib(self):
@@ -46,8 +46,8 @@ class TestScene:
         points = np.eye(3) * 0.1
         theirs = np.stack(proj3d.proj_transform(*points.T, axes.get_proj())[:2], axis=1)
         theirs -= np.array(proj3d.proj_transform(0, 0, 0, axes.get_proj())[:2])
-        eye = Scene(dataclasses.replace(make_clip(), azimuth=-70), 2).stages[0].eye
-        ours = points @ eye.axes[:2].T
+        view = Scene(dataclasses.replace(make_clip(), azimuth=-70), 2).projections[0].perspective
+        ours = points @ view.axes[:2].T
         np.testing.assert_allclose(theirs / np.abs(theirs).max(), ours / np.abs(ours).max(), atol=1e-6)
 
     def test_limits_do_not_jump_and_scales_are_equal(self):
@@ -57,30 +57,30 @@ class TestScene:
         box = scene.boxes[1]
         corner = slice(box.top, box.top + 20), slice(box.left, box.left + 20)
         assert (first[corner] == last[corner]).all() and (first != last).any()
-        assert np.ptp(abs(scene.stages[0].scale)) == 0
-        assert np.ptp(scene.window.scale) == 0
-        for view, stage in zip(clip.views, scene.stages, strict=True):
-            places = stage(view.positions)[0].reshape(-1, 2)
+        assert np.ptp(abs(scene.projections[0].scale)) == 0
+        assert np.ptp(scene.crop.scale) == 0
+        for view, projection in zip(clip.views, scene.projections, strict=True):
+            places = projection(view.positions)[0].reshape(-1, 2)
             assert (places > (0, box.top)).all() and (places < (scene.width, scene.height)).all()
 
-    def test_the_floor_and_all_people_are_seen_and_no_more(self):
+    def test_the_floor_and_all_people_are_visible_and_no_more(self):
         for reach in (0.1, 3.0):
             people = np.random.default_rng(0).uniform(-reach, reach, (50, 3)) + (0, 0, reach)
-            eye = perspective.Eye([people[:20], people[20:]], 70)
-            floor = np.append(eye.floor, 0) * np.array([(x, y, 0) for x in (-1, 1) for y in (-1, 1)])
-            seen = eye(np.concatenate([people, floor]))[0]
-            np.testing.assert_allclose([eye.lowest, eye.highest], [seen.min(0), seen.max(0)])
-            assert (eye.floor % perspective.TILE == 0).all() and (eye.floor >= np.abs(people[:, :2]).max(0)).all()
+            view = perspective.Perspective([people[:20], people[20:]], 70)
+            floor = np.append(view.floor, 0) * np.array([(x, y, 0) for x in (-1, 1) for y in (-1, 1)])
+            projected = view(np.concatenate([people, floor]))[0]
+            np.testing.assert_allclose([view.lowest, view.highest], [projected.min(0), projected.max(0)])
+            assert (view.floor % perspective.TILE == 0).all() and (view.floor >= np.abs(people[:, :2]).max(0)).all()
 
-    def test_long_clips_are_looked_through_in_parts(self, monkeypatch):
+    def test_long_clips_are_projected_in_parts(self, monkeypatch):
         clip = make_clip()
         clip.keypoints[0, 0], clip.views[0].positions[0, 1, :3] = np.nan, np.nan
         whole = Scene(clip, 3)
         monkeypatch.setattr(perspective, '_PART', 5)
         parts = Scene(clip, 3)
-        np.testing.assert_array_equal([parts.window.scale, parts.window.offset],
-                                      [whole.window.scale, whole.window.offset])
-        for one, other in zip(parts.stages, whole.stages, strict=True):
+        np.testing.assert_array_equal([parts.crop.scale, parts.crop.offset],
+                                      [whole.crop.scale, whole.crop.offset])
+        for one, other in zip(parts.projections, whole.projections, strict=True):
             np.testing.assert_allclose([one.scale, one.offset], [other.scale, other.offset], rtol=1e-12)
 
     @pytest.mark.parametrize('size', [1, 1.37, 3])
@@ -105,11 +105,11 @@ class TestScene:
             array[0, 3, LWRIST] = np.nan
         clip.views[0].errors[3] = np.nan
         scene = Scene(clip, 3)
-        assert ImageColor.getrgb(LEFT) in color_near(scene.draw(0), scene.window(clip.keypoints[1, 0, LWRIST]))
+        assert ImageColor.getrgb(LEFT) in color_near(scene.draw(0), scene.crop(clip.keypoints[1, 0, LWRIST]))
         picture = scene.draw(3)
         assert scene.notes[1].get_text() == ''
-        assert ImageColor.getrgb(LEFT) not in color_near(picture, scene.window(make_clip().keypoints[0, 3, LWRIST]))
-        assert ImageColor.getrgb(RIGHT) in color_near(picture, scene.window(clip.keypoints[0, 3, RFOOT]))
+        assert ImageColor.getrgb(LEFT) not in color_near(picture, scene.crop(make_clip().keypoints[0, 3, LWRIST]))
+        assert ImageColor.getrgb(RIGHT) in color_near(picture, scene.crop(clip.keypoints[0, 3, RFOOT]))
 
     def test_nobody_at_all(self):
         clip = make_clip()
@@ -127,7 +127,7 @@ class TestScene:
         positions[0, 0, [14, 15]] = [(-0.6, -0.3, 0.8), (0, -0.3, 0.8)]
         for azimuth, color in ((90, LEFT), (-90, RIGHT)):
             scene = Scene(dataclasses.replace(clip, azimuth=azimuth), 4)
-            (a, b, c, d), _ = scene.stages[0](positions[0, 0, [11, 12, 14, 15]])
+            (a, b, c, d), _ = scene.projections[0](positions[0, 0, [11, 12, 14, 15]])
             part = np.linalg.solve(np.stack([b - a, c - d], axis=1), c - a)[0]
             assert color_near(scene.draw(0), a + part * (b - a), 0) == {ImageColor.getrgb(color)}
 
@@ -140,7 +140,7 @@ class TestScene:
         picture[50:60, 100:110] = (10, 200, 30)
         drawn = np.asarray(scene.draw(0, picture))
         assert (drawn[box.top + 50:box.top + 60, box.left + 100:box.left + 110] == (10, 200, 30)).all()
-        np.testing.assert_allclose(scene.window(np.array([100.0, 50.0])), (box.left + 100, box.top + 50))
+        np.testing.assert_allclose(scene.crop(np.array([100.0, 50.0])), (box.left + 100, box.top + 50))
 
 
 def test_clips_whose_arrays_do_not_fit():
