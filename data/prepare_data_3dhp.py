@@ -162,7 +162,7 @@ def in_world(recording: Recording, name: str) -> tuple[np.ndarray, list[dict[str
 
 def rigid(source: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """R and t of the rigid motion `target = R source + t` that fits best (Kabsch 1976); both are (..., 3)."""
-    source, target = source.reshape(-1, 3), target.reshape(-1, 3)
+    source, target = (points.reshape(-1, 3).astype(np.float64) for points in (source, target))
     middle, other = source.mean(0), target.mean(0)
     u, _, v = np.linalg.svd((target - other).T @ (source - middle))
     rotation = u @ np.diag([1, 1, np.sign(np.linalg.det(u @ v))]) @ v

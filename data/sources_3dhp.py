@@ -196,7 +196,8 @@ def _of_p_stmo(path: str, content: Any) -> Iterator[Recording]:
                 raise UserError(f'{where} has {len(valid)} marks of valid frames for {len(world)} frames.')
             yield from _runs(where, test[1], world, pixels, [test[1] if good else '' for good in valid > 0])
         elif train := re.fullmatch(r'(S[1-8]) (Seq[12])', str(name)):
-            if not isinstance(value, list | tuple) or len(value) != 2 or value[1] not in (RATE, FAST_RATE):
+            if not (isinstance(value, list | tuple) and len(value) == 2 and
+                    isinstance(value[1], int | float | np.number) and value[1] in (RATE, FAST_RATE)):
                 raise UserError(f'{where} is not a list of cameras and of {RATE} or {FAST_RATE} frames a second.')
             views = {camera: _pair(f'{where} camera {printable(camera, 20)}', view, 1000)
                      for camera, view in _dict(where, value[0]).items()}

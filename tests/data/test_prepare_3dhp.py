@@ -108,16 +108,15 @@ def in_camera(folder):
             for subject, takes in dataset.positions.items() for take in [np.concatenate(list(takes.values()))]}
 
 
-@pytest.mark.parametrize('layout', ['P-STMO', 'GraphMLP'])
+NPZ = {'P-STMO': ('data_train_3dhp.npz', 'data_test_3dhp.npz'), 'GraphMLP': ('data_3d_3dhp.npz', 'data_3d_3dhp.npz')}
+
+
+@pytest.mark.parametrize('layout', NPZ)
 def test_the_files_of_other_programs_hold_the_same(layout, source, training, tmp_path, script):
     folder, poses = source
     assert prepare(script, tmp_path / 'raw', '--train', training, '--from-source', folder)[0] == 0
-    if layout == 'P-STMO':
-        train, test = tmp_path / 'data_train_3dhp.npz', tmp_path / 'data_test_3dhp.npz'
-        make.write_p_stmo(train, test, poses)
-    else:
-        train = test = tmp_path / 'data_3d_3dhp.npz'
-        make.write_graphmlp(tmp_path, poses)
+    make.write_npz_files(tmp_path, poses)
+    train, test = (tmp_path / name for name in NPZ[layout])
     status, _, err = prepare(script, tmp_path / 'npz', '--train', train, '--from-source', test)
     assert status == 0, err
     one, two = in_camera(tmp_path / 'raw'), in_camera(tmp_path / 'npz')
@@ -178,11 +177,8 @@ def test_a_checkpoint_is_evaluated_by_activity_as_a_loop_over_the_files_counts(s
 @pytest.mark.parametrize('layout', ['raw', 'P-STMO', 'GraphMLP'])
 def test_from_the_files_through_training_to_a_report(layout, source, training, tmp_path, script, monkeypatch):
     folder, poses = source
-    sources = {'raw': (training, folder), 'P-STMO': (tmp_path / 'data_train_3dhp.npz', tmp_path / 'data_test_3dhp.npz'),
-               'GraphMLP': (tmp_path / 'data_3d_3dhp.npz',) * 2}
-    make.write_p_stmo(*sources['P-STMO'], poses)
-    make.write_graphmlp(tmp_path, poses)
-    train, test = sources[layout]
+    make.write_npz_files(tmp_path, poses)
+    train, test = (training, folder) if layout == 'raw' else (tmp_path / name for name in NPZ[layout])
     assert prepare(script, tmp_path / 'data', '--train', train, '--from-source', test)[0] == 0
     monkeypatch.chdir(tmp_path)
     status, _, err = script(main_gcn.main, '-d', '3dhp', '-z', 8, '-l', 1, '-e', 1, '-b', 32, '--device', 'cpu',

@@ -93,25 +93,29 @@ def write_calibration(path, places) -> None:
     path.write_text('\n'.join(lines) + '\n')
 
 
-def write_p_stmo(train, test, poses) -> None:
-    """data_train_3dhp.npz and data_test_3dhp.npz of the same people."""
+def p_stmo_training() -> dict:
+    """The entry `data` of P-STMO's data_train_3dhp.npz, of the same people."""
     data = {}
     for number, ((subject, sequence), rate) in enumerate(TRAINING.items()):
         seen, pixels = seen_by_cameras(5 * number)
         views = {str(camera): {'data_2d': pixels[camera], 'data_3d': seen[camera] * SCALE} for camera in CAMERAS}
         data[f'{subject} {sequence}'] = [views, rate]
-    np.savez_compressed(train, data=data)
+    return data
+
+
+def p_stmo_test(poses) -> dict:
+    """The entry `data` of P-STMO's data_test_3dhp.npz, of the people of `write_test_set`."""
     data = {}
     for subject in ACTIVITY:
         valid = np.ones(FRAMES)
         valid[INVALID[subject]] = 0
         pixels = poses[..., :2] / poses[..., 2:] * 1500 + np.array(SIZES[subject]) / 2
         data[subject] = {'data_2d': pixels, 'data_3d': poses, 'valid': valid}
-    np.savez_compressed(test, data=data)
+    return data
 
 
-def write_graphmlp(folder, poses) -> None:
-    """data_3d_3dhp.npz and data_2d_3dhp.npz of the same people; of the test set only the valid frames."""
+def graphmlp(poses) -> tuple[dict, dict]:
+    """positions_3d and positions_2d of GraphMLP's files, of the same people; of the test set only the valid frames."""
     order = [JOINTS.index(name) for name in h36m.skeleton_17().names]
     positions, keypoints = {}, {}
     for number, (subject, sequence) in enumerate(TRAINING):
@@ -122,5 +126,13 @@ def write_graphmlp(folder, poses) -> None:
         valid = np.delete(poses, INVALID[subject], 0)[:, order]
         positions[subject] = {'Seq1': [valid / 1000]}
         keypoints[subject] = {'Seq1': [valid[..., :2] / valid[..., 2:] * 1500 + np.array(SIZES[subject]) / 2]}
+    return positions, keypoints
+
+
+def write_npz_files(folder, poses) -> None:
+    """data_train_3dhp.npz and data_test_3dhp.npz of P-STMO, data_3d_3dhp.npz and data_2d_3dhp.npz of GraphMLP."""
+    positions, keypoints = graphmlp(poses)
+    np.savez_compressed(folder / 'data_train_3dhp.npz', data=p_stmo_training())
+    np.savez_compressed(folder / 'data_test_3dhp.npz', data=p_stmo_test(poses))
     np.savez_compressed(folder / 'data_3d_3dhp.npz', positions_3d=positions)
     np.savez_compressed(folder / 'data_2d_3dhp.npz', positions_2d=keypoints)
