@@ -131,7 +131,8 @@ def parallel(model: nn.Module) -> nn.Module:
     # all processes compute the same buffers; newer versions of PyTorch have another name for the option
     parameters = inspect.signature(nn.parallel.DistributedDataParallel).parameters
     option = 'forward_sync_buffers' if 'forward_sync_buffers' in parameters else 'broadcast_buffers'
-    return nn.parallel.DistributedDataParallel(model, **{option: False})
+    options: dict[str, Any] = {option: False}
+    return nn.parallel.DistributedDataParallel(model, **options)
 
 
 def convert_batch_norms(model: nn.Module) -> nn.Module:

@@ -4,8 +4,11 @@ import gzip
 import io
 import itertools
 import math
+import multiprocessing
+import multiprocessing.pool
 import os
 import re
+import signal
 import stat
 import tarfile
 import zipfile
@@ -173,11 +176,11 @@ def _refuse_too_much(path: str, members: int, size: int) -> None:
             raise UserError(f'{path} is refused: it has more than {limit:,} {what}, which no archive of Human3.6M has.')
 
 
-def refuse_large(where: str, size: int) -> None:
+def refuse_large(where: str, size: int, limit: int = MAX_BYTES) -> None:
     """Refuse a file or member that claims more bytes than any sequence has; called before it is read."""
-    if not 0 <= size <= MAX_BYTES:
-        raise UserError(f'{where} is refused: it claims {size:,} bytes, more than the {MAX_BYTES:,} '
-                        'that any sequence of Human3.6M needs.')
+    if not 0 <= size <= limit:
+        raise UserError(f'{where} is refused: it claims {size:,} bytes, more than the {limit:,} that any sequence of '
+                        'its data set needs.')
 
 
 def read_h5(content: bytes, name: str, where: str) -> np.ndarray:
@@ -198,6 +201,31 @@ def read_h5(content: bytes, name: str, where: str) -> np.ndarray:
         for shape in (dataset.shape, dataset.chunks or ()):
             refuse_large(where, math.prod(shape) * dataset.dtype.itemsize)
         return np.asarray(dataset[()])
+
+
+def worker(memory: int) -> multiprocessing.pool.Pool:
+    """A pool of one process for `read_apart`, which may take `memory` further bytes."""
+    return multiprocessing.Pool(1, _start_worker, (memory,))
+
+
+def read_apart(pool: multiprocessing.pool.Pool, read: Callable[[str], Any], path: str, patience: float) -> Any:
+    """Read a file in another process: on a damaged file SciPy can crash, and cdflib can run forever or allocate any
+    amount of memory.
+
+    Raises:
+        UserError: it does, or takes longer than `patience` seconds; or `read` raises it.
+    """
+    reading = pool.apply_async(read, (path,))
+    with damage_as_sentence(path):
+        try:
+            return reading.get(patience)
+        except multiprocessing.TimeoutError:
+            raise ValueError(f'reading it crashes, or takes longer than {patience} s') from None
+
+
+def _start_worker(memory: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    limit_memory(memory)
 
 
 def limit_memory(more: int) -> None:

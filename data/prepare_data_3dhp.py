@@ -1,18 +1,24 @@
-"""Make data_3d_3dhp.npz and data_2d_3dhp_gt.npz from the test set of MPI-INF-3DHP (Mehta et al., 3DV 2017).
+"""Make data_3d_3dhp.npz and data_2d_3dhp_gt.npz from MPI-INF-3DHP (Mehta et al., 3DV 2017).
 
     python data/prepare_data_3dhp.py --from-source mpi_inf_3dhp_test_set     # has TS1/annot_data.mat, ..., TS6
     python main_gcn.py --dataset 3dhp --evaluate checkpoint/pretrained/semgcn_wild.pth.tar
 
-Positions are in camera coordinates, so no calibration is needed. Frames that the set marks as invalid are left out.
-Each run of consecutive frames of one activity is a sequence, and the activity is its kind of action.
+    python data/prepare_data_3dhp.py --train mpi_inf_3dhp --from-source mpi_inf_3dhp_test_set   # S1/Seq1/annot.mat, ...
+    python data/prepare_data_3dhp.py --train data_train_3dhp.npz --from-source data_test_3dhp.npz  # of P-STMO
+    python main_gcn.py --dataset 3dhp --non_local
+
+Test: positions are in camera coordinates, so no calibration is needed. Frames that the set marks as invalid are left
+out. Each run of consecutive frames of one activity is a sequence, and the activity is its kind of action.
+Training: the 3D of all cameras of a sequence becomes one world, in which the cameras are placed.
 """
 
 import argparse
 import json
 import os
-import re
 import sys
 from collections import Counter
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
@@ -20,28 +26,30 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__)))) 
 
 from common.datasets import h36m
 from common.errors import UserError, run_script
-from data import archives, preparation
+from data import preparation
+from data.sources_3dhp import ACTIVITIES, JOINTS, RATE, SUBJECTS, Recording, read_test_set, read_training_set
 
 NAMES = 'data_3d_3dhp.npz', 'data_2d_3dhp_gt.npz'
-SUBJECTS = tuple(f'TS{number}' for number in range(1, 7))
-SIZES = {subject: (1920, 1080) if subject in ('TS5', 'TS6') else (2048, 2048) for subject in SUBJECTS}
-ACTIVITIES = ('Standing', 'Exercise', 'Sitting', 'Crouching', 'OnTheFloor', 'Sports', 'Miscellaneous')
-# The set's joints by Human3.6M's names: Thorax is the set's neck, Neck/Nose its head, and Head its top of the head.
-JOINTS = ('Head', 'Thorax', 'RShoulder', 'RElbow', 'RWrist', 'LShoulder', 'LElbow', 'LWrist', 'RHip', 'RKnee', 'RFoot',
-          'LHip', 'LKnee', 'LFoot', 'Hip', 'Spine', 'Neck/Nose')
 SKELETONS = {16: h36m.skeleton, 17: h36m.skeleton_17}
 PCK_JOINTS = JOINTS[:14]  # of the official script
 ANNOTATIONS = {'universal': 'univ_annot3', 'measured': 'annot3'}
 FRAMES = 2929  # valid frames of the test set
+APART = 0.01  # metres between the 3D of two cameras, at most
+TURNED = 3.0  # degrees between the 3D and the calibration, at most
 
 
 def get_args_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=f'Make {NAMES[0]} and {NAMES[1]} from the test set of MPI-INF-3DHP.')
-    parser.add_argument('--from-source', metavar='DIR', required=True, help='folder with TS1/annot_data.mat to TS6')
+    parser = argparse.ArgumentParser(description=f'Make {NAMES[0]} and {NAMES[1]} from MPI-INF-3DHP.')
+    parser.add_argument('--from-source', metavar='PATH',
+                        help='test set: folder with TS1/annot_data.mat to TS6, or an .npz file of P-STMO or GraphMLP')
+    parser.add_argument('--train', metavar='PATH',
+                        help='training set: folder with S1/Seq1/annot.mat to S8, or such an .npz file')
     parser.add_argument('--scale', choices=ANNOTATIONS, default='universal',
                         help='people scaled to one height, as papers evaluate them, or as measured (%(default)s)')
     parser.add_argument('--joints', type=int, choices=SKELETONS, default=16, help='17 adds Neck/Nose (%(default)s)')
-    parser.add_argument('--fps', type=int, default=25, help='frames a second, which the files lack (%(default)s)')
+    parser.add_argument('--fps', type=int, default=RATE,
+                        help='frames a second of the test set, which its files lack; faster training sequences are '
+                             'thinned to it (%(default)s)')
     parser.add_argument('--output', metavar='DIR', default=preparation.DATA_FOLDER, help='data folder (%(default)s)')
     parser.add_argument('--force', action='store_true', help='replace existing files')
     return parser
@@ -52,83 +60,137 @@ def main() -> None:
     paths = [os.path.join(args.output, name) for name in NAMES]
     for path in paths:
         preparation.keep_existing(path, args.force)
-    skeleton = SKELETONS[args.joints]()
-    positions, keypoints = read_test_set(args.from_source, ANNOTATIONS[args.scale], skeleton.names)
-    cameras = {subject: [{'width': width, 'height': height}] for subject, (width, height) in SIZES.items()}
-    preparation.save(paths[0], positions_3d=positions, fps=np.array(args.fps), cameras=np.array(json.dumps(cameras)),
-                     test_subjects=np.array(list(positions)), pck_joints=np.array(PCK_JOINTS),
-                     **preparation.skeleton_entries(skeleton))
-    preparation.save(paths[1], positions_2d=keypoints, metadata=preparation.keypoints_metadata(skeleton))
-    print_table(paths[0], positions)
+    if not args.from_source and not args.train:
+        raise UserError('--from-source or --train must name a part of MPI-INF-3DHP, or both its parts.')
+    skeleton, annotation = SKELETONS[args.joints](), ANNOTATIONS[args.scale]
+    prepared = Prepared(skeleton.names, args.fps)
+    if args.train:
+        prepared.add(read_training_set(args.train, annotation))
+    train = list(prepared.positions)
+    if args.from_source:
+        prepared.add(read_test_set(args.from_source, annotation))
+    test = [subject for subject in SUBJECTS if subject in prepared.positions]
+    preparation.save(paths[0], positions_3d=prepared.in_order([*train, *test], prepared.positions),
+                     fps=np.array(args.fps), cameras=np.array(json.dumps(prepared.cameras)),
+                     frame_numbers=np.array(json.dumps(prepared.frame_numbers)),
+                     train_subjects=np.array(train, str), test_subjects=np.array(test, str),
+                     pck_joints=np.array(PCK_JOINTS), **preparation.skeleton_entries(skeleton))
+    preparation.save(paths[1], positions_2d=prepared.in_order([*train, *test], prepared.keypoints),
+                     metadata=preparation.keypoints_metadata(skeleton))
+    print(paths[0])
+    print_training_table({subject: prepared.positions[subject] for subject in train}, prepared.cameras)
+    if test:
+        print_table(paths[0], prepared.positions)
 
 
-def read_test_set(folder: str, annotation: str, joints: tuple[str, ...]) -> tuple[dict, dict]:
-    """Positions and keypoints of the valid frames.
+class Prepared:
+    """The content of both files.
 
-    Args:
-        annotation: 'univ_annot3' or 'annot3'.
-        joints: names of the joints to keep, in their order.
-    Returns:
-        {subject: {action: (T, J, 3) float32 metres, camera coordinates}} and {subject: {action: [(T, J, 2) pixels]}}.
-    Raises:
-        UserError: a file is damaged or not of this set, or there is none.
+    Attributes:
+        positions: {subject: {action: (T, J, 3) float32}}, metres; in camera axes where the subject has one camera.
+        keypoints: {subject: {action: [(T, J, 2) float32 pixels for each camera]}}.
+        cameras: {subject: [camera]}, as in docs/datasets.md.
+        frame_numbers: {subject: {action: [number of the first frame in the video, step to the next]}}.
     """
-    positions: dict[str, dict[str, np.ndarray]] = {}
-    keypoints: dict[str, dict[str, list[np.ndarray]]] = {}
-    order = [JOINTS.index(name) for name in joints]
 
-    def subject_of(name: str) -> str | None:
-        match = re.search(r'(?:^|/)(TS[1-6])/annot_data\.mat$', name)
-        return match[1] if match else None
+    def __init__(self, joints: tuple[str, ...], fps: int) -> None:
+        self.order, self.fps = [JOINTS.index(name) for name in joints], fps
+        self.positions: dict[str, dict[str, np.ndarray]] = {}
+        self.keypoints: dict[str, dict[str, list[np.ndarray]]] = {}
+        self.cameras: dict[str, list[dict[str, Any]]] = {}
+        self.frame_numbers: dict[str, dict[str, list[int]]] = {}
 
-    for where, subject, content in archives.folder_members(folder, subject_of):
-        world = _frames(content, annotation, (17, 3), where)[:, order] / 1000
-        pixels = _frames(content, 'annot2', (17, 2), where)[:, order]
-        valid, activity = (_frames(content, name, (), where) for name in ('valid_frame', 'activity_annotation'))
-        if len({len(world), len(pixels), len(valid), len(activity)}) > 1 or subject in positions:
-            raise UserError(f'{where} has arrays of different lengths, or {subject} is there twice.')
-        if not np.isin(activity[valid > 0], range(1, len(ACTIVITIES) + 1)).all():
-            raise UserError(f'{where} has activities that are none of 1 to {len(ACTIVITIES)}.')
-        label = np.where(valid > 0, activity, 0).astype(int)
-        takes: Counter = Counter()
-        positions[subject], keypoints[subject] = {}, {}
-        for run in np.split(np.arange(len(label)), np.flatnonzero(np.diff(label)) + 1):
-            if label[run[0]]:
-                kind = ACTIVITIES[label[run[0]] - 1]
-                action = f'{kind} {takes[kind]}' if takes[kind] else kind
-                takes[kind] += 1
-                positions[subject][action] = world[run].astype(np.float32)
-                keypoints[subject][action] = [pixels[run].astype(np.float32)]
-        if not positions[subject]:
-            raise UserError(f'{where} has no valid frame.')
-    if not positions:
-        raise UserError(f'{folder} has nothing like TS1/annot_data.mat; unpack the test set of MPI-INF-3DHP there.')
-    return ({subject: positions[subject] for subject in SUBJECTS if subject in positions},
-            {subject: keypoints[subject] for subject in SUBJECTS if subject in keypoints})
+    def add(self, recordings: Iterable[Recording]) -> None:
+        """Add recordings. A training sequence has cameras of its own, so it is a subject of its own: S1/Seq1."""
+        for recording in recordings:
+            test = recording.subject in SUBJECTS
+            subject = recording.subject if test else f'{recording.subject}/{recording.action}'
+            rate = recording.rate or self.fps
+            if rate % self.fps:
+                raise UserError(f'{subject} was recorded at {rate} frames a second, which --fps {self.fps} does not '
+                                'divide: choose another rate.')
+            step = rate // self.fps
+            world, self.cameras[subject] = in_world(recording, subject)
+            self.frame_numbers.setdefault(subject, {})[recording.action] = [recording.first, step]
+            self.positions.setdefault(subject, {})[recording.action] = world[::step, self.order].astype(np.float32)
+            self.keypoints.setdefault(subject, {})[recording.action] = [
+                pixels[::step, self.order].astype(np.float32) for pixels in recording.keypoints]
+
+    @staticmethod
+    def in_order(subjects: list[str], entries: dict[str, Any]) -> dict[str, Any]:
+        return {subject: entries[subject] for subject in subjects}
 
 
-def _frames(content: bytes, name: str, shape: tuple[int, ...], where: str) -> np.ndarray:
-    """An annotation, (T, *shape); MATLAB adds dimensions of one."""
-    array = archives.read_h5(content, name, where)
-    if array.size == 0 or array.size != len(array) * int(np.prod(shape)) or (
-            tuple(n for n in array.shape[1:] if n > 1) != shape):
-        raise UserError(f'{where}: {name} is {array.shape}, where (frames, 1, 17, 2 or 3) or (frames, 1) belongs.')
-    return preparation.checked(array.reshape(len(array), *shape), (None, *shape), f'{where}: {name}')
+def in_world(recording: Recording, name: str) -> tuple[np.ndarray, list[dict[str, Any]]]:
+    """The positions in a world whose z points up, (T, 17, 3) metres, and the cameras with their place in it.
+
+    The places follow from the 3D, which is the same motion in the axes of each camera. So they are also right for
+    people who were scaled to one height, whom the calibration's places do not fit. The vertical is the calibration's,
+    or else perpendicular to the images' rows, because the cameras stand on tripods. One camera alone has no place.
+
+    Raises:
+        UserError: the 3D of a camera is another motion, or the calibration is of other cameras.
+    """
+    first = recording.positions[0]
+    if len(recording.positions) == 1:
+        return first, [{key: value for key, value in recording.cameras[0].items() if key not in ('R', 't')}]
+    places = [rigid(first, view) for view in recording.positions]
+    for (rotation, shift), view, camera in zip(places, recording.positions, recording.cameras, strict=True):
+        apart = np.abs(first @ rotation.T + shift - view).max()
+        if apart > APART:
+            raise UserError(f'{name}: the 3D of camera {camera["name"]} is up to {apart:.3f} m away from the 3D of '
+                            f'camera {recording.cameras[0]["name"]}, so it is another motion; fetch the files again.')
+        if 'R' in camera:
+            difference = camera['R'] @ recording.cameras[0]['R'].T @ rotation.T
+            turned = np.degrees(np.arccos(np.clip((np.trace(difference) - 1) / 2, -1, 1)))
+            if turned > TURNED:
+                raise UserError(f'{name}: camera.calibration turns camera {camera["name"]} by {turned:.0f} degrees '
+                                'against the 3D, so it is of other cameras; fetch the files again.')
+    if 'R' in recording.cameras[0]:
+        up = recording.cameras[0]['R'][:, 1]
+    else:
+        rows, downs = (np.stack([rotation[axis] for rotation, _ in places]) for axis in (0, 1))
+        up = -np.linalg.solve(rows.T @ rows + 1e-3 * np.eye(3), downs.sum(0))
+        up /= np.linalg.norm(up)
+    forward = np.array([0, 0, 1]) - up[2] * up
+    forward /= np.linalg.norm(forward)
+    axes = np.stack([np.cross(forward, up), forward, up])  # of the world, in the axes of the first camera
+    cameras = [{**camera, 'R': (rotation @ axes.T).tolist(), 't': shift.tolist()}
+               for camera, (rotation, shift) in zip(recording.cameras, places, strict=True)]
+    return first @ axes.T, cameras
+
+
+def rigid(source: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """R and t of the rigid motion `target = R source + t` that fits best (Kabsch 1976); both are (..., 3)."""
+    source, target = (points.reshape(-1, 3).astype(np.float64) for points in (source, target))
+    middle, other = source.mean(0), target.mean(0)
+    u, _, v = np.linalg.svd((target - other).T @ (source - middle))
+    rotation = u @ np.diag([1, 1, np.sign(np.linalg.det(u @ v))]) @ v
+    return rotation, other - rotation @ middle
+
+
+def print_training_table(positions: dict[str, dict[str, np.ndarray]], cameras: dict[str, list]) -> None:
+    """Print the frames and cameras of each training sequence."""
+    for subject, actions in positions.items():
+        frames, views = sum(map(len, actions.values())), len(cameras[subject])
+        print(f'{subject:10}{frames:9,} frames{views:4} cameras{frames * views:11,} poses')
 
 
 def print_table(path: str, positions: dict[str, dict[str, np.ndarray]]) -> None:
-    """Print the frames of each subject and activity."""
-    print(f'{path}\n{"":16}' + ''.join(f'{subject:>7}' for subject in SUBJECTS) + f'{"all":>8}')
-    counts = {subject: Counter({kind: sum(len(take) for action, take in positions.get(subject, {}).items()
-                                          if action.split(' ')[0] == kind) for kind in ACTIVITIES})
-              for subject in SUBJECTS}
-    for kind in ACTIVITIES:
+    """Print the frames of each test subject and activity."""
+    print(f'{"":16}' + ''.join(f'{subject:>7}' for subject in SUBJECTS) + f'{"all":>8}')
+    counts: dict[str, Counter] = {subject: Counter() for subject in SUBJECTS}
+    for subject in SUBJECTS:
+        for action, take in positions.get(subject, {}).items():
+            counts[subject][action.split(' ')[0]] += len(take)
+    kinds = dict.fromkeys(kind for counter in counts.values() for kind in counter)
+    for kind in sorted(kinds, key=lambda kind: ACTIVITIES.index(kind) if kind in ACTIVITIES else -1):
         row = [counts[subject][kind] for subject in SUBJECTS]
         print(f'{kind:16}' + ''.join(f'{count:7,}' for count in row) + f'{sum(row):8,}')
     total = sum(sum(counter.values()) for counter in counts.values())
     sys.stdout.flush()
     if total != FRAMES:
-        print(f'Warning: {path} has {total:,} frames, the test set has {FRAMES:,}.', file=sys.stderr)
+        print(f'Warning: {path} has {total:,} frames to test, the test set has {FRAMES:,}.', file=sys.stderr)
 
 
 if __name__ == '__main__':

@@ -8,11 +8,8 @@
 import argparse
 import glob
 import math
-import multiprocessing
-import multiprocessing.pool
 import os
 import re
-import signal
 import sys
 
 import cdflib
@@ -75,9 +72,9 @@ def read_archive(path: str) -> dict[str, dict[str, np.ndarray]]:
 def read_source(folder: str) -> dict[str, dict[str, np.ndarray]]:
     """Positions of the original release, as `read_archive`."""
     positions: dict[str, dict[str, np.ndarray]] = {}
-    with multiprocessing.Pool(1, _start_worker) as pool:
+    with archives.worker(MEMORY) as pool:
         for path, subject, action in archives.progress(_source_files(folder)):
-            poses = _read_in_worker(pool, path)
+            poses = archives.read_apart(pool, read_mat if path.endswith('.mat') else read_cdf, path, PATIENCE)
             preparation.add_sequence(positions, subject, action, in_metres(poses.reshape(-1, 32, 3)), path)
     if not positions:
         raise UserError(f'{folder} has nothing like {os.path.join("S1", "MyPoseFeatures", "D3_Positions", "")}'
@@ -113,22 +110,6 @@ def read_mat(path: str) -> np.ndarray:
             or not isinstance(data[0, 0], np.ndarray):
         raise UserError(f'{path} has no 1x1 cell named data, so it is not a copy of a Human3.6M file.')
     return preparation.checked(data[0, 0], (None, 96), path)
-
-
-def _start_worker() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    archives.limit_memory(MEMORY)
-
-
-def _read_in_worker(pool: multiprocessing.pool.Pool, path: str) -> np.ndarray:
-    """Read a file in another process: on a damaged file SciPy can crash, and cdflib can run forever or allocate any
-    amount of memory."""
-    reading = pool.apply_async(read_mat if path.endswith('.mat') else read_cdf, (path,))
-    with archives.damage_as_sentence(path):
-        try:
-            return reading.get(PATIENCE)
-        except multiprocessing.TimeoutError:
-            raise ValueError(f'reading it crashes, or takes longer than {PATIENCE} s') from None
 
 
 def _refuse_cut(path: str) -> None:

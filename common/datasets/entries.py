@@ -21,7 +21,8 @@ from common.geometry.skeleton import Skeleton
 
 SPLITS = ('train_subjects', 'test_subjects')
 ENTRIES = ('fps', 'joints', 'parents', 'joints_left', 'joints_right', 'groups', 'cameras', 'image_size', 'pck_joints',
-           *SPLITS)
+           'frame_numbers', *SPLITS)
+LARGEST = 1 << 31  # frame number
 LEVEL = np.sqrt((0.5, 0.5, 0, 0)) * (1, -1, 1, 1)  # orientation of a level camera that points along the world's y axis
 CAMERA_KEYS = {'width', 'height', 'focal_length', 'center', 'radial_distortion', 'tangential_distortion', 'R', 't',
                'azimuth', 'name'}
@@ -49,6 +50,8 @@ def describe(path: str, name: str, entries: dict[str, Any], subjects: list[str])
         changes['pck_joints'] = tuple(dict.fromkeys(_texts(entries.get('pck_joints', ()))))
         if unknown := set(changes['pck_joints']) - set(changes.get('skeleton', spec.skeleton).names):
             raise ValueError(f'pck_joints names {listing(sorted(unknown))}, which are no joints of it')
+        if 'frame_numbers' in entries:
+            changes['frame_numbers'] = _frame_numbers(json.loads(_text(entries['frame_numbers'])))
         cameras, local = _cameras(entries, subjects)
         splits = {split: _texts(entries.get(split, ())) for split in SPLITS}
         if unknown := {subject for split in splits.values() for subject in split} - set(subjects):
@@ -85,6 +88,16 @@ def _skeleton(entries: dict[str, Any]) -> Skeleton:
         if named and joint not in (left if named[1] or named[3] else right):
             raise ValueError(f'joint {joint} is called {name}, and joints_left and joints_right do not say so')
     return Skeleton(names, parents, left, right, tuple(map(_numbers, groups)))
+
+
+def _frame_numbers(content: Any) -> dict[str, dict[str, list[int]]]:
+    """{subject: {action: [first, step]}}."""
+    for actions in content.values() if isinstance(content, dict) else [None]:
+        for pair in actions.values() if isinstance(actions, dict) else [None]:
+            numbers = pair if isinstance(pair, list) and list(map(type, pair)) == [int, int] else [-1, 0]
+            if not (0 <= numbers[0] < LARGEST and 0 < numbers[1] < LARGEST):
+                raise ValueError(f'frame_numbers has {printable(pair, 40)} where [first frame, step] belongs')
+    return content
 
 
 def _root_first(skeleton: Skeleton) -> Skeleton:
@@ -185,5 +198,5 @@ def _texts(value: Any) -> tuple[str, ...]:
 def _text(value: Any) -> str:
     text = value.item() if isinstance(value, np.ndarray) and not value.shape else value
     if not isinstance(text, str):
-        raise ValueError('cameras and groups must be JSON texts')
+        raise ValueError('cameras, groups and frame_numbers must be JSON texts')
     return text

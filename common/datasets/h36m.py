@@ -16,6 +16,7 @@ TEST_SUBJECTS = ('S9', 'S11')
 ACTIONS = ('Directions', 'Discussion', 'Eating', 'Greeting', 'Phoning', 'Photo', 'Posing', 'Purchases', 'Sitting',
            'SittingDown', 'Smoking', 'Waiting', 'WalkDog', 'Walking', 'WalkTogether')
 FPS = 50
+FILES = {'h36m17': 'h36m'}  # {data set: the data set in whose files it lies}: the 17 joints of the same recordings
 CORRUPTED = ('S11', 'Directions')  # its video is damaged, so 3D and 2D leave this sequence out
 
 SKELETON_32 = Skeleton(
@@ -44,10 +45,12 @@ def skeleton_17() -> Skeleton:
 
 
 def spec(name: str) -> DatasetSpec:
-    """Human3.6M, or another dataset with its 32 joints and its names of subjects: `cmu`, `demo`."""
-    return DatasetSpec(name=name, skeleton=skeleton(), file_skeleton=SKELETON_32, cameras=cameras(),
-                       train_subjects=TRAIN_SUBJECTS, test_subjects=TEST_SUBJECTS, action_order=ACTIONS,
-                       left_out=(CORRUPTED,) if name == 'h36m' else (), synthetic=name == 'demo', fps=FPS)
+    """Human3.6M with 16 joints (`h36m`) or 17 (`h36m17`), or another dataset with its 32 joints and its names of
+    subjects: `cmu`, `demo`."""
+    return DatasetSpec(name=name, skeleton=skeleton_17() if name == 'h36m17' else skeleton(), file_skeleton=SKELETON_32,
+                       cameras=cameras(), train_subjects=TRAIN_SUBJECTS, test_subjects=TEST_SUBJECTS,
+                       action_order=ACTIONS, left_out=(CORRUPTED,) if FILES.get(name, name) == 'h36m' else (),
+                       synthetic=name == 'demo', fps=FPS)
 
 
 @cache

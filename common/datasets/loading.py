@@ -15,6 +15,7 @@ from common.datasets.checking.joint_order import Sample, choose_order, layouts, 
 from common.datasets.checking.people import check_people
 from common.datasets.checking.views import check_views
 from common.datasets.entries import ENTRIES, describe
+from common.datasets.h36m import FILES
 from common.datasets.mocap import Keypoints, MocapDataset
 from common.errors import UserError, listing, warn
 from common.files.npz import read_npz
@@ -53,6 +54,7 @@ class DataOptions:
 
 def source_paths(dataset: str, keypoints: str, data_dir: str) -> tuple[str, str]:
     """Paths of a dataset's 3D and 2D; the 2D may be missing for keypoints 'gt'."""
+    dataset = FILES.get(dataset, dataset)
     return (os.path.join(data_dir, f'data_3d_{dataset}.npz'),
             os.path.join(data_dir, f'data_2d_{dataset}_{keypoints}.npz'))
 
@@ -165,7 +167,7 @@ def select_kinds(dataset: MocapDataset, actions: Iterable[str] | None) -> list[s
 
 
 def _known_keypoints(dataset_name: str, data_dir: str) -> list[str]:
-    prefix, suffix = f'data_2d_{dataset_name}_', '.npz'
+    prefix, suffix = f'data_2d_{FILES.get(dataset_name, dataset_name)}_', '.npz'
     found = {name[len(prefix):-len(suffix)] for name in os.listdir(data_dir)
              if name.startswith(prefix) and name.endswith(suffix)}
     return ['gt', *sorted(found - {'gt'})]

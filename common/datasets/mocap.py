@@ -35,6 +35,8 @@ class DatasetSpec:
         action_order: kinds of action in the order of tables; others follow in the order of the file.
         left_out: (subject, action) of sequences that are not used.
         pck_joints: names of the joints that count for PCK and AUC; if there are some, evaluations print both.
+        frame_numbers: {subject: {action: [first, step]}}: frame k of an action is frame `first + step * k` of its
+            video; [0, 1] where none are given.
         synthetic: made by this project, so that evaluations print the error of a baseline too.
         fps: frames a second.
     """
@@ -49,6 +51,7 @@ class DatasetSpec:
     action_order: tuple[str, ...] = ()
     left_out: tuple[tuple[str, str], ...] = ()
     pck_joints: tuple[str, ...] = ()
+    frame_numbers: dict[str, dict[str, list[int]]] = field(default_factory=dict)
     synthetic: bool = False
     fps: float = 50
 

@@ -22,13 +22,18 @@ RANGE_POSES = 100_000  # number of poses that are measured, at most
 
 
 class PoseSequence(NamedTuple):
-    """Poses that follow each other: `frames` of them, every `step`-th frame of an action seen by one camera."""
+    """Poses that follow each other: `frames` of them, every `step`-th frame of an action seen by one camera.
+
+    Frame k of the action is frame `first + spacing * k` of the video.
+    """
 
     subject: str
     action: str
     camera: str
     frames: int
     step: int
+    first: int = 0
+    spacing: int = 1
 
 
 @dataclass
@@ -124,7 +129,8 @@ def pair(dataset: MocapDataset, keypoints: Keypoints, subjects: Iterable[str], k
             parts.append((view[:frames:downsample], positions - positions[:, :1], positions[:, 0],
                           np.full(len(positions), kinds.index(kind_of(action))), np.full(len(positions), index)))
             camera = cameras[index].name or f'camera {index - first[subject]}'
-            sequences.append(PoseSequence(subject, action, camera, len(positions), downsample))
+            numbering = dataset.frame_numbers.get(subject, {}).get(action, [0, 1])
+            sequences.append(PoseSequence(subject, action, camera, len(positions), downsample, *numbering))
     if cut:
         warn(f'{len(cut)} sequences have different numbers of 2D and 3D frames and are cut to the shorter: '
              f'{listing(cut, 3)}.')

@@ -109,15 +109,15 @@ def write_report(path: str, evaluation: Evaluation, skeleton: Skeleton, about: d
 def write_predictions(path: str, predictions: Tensor, poses: Poses, skeleton: Skeleton) -> None:
     """Write predicted and true poses and what they show, as plain arrays. The first process alone writes.
 
-    Entries: `subject`, `action`, `camera` (N,) text, `frame` (N,) counted from 0, `predicted` and `true` (N, J, 3)
-    metres from the root in camera axes (x right, y down, z forward), `joints` (J,) names.
+    Entries: `subject`, `action`, `camera` (N,) text, `frame` (N,) number in the video, counted from 0, `predicted` and
+    `true` (N, J, 3) metres from the root in camera axes (x right, y down, z forward), `joints` (J,) names.
     """
     if distributed.rank():
         return
     lengths = [sequence.frames for sequence in poses.sequences]
     labels: dict[str, Any] = {name: np.repeat([getattr(sequence, name) for sequence in poses.sequences], lengths)
                               for name in ('subject', 'action', 'camera')}
-    frames = np.concatenate([np.arange(length) * sequence.step
+    frames = np.concatenate([sequence.first + np.arange(length) * sequence.step * sequence.spacing
                              for length, sequence in zip(lengths, poses.sequences, strict=True)])
     with atomic_write(path) as file:
         np.savez(file, **labels, frame=frames, predicted=predictions.numpy(), true=poses.positions.cpu().numpy(),

@@ -10,7 +10,8 @@ from tests.conftest import ROOT
 
 SCRIPTS = {'prepare_data_h36m': ['--from-archive', 'none'], 'prepare_data_2d_h36m_sh': ['-ft', 'none'],
            'prepare_data_cmu': ['--from-asfamc', 'none'], 'prepare_data_3dhp': ['--from-source', 'none'],
-           'prepare_data_free': ['--from-source', 'none'], 'prepare_data_demo': []}
+           'prepare_data_humaneva': ['--from-source', 'none'], 'prepare_data_free': ['--from-source', 'none'],
+           'prepare_data_demo': []}
 OUTPUTS = {'prepare_data_2d_h36m_sh': 'data_2d_h36m_sh_ft_h36m.npz'}
 
 

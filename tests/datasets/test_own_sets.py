@@ -200,6 +200,9 @@ WRONG = {
     'image_size is .1000, 1002, 3. instead of width': {'image_size': [1000, 1002, 3]},
     'its splits name Eve': {'train_subjects': ['Eve']},
     'fps must be one number': {'fps': np.array([25, 30])},
+    r'frame_numbers has \[-1, 1\] where': {'frame_numbers': '{"S1": {"Walking": [-1, 1]}}'},
+    r'frame_numbers has \[0, 0\] where': {'frame_numbers': '{"S1": {"Walking": [0, 0]}}'},
+    'frame_numbers has None where': {'frame_numbers': '{"S1": [0, 1]}'},
     'Expecting value': {'cameras': 'no JSON'},
 }
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from statistics import fmean
 
 import numpy as np
@@ -115,6 +116,14 @@ def test_predictions_are_plain_arrays(poses, tmp_path):
     np.testing.assert_allclose(arrays['predicted'], Shifting()(poses.keypoints).detach(), atol=1e-6)
     np.testing.assert_array_equal(arrays['true'], poses.positions)
     assert arrays['joints'].tolist() == list(h36m.skeleton().names)
+
+
+def test_predictions_keep_the_frame_numbers_of_the_video(poses, tmp_path):
+    numbered = replace(poses, sequences=[sequence._replace(first=100, spacing=3) for sequence in poses.sequences])
+    write_predictions(str(tmp_path / 'p.npz'), torch.zeros(poses.positions.shape), numbered, h36m.skeleton())
+    frames, first = np.load(tmp_path / 'p.npz')['frame'], SEQUENCES[0]
+    np.testing.assert_array_equal(frames[:first.frames], 100 + 3 * first.step * np.arange(first.frames))
+    assert frames[first.frames] == 100
 
 
 def test_a_table_has_the_columns_that_are_asked_for(poses, capsys):

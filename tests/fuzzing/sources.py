@@ -3,18 +3,22 @@
 import gzip
 import io
 import os
+import pathlib
 import tarfile
 import tempfile
 import zipfile
+from typing import Any
 
 import h5py
 import numpy as np
 
 from common.datasets import loading
 from common.datasets.poses import pair
-from data import prepare_data_2d_h36m_sh, prepare_data_cmu, prepare_data_h36m
+from data import prepare_data_2d_h36m_sh, prepare_data_cmu, prepare_data_h36m, prepare_data_humaneva, sources_3dhp
+from data.prepare_data_3dhp import Prepared
 from tests.conftest import moving_people, pixels_of
 from tests.fuzzing.target import Target
+from tests.helpers import make_3dhp
 from tests.helpers import make_archives as make
 from tests.helpers.make_bvh import small_bvh
 from tests.helpers.make_damage import damage_entries, npz_of, pickled_entries
@@ -43,6 +47,19 @@ def targets() -> list[Target]:
                beside=lambda: {'02.asf': make.make_asf().encode()}),
         Target('bvh', '02/02_01.bvh', lambda: [small_bvh().encode()], use_motions),
         Target('table of trials', 'trials.csv', tables, prepare_data_cmu.read_table),
+        Target('3dhp, mat', 'S1/Seq1/annot.mat', lambda: [training_file('annot.mat')], sources_3dhp.read_annotations,
+               apart=True),
+        Target('3dhp, calibration', 'camera.calibration', lambda: [training_file('camera.calibration')],
+               sources_3dhp.read_calibration),
+        Target('3dhp, P-STMO', 'train.npz', lambda: [pickled_entries(data=make_3dhp.p_stmo_training())],
+               use_3dhp, npz_of, damage_entries),
+        Target('3dhp, GraphMLP', 'data_3d.npz', lambda: [graphmlp()[0]], use_3dhp, npz_of, damage_entries,
+               beside=lambda: {'data_2d.npz': npz_of(graphmlp()[1])}),
+        Target('HumanEva, 3D', 'data_3d.npz', lambda: [humaneva(3)], prepare_data_humaneva.read_positions, npz_of,
+               damage_entries),
+        Target('HumanEva, 2D', 'data_2d.npz', lambda: [humaneva(2)], use_humaneva_2d, npz_of, damage_entries),
+        Target('HumanEva, calibration', 'S1/Calibration_Data/C1.cal', lambda: [b'7.5e2\n' * 22], use_calibration,
+               beside=lambda: dict.fromkeys(('C2.cal', 'C3.cal'), b'1\n' * 22)),
         Target('dataset, 3D', 'data_3d_x.npz', positions, use_dataset, npz_of, damage_entries),
         Target('dataset, 2D', 'data_2d_x_det.npz', keypoints, use_dataset, npz_of, damage_entries,
                beside=lambda: {'data_3d_x.npz': npz_of(positions()[0])}),
@@ -95,6 +112,38 @@ def tables() -> list[bytes]:
 
 def use_motions(path: str) -> None:
     prepare_data_cmu.read_database(os.path.dirname(path), TABLE, 60)
+
+
+def training_file(name: str) -> bytes:
+    """A file of the training set of MPI-INF-3DHP."""
+    with tempfile.TemporaryDirectory() as folder:
+        make_3dhp.write_training_set(pathlib.Path(folder))
+        return pathlib.Path(folder, 'S1', 'Seq1', name).read_bytes()
+
+
+def graphmlp() -> tuple[bytes, bytes]:
+    """The entries of the 3D and of the 2D file."""
+    positions, keypoints = make_3dhp.graphmlp(make_3dhp.person() * 1000 + (0, 0, 4000))
+    return pickled_entries(positions_3d=positions), pickled_entries(positions_2d=keypoints)
+
+
+def use_3dhp(path: str) -> None:
+    Prepared(sources_3dhp.JOINTS, 25).add(sources_3dhp.read_training_set(path, 'univ_annot3'))
+
+
+def humaneva(size: int) -> bytes:
+    """The entries of the 3D file, or of the 2D file."""
+    take = np.random.default_rng(0).normal(size=(4, 15, size)).astype(np.float32)
+    entry: Any = take if size == 3 else [take] * 3
+    return pickled_entries(**{f'positions_{size}d': {'Train/S1': {'Walking 1 chunk0': entry, 'Jog 1 chunk1': entry}}})
+
+
+def use_humaneva_2d(path: str) -> None:
+    prepare_data_humaneva.read_keypoints(path, {'Train/S1': {'Walking 1 chunk0': [('Walking 1 chunk0', slice(1, 3))]}})
+
+
+def use_calibration(path: str) -> None:
+    prepare_data_humaneva.read_calibration(str(pathlib.Path(path).parents[2]), 'S1')
 
 
 def positions() -> list[bytes]:
