@@ -12,6 +12,7 @@ from common.checkpoint import Checkpoint, restore_model
 from common.datasets.batches import PoseBatches
 from common.datasets.loading import DataOptions
 from common.errors import UserError, printable, warn
+from common.training.arguments import Output
 from common.training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -60,6 +61,9 @@ def resume(trainer: Trainer, checkpoint: Checkpoint, path: str) -> None:
     trainer.last, folder = path, os.path.dirname(path) or os.curdir
     if trainer.finished or os.path.exists(os.path.join(folder, 'log.txt')):  # a published file is in no run's folder
         trainer.folder = folder
+        root = trainer.output.checkpoint
+        if root != Output.checkpoint and os.path.realpath(root) != os.path.realpath(os.path.dirname(folder)):
+            warn(f'the run goes on in its folder {folder}: --checkpoint {root} is not used.')
 
 
 def restore_random_states(batches: PoseBatches, device: torch.device, states: dict[str, Tensor], path: str) -> None:

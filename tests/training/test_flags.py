@@ -177,3 +177,45 @@ def test_init_names_what_does_not_fit(workplace, script):
         assert status == 2 and 'do not go together' in err
     status, _, err = script(main_linear.main, *SMALL, '--init', path)
     assert status == 2 and 'use main_gcn.py' in err
+
+
+def test_a_resume_on_other_test_data_chooses_the_best_epoch_again(workplace, script):
+    """The errors of other subjects, keypoints or actions are no measure for these."""
+    for change in (['--test_subjects', 'S5'], ['-a', 'Walking'], ['--tta', 'flip'], ['--downsample', '2']):
+        train(script, *GCN, '-e', '1', '-c', change[-1])
+        path = f'{run_folder(change[-1])}/ckpt_last.pth.tar'
+        checkpoint = load_checkpoint(path)
+        checkpoint.best_error = 1e-3
+        checkpoint.save(path)
+        status, out, err = script(main_gcn.main, '-r', path, '-e', '2', '--device', 'cpu', *change)
+        assert status == 0 and 'best so far' in out and 'errors of other test data' in err
+        assert load_checkpoint(path.replace('last', 'best')).epoch == 2
+
+
+def test_a_longer_run_says_how_its_rate_goes_on(workplace, script):
+    train(script, *GCN, '-e', '2', '--schedule', 'cosine')
+    path = f'{run_folder()}/ckpt_last.pth.tar'
+    status, _, err = script(main_gcn.main, '-r', path, '-e', '4', '--device', 'cpu', '-c', 'elsewhere')
+    assert status == 0 and '--epochs 4 stretches the cosine schedule' in err
+    assert f'goes on in its folder {run_folder()}: --checkpoint elsewhere is not used' in err
+    assert not os.path.exists('elsewhere')
+    status, _, err = script(main_gcn.main, '-r', path, '--device', 'cpu')
+    assert status == 0 and 'stretches' not in err
+
+
+def test_an_evaluation_on_training_subjects_gets_the_warning_that_training_gives(workplace, script):
+    train(script, *GCN, '-e', '1', '--train_subjects', 'S1,S9', '--test_subjects', 'S5')
+    path = f'{run_folder()}/ckpt_last.pth.tar'
+    status, _, err = script(main_gcn.main, '-d', 'tiny', '--evaluate', path, '--device', 'cpu')
+    assert status == 0 and 'was trained on the test subjects S9' in err
+    status, _, err = script(main_gcn.main, '-d', 'tiny', '--evaluate', path, '--device', 'cpu', '--test_subjects', 'S5')
+    assert status == 0 and 'was trained on the test subjects' not in err
+
+
+def test_a_checkpoint_of_an_earlier_version_with_flags_that_are_gone_resumes(workplace, script):
+    train(script, *GCN, '-e', '1')
+    path = f'{run_folder()}/ckpt_last.pth.tar'
+    checkpoint = load_checkpoint(path)
+    checkpoint.recipe.update(tf32=False, cuda_graph=True)
+    checkpoint.save(path)
+    train(script, '-r', path, '-e', '2', '--device', 'cpu')
