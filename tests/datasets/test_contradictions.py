@@ -180,7 +180,8 @@ def test_in_camera_coordinates_only_people_upside_down_are_refused(tmp_path):
 
 def test_people_on_the_floor_and_bodies_that_are_none_are_not_judged(tmp_path):
     takes = walkers()
-    takes['S1'] = {'Lying': np.concatenate([take[..., [2, 1, 0]] for take in takes['S1'].values()]), **takes['S1']}
+    lying = np.concatenate(list(takes['S1'].values()))[..., [2, 1, 0]] * np.float32((1, 1, -1))
+    takes['S1'] = {'Lying': lying, **takes['S1']}
     for motion in (takes, moving_people()):
         write_set(tmp_path, 'own', motion)
         loading.load_dataset('own', str(tmp_path))
