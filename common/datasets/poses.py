@@ -50,6 +50,7 @@ class Poses:
         kind_names: the kinds of action, in the order of tables.
         cameras: of all poses.
         sequences: the sequences of the poses, in order; empty if they are not known.
+        centred: whether the keypoints are relative to the person, as `person_input` makes them.
         whole: returns the poses of which these are a part, on the CPU: every frame of the same sequences. Neighbours in
             windows come from there. None where these are all.
     """
@@ -63,6 +64,7 @@ class Poses:
     kind_names: list[str] = field(kw_only=True)
     cameras: list[Camera] = field(kw_only=True)
     sequences: list[PoseSequence] = field(kw_only=True, default_factory=list)
+    centred: bool = field(kw_only=True, default=False)
     whole: Callable[[], Poses] | None = field(kw_only=True, default=None, repr=False)
 
     def __post_init__(self) -> None:
@@ -92,6 +94,12 @@ class Poses:
         parts: dict[str, Any] = {name: tensor[chosen] for name, tensor in self.tensors().items()}
         sequences = [sequence._replace(frames=count) for sequence, count in zip(self.sequences, counts)]
         return replace(self, **parts, sequences=sequences, whole=self.whole or (lambda: self))
+
+    def centers(self) -> Tensor | None:
+        """(N,) x of the principal point of each pose's camera, about which 2D is mirrored; None for `centred` poses."""
+        if self.centred or not self.cameras:
+            return None
+        return self.keypoints.new_tensor([camera.center[0] for camera in self.cameras])[self.views]
 
     def sequence_of(self) -> Tensor:
         """(N,) index of each pose's sequence; empty if they are not known."""
@@ -158,7 +166,7 @@ class Poses:
         first, last = whole.bounds(fewest)
         parts = [person_windows(whole.keypoints, batch, first[batch], last[batch], window, fps)
                  for batch in places.split(CHUNK)]
-        return replace(self, keypoints=torch.cat(parts), whole=None)
+        return replace(self, keypoints=torch.cat(parts), centred=True, whole=None)
 
 
 def pair(dataset: MocapDataset, keypoints: Keypoints, subjects: Iterable[str], kinds: list[str],
