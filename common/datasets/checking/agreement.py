@@ -104,15 +104,15 @@ def joint_distances(given: np.ndarray, expected: np.ndarray, camera: Camera) -> 
 
     For the image of an unknown lens, place and size are fitted first.
     """
-    known = np.isfinite(given).all(-1) & np.isfinite(expected).all(-1)                 # (..., J)
-    given, expected = (np.where(known[..., None], points, np.nan) for points in (given, expected))
     if not camera.is_calibrated:
+        known = np.isfinite(given).all(-1) & np.isfinite(expected).all(-1)             # (..., J)
         count = np.maximum(known.sum(-1), 1)[..., None, None]
+        given, expected = (np.where(known[..., None], points, np.nan) for points in (given, expected))
         given, expected = (points - np.nansum(points, -2, keepdims=True) / count for points in (given, expected))
         fit = np.maximum(np.nansum(expected * given, (-2, -1)), 0)
         expected = expected * (fit / np.maximum(np.nansum(expected ** 2, (-2, -1)), 1e-12))[..., None, None]
     size = pose_size(expected if camera.is_calibrated else given)
-    return np.linalg.norm(given - expected, axis=-1) / np.maximum(size, 1e-12)[..., None]
+    return np.hypot(*np.moveaxis(given - expected, -1, 0)) / np.maximum(size, 1e-12)[..., None]
 
 
 def distance_of(given: np.ndarray, expected: np.ndarray, camera: Camera) -> float:
@@ -152,25 +152,25 @@ def _exchanged(given: np.ndarray, expected: np.ndarray, camera: Camera, skeleton
 
 def _lag(view: View, expected: np.ndarray) -> str:
     """A sentence about the number of frames by which the 2D is late or early; '' where it is in time."""
-    given = view.keypoints
-    now = np.minimum(distances(given[view.frames], expected, view.camera), OUTLIER) ** 2
-    if np.nanmean(now) ** 0.5 < SMALL_LAG:
+    lags = np.array([0, *range(-LAGS, 0), *range(1, LAGS + 1)])
+    frames = view.frames + lags[:, None]                                               # (L, F)
+    inside = (frames >= 0) & (frames < len(view.keypoints))
+    given = view.keypoints[frames.clip(0, len(view.keypoints) - 1)]
+    now = distances(given[0], expected, view.camera)
+    if not np.nanmean(now) >= SMALL_LAG:
         return ''
-    best, found = 1.0, 0
-    for lag in range(-LAGS, LAGS + 1):
-        inside = (view.frames + lag >= 0) & (view.frames + lag < len(given))
-        if not lag or inside.sum() < FEWEST:
-            continue
-        then = np.minimum(distances(given[view.frames[inside] + lag], expected[inside], view.camera), OUTLIER) ** 2
-        both = np.isfinite(then) & np.isfinite(now[inside])
-        if both.sum() < FEWEST:
-            continue
-        before, after = now[inside][both].mean(), then[both].mean()
-        gain, share = max(before - after, 0) ** 0.5, after / max(before, 1e-12)
-        certain = (gain > LARGE_LAG and share < OF_NOISY) or (gain > SMALL_LAG and share < OF_EXACT)
-        if certain and share < best:
-            best, found = share, lag
-    return f'the 2D is {abs(found)} frames {"late" if found > 0 else "early"}' if found else ''
+    found = np.minimum(distances(given[1:], expected, view.camera), OUTLIER) ** 2
+    both = inside[1:] & np.isfinite(found) & np.isfinite(now)
+    count = np.maximum(both.sum(1), 1)
+    before = np.where(both, np.minimum(now, OUTLIER) ** 2, 0).sum(1) / count
+    after = np.where(both, found, 0).sum(1) / count                                    # (L - 1,) mean squares
+    gain, share = np.maximum(before - after, 0) ** 0.5, after / np.maximum(before, 1e-12)
+    certain = ((gain > LARGE_LAG) & (share < OF_NOISY)) | ((gain > SMALL_LAG) & (share < OF_EXACT))
+    certain &= both.sum(1) >= FEWEST
+    if not certain.any():
+        return ''
+    lag = lags[1:][np.where(certain, share, np.inf).argmin()]
+    return f'the 2D is {abs(lag)} frames {"late" if lag > 0 else "early"}'
 
 
 def _other_camera(view: View, given: np.ndarray, dataset: MocapDataset, distance: float) -> str:
