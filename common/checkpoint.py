@@ -18,6 +18,7 @@ from common.errors import UserError, listing, printable
 from common.files import torch_file
 from common.files.atomic import atomic_write
 from common.geometry import body
+from common.geometry.person import FEWEST_VISIBLE
 from common.geometry.skeleton import Skeleton
 from models.config import ModelConfig, build_model, infer_config
 
@@ -72,6 +73,12 @@ class Checkpoint:
     keypoints_range: dict[str, Any] = field(default_factory=dict)
     normalization: str = 'image'
     skeleton: Skeleton | None = None
+
+    @property
+    def fewest_visible(self) -> float:
+        """Share of a pose's joints that must be visible: all, unless the network was trained with hidden joints."""
+        hidden = self.normalization == 'person' and float(self.recipe.get('hide') or 0) > 0
+        return FEWEST_VISIBLE if hidden else 1.0
 
     def save(self, path: str) -> None:
         """Write the file atomically, in the container that PyTorch 1.1 reads."""

@@ -24,7 +24,7 @@ def listing(names: Iterable[object], limit: int = 12) -> str:
     return shown if len(names) <= limit else f'{shown} and {len(names) - limit} more'
 
 
-_recordings: list[list[str]] = []
+_recordings: list[tuple[list[str], bool]] = []  # with whether it is quiet
 _silent = False
 
 
@@ -36,18 +36,22 @@ def silence_warnings() -> None:
 
 def warn(sentence: str) -> None:
     """Print a warning on standard error; the program goes on."""
-    if not _silent:
+    if not _silent and not any(quiet for _, quiet in _recordings):
         print(f'Warning: {sentence}', file=sys.stderr)
-    for recording in _recordings:
+    for recording, _ in _recordings:
         recording.append(sentence)
 
 
 @contextmanager
-def recorded_warnings() -> Iterator[list[str]]:
-    """A list that collects every sentence given to `warn` within the context."""
-    _recordings.append([])
+def recorded_warnings(quiet: bool = False) -> Iterator[list[str]]:
+    """A list that collects every sentence given to `warn` within the context.
+
+    Args:
+        quiet: they are not printed.
+    """
+    _recordings.append(([], quiet))
     try:
-        yield _recordings[-1]
+        yield _recordings[-1][0]
     finally:
         _recordings.pop()
 

@@ -32,14 +32,15 @@ class Predictor:
         self.slice_size = batch_size or max(suited, CPU_SLICE)
 
     @torch.inference_mode()
-    def __call__(self, keypoints: Tensor) -> Tensor:
-        """Lift (N, J, 2) to (N, J, 3), batch by batch."""
+    def __call__(self, keypoints: Tensor, centers: Tensor | None = None) -> Tensor:
+        """Lift (N, J, 2) to (N, J, 3), batch by batch; `centers` (N,) as for `Mirror`."""
         positions = keypoints.new_empty(*keypoints.shape[:2], 3)
         for start in range(0, len(keypoints), self.batch_size):
             given = keypoints[start:start + self.batch_size]
             predicted = self.network(given)
             if self.mirror is not None:
-                predicted = (predicted + self.mirror(self.network(self.mirror(given)))) / 2
+                about = None if centers is None else centers[start:start + self.batch_size]
+                predicted = (predicted + self.mirror(self.network(self.mirror(given, about)))) / 2
             torch.sub(predicted, predicted[:, :1], out=positions[start:start + self.batch_size])
         return positions
 

@@ -25,7 +25,7 @@ from common.errors import UserError
 from common.files.atomic import atomic_write
 from common.files.npz import read_npz
 
-VERSION = 2  # raise it when a change of the program gives other poses for the same sources and options
+VERSION = 3  # raise it when a change of the program gives other poses for the same sources and options
 SMALL = 8 << 20  # bytes of sources that take less than a second to read and pair
 SETTLED = 2.0  # seconds: the coarsest clock of a file system does not show two changes within this time
 _UNUSABLE = (UserError, ValueError, KeyError, TypeError, AttributeError)
@@ -57,8 +57,8 @@ class PoseCache:
             tensors = read_npz(self._path(split))
             about = json.loads(bytes(tensors.pop('about')))
             spec, subjects = DatasetSpec.from_dict(about['spec']), tuple(about['subjects'])
-            poses = Poses(**{name: torch.from_numpy(array) for name, array in tensors.items()},
-                          kind_names=about['kind_names'],
+            arrays: dict[str, Any] = {name: torch.from_numpy(array) for name, array in tensors.items()}
+            poses = Poses(**arrays, kind_names=about['kind_names'],
                           sequences=[PoseSequence(*sequence) for sequence in about['sequences']],
                           cameras=[camera for subject in subjects for camera in spec.cameras[subject]])
             return Prepared(poses, subjects, spec, tuple(about['warnings']))

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import replace
 from typing import Any
 
@@ -14,8 +13,9 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from common.datasets import h36m
+from common.datasets.checking.sides import check_names, check_tree, pairs_of_names
 from common.datasets.mocap import DatasetSpec
-from common.errors import UserError, listing, printable
+from common.errors import UserError, listing, printable, warn
 from common.geometry.camera import Camera, normalize_screen
 from common.geometry.skeleton import Skeleton
 
@@ -24,6 +24,11 @@ ENTRIES = ('fps', 'joints', 'parents', 'joints_left', 'joints_right', 'groups', 
            'frame_numbers', *SPLITS)
 LARGEST = 1 << 31  # frame number
 LEVEL = np.sqrt((0.5, 0.5, 0, 0)) * (1, -1, 1, 1)  # orientation of a level camera that points along the world's y axis
+VIEW = (0.2, 150.0)  # degrees, the smallest and largest field of view of a camera without a fisheye's projection
+# A principal point within these pixels of the corner is in fractions or normalised. Crops may place it outside of the
+# image, but not as many widths from the middle.
+CORNER, FARTHEST_CENTER = 2.0, 5.0
+AT_CORNER, OFF_MIDDLE = 0.05, 1.25  # the same in widths, for a warning
 CAMERA_KEYS = {'width', 'height', 'focal_length', 'center', 'radial_distortion', 'tangential_distortion', 'R', 't',
                'azimuth', 'name'}
 
@@ -45,7 +50,7 @@ def describe(path: str, name: str, entries: dict[str, Any], subjects: list[str])
         if own := [entry for entry in ENTRIES[1:6] if entry in entries]:
             if not {'joints', 'parents'} <= set(own):
                 raise ValueError(f'{listing(own)} need joints and parents beside them')
-            changes['file_skeleton'] = _skeleton(entries)
+            changes['file_skeleton'] = _skeleton(path, entries)
             changes['skeleton'] = _root_first(changes['file_skeleton'])
         changes['pck_joints'] = tuple(dict.fromkeys(_texts(entries.get('pck_joints', ()))))
         if unknown := set(changes['pck_joints']) - set(changes.get('skeleton', spec.skeleton).names):
@@ -75,7 +80,7 @@ def _fps(value: Any) -> float:
     return float(number)
 
 
-def _skeleton(entries: dict[str, Any]) -> Skeleton:
+def _skeleton(path: str, entries: dict[str, Any]) -> Skeleton:
     names = _texts(entries['joints'])
     parents, left, right = (_numbers(entries.get(name, ())) for name in ('parents', 'joints_left', 'joints_right'))
     if len(set(names)) < len(names) or '' in names:
@@ -83,11 +88,15 @@ def _skeleton(entries: dict[str, Any]) -> Skeleton:
     groups = json.loads(_text(entries['groups'])) if 'groups' in entries else []
     if not isinstance(groups, list):
         raise ValueError(f'groups are {printable(groups)} instead of a list of lists of joints')
-    for joint, name in enumerate(names):
-        named = re.match(r'(?i:(left)|(right))|(?:(L)|(R))[A-Z_]', name)
-        if named and joint not in (left if named[1] or named[3] else right):
-            raise ValueError(f'joint {joint} is called {name}, and joints_left and joints_right do not say so')
-    return Skeleton(names, parents, left, right, tuple(map(_numbers, groups)))
+    pairs = pairs_of_names(names)
+    if pairs and not {'joints_left', 'joints_right'} & set(entries):
+        left, right = (tuple(side) for side in zip(*pairs))
+        warn(f'{path}: without joints_left and joints_right, sides are taken from the names: '
+             f'{listing((f"{names[one]} and {names[two]}" for one, two in pairs), 3)}.')
+    check_names(names, left, right)
+    skeleton = Skeleton(names, parents, left, right, tuple(map(_numbers, groups)))
+    check_tree(skeleton)
+    return skeleton
 
 
 def _frame_numbers(content: Any) -> dict[str, dict[str, list[int]]]:
@@ -155,6 +164,11 @@ def _camera(content: dict[str, Any], index: int) -> Camera:
         focal = _array(both if isinstance(both, list) else [both, both], (2,)) / width * 2
         if not (focal > 0).all():
             raise ValueError('a camera has a focal length that is not positive')
+        view = 2 * np.degrees(np.arctan(np.array([1, height / width]) / focal))
+        if not (VIEW[0] <= view.min() and view.max() <= VIEW[1]):
+            odd = view.max() if view.max() > VIEW[1] else view.min()
+            raise ValueError(f'a camera has a focal length of {printable(both)} for an image of {width:g}x{height:g}, '
+                             f'which is a field of view of {odd:.3g} degrees: focal_length must be in pixels')
     orientation, translation = LEVEL, np.zeros(3)
     if 'R' in content:
         rotation, shift = _array(content['R'], (3, 3)), _array(content['t'], (3,))
@@ -162,9 +176,16 @@ def _camera(content: dict[str, Any], index: int) -> Camera:
             raise ValueError('R of a camera is no rotation matrix')
         orientation = Rotation.from_matrix(rotation.T).as_quat()[[3, 0, 1, 2]]  # w first
         translation = -rotation.T @ shift
+    center = _array(content.get('center', (width / 2, height / 2)), (2,))
+    if (np.abs(center) <= CORNER).all() or np.abs(center / (width, height) - 0.5).max() > FARTHEST_CENTER:
+        raise ValueError(f'a camera has its principal point at ({center[0]:g}, {center[1]:g}) of an image of {width:g}x'
+                         f'{height:g}: center must be in pixels from the upper left corner, near the middle')
+    if np.abs(center).max() < AT_CORNER * width or np.abs(center / (width, height) - 0.5).max() > OFF_MIDDLE:
+        warn(f'a camera has its principal point at ({center[0]:g}, {center[1]:g}) of an image of {width:g}x{height:g}: '
+             f'only a crop has it so far from the middle; center must be in pixels from the upper left corner.')
     return Camera(
         orientation=orientation, translation=translation, focal_length=focal,
-        center=normalize_screen(_array(content.get('center', (width / 2, height / 2)), (2,)), width, height),
+        center=normalize_screen(center, width, height),
         radial_distortion=_array(content.get('radial_distortion', (0, 0, 0)), (3,)),
         tangential_distortion=_array(content.get('tangential_distortion', (0, 0)), (2,)), width=int(width),
         height=int(height), azimuth=_array(content.get('azimuth', 70), ()).item(), name=str(content.get('name', index)))

@@ -71,4 +71,4 @@ def _camera(intrinsic: dict, place: dict) -> Camera:
         center=normalize_screen(np.array(intrinsic['center']), width, height),
         radial_distortion=np.array(intrinsic['radial_distortion']),
         tangential_distortion=np.array(intrinsic['tangential_distortion']),
-        width=width, height=height, azimuth=intrinsic['azimuth'], name=intrinsic['id'])
+        width=width, height=height, azimuth=intrinsic['azimuth'], name=intrinsic['id'], clamped=True)

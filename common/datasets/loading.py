@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from common.argument_types import comma_separated, file_name_part, names_or_all, positive_int
+from common.datasets.checking.agreement import check_agreement, expected_keypoints
 from common.datasets.checking.arrays import check_lengths, checked_pixels, checked_positions, two_levels
-from common.datasets.checking.joint_order import Sample, choose_order, layouts, usable_layouts
+from common.datasets.checking.joint_order import Sample, choose_order, known_orders, usable_orders
 from common.datasets.checking.people import check_people
 from common.datasets.checking.views import check_views
 from common.datasets.entries import ENTRIES, describe
@@ -20,7 +21,7 @@ from common.datasets.mocap import Keypoints, MocapDataset
 from common.errors import UserError, listing, warn
 from common.files.npz import read_npz
 from common.flags import flag
-from common.geometry.camera import camera_to_world, normalize_screen, project, world_to_camera
+from common.geometry.camera import behind, camera_to_world, normalize_screen, project, world_to_camera
 
 SAMPLES = 3  # frames of a sequence that are compared with the 3D to find the order of the joints
 
@@ -98,13 +99,14 @@ def load_keypoints(dataset: MocapDataset, keypoints: str, data_dir: str) -> Keyp
     Without such a file, ground truth is projected from the 3D.
 
     Returns:
-        {subject: {action: [(T, J, 2) float32 for every camera]}} of the dataset's sequences that have 2D.
+        {subject: {action: [(T, J, 2) float32 for every camera]}} of the dataset's sequences that have 2D; NaN where a
+        joint is missing, and for poses that are not wholly in front of the camera.
     Raises:
         UserError: the file is missing, is damaged, or does not fit the dataset.
     """
     _, path = source_paths(dataset.name, keypoints, data_dir)
     if os.path.exists(path):
-        return _read_keypoints(dataset, path)
+        return _hide_behind(dataset, _read_keypoints(dataset, path))
     if keypoints != 'gt':
         raise UserError(f'{path} is missing: {data_dir} has of {dataset.name} the keypoints '
                         f'{listing(_known_keypoints(dataset.name, data_dir))}; data/README.md describes how to make '
@@ -113,17 +115,32 @@ def load_keypoints(dataset: MocapDataset, keypoints: str, data_dir: str) -> Keyp
                  if not all(camera.is_calibrated for camera in dataset.cameras[subject])]:
         raise UserError(f'{path} is missing, and without a focal length the cameras of {listing(blind)} cannot project '
                         f'ground truth: write the file (docs/datasets.md), or choose other --keypoints.')
-    return {subject: {action: [project(world_to_camera(sequence, camera), camera)
-                               for camera in dataset.cameras[subject]] for action, sequence in actions.items()}
-            for subject, actions in dataset.positions.items()}
+    with np.errstate(divide='ignore', invalid='ignore'):  # behind the camera, where there is no 2D
+        projected = {subject: {action: [project(world_to_camera(sequence, camera), camera)
+                                        for camera in dataset.cameras[subject]]
+                               for action, sequence in actions.items()}
+                     for subject, actions in dataset.positions.items()}
+    return _hide_behind(dataset, projected)
+
+
+def _hide_behind(dataset: MocapDataset, keypoints: Keypoints) -> Keypoints:
+    """The keypoints, which become NaN where a pose is not wholly in front of the camera."""
+    for subject, actions in keypoints.items():
+        for action, views in actions.items():
+            world = dataset.positions[subject][action]
+            for index, camera in enumerate(dataset.cameras[subject]):
+                hidden = behind(world, camera)[:len(views[index])]
+                if hidden.any():
+                    views[index] = np.where(hidden[:, None, None], np.float32(np.nan), views[index][:len(hidden)])
+    return keypoints
 
 
 def _read_keypoints(dataset: MocapDataset, path: str) -> Keypoints:
     entries = read_npz(path, ('positions_2d',), optional=('metadata',))
     found: Keypoints = {}
-    known = layouts(dataset)
-    numbers = {len(layout.names) for layout in known}
-    samples: list[Sample] = []
+    known = known_orders(dataset)
+    numbers = {order.joints for order in known}
+    joints, first = 0, ''
     for subject, actions in two_levels(path, 'positions_2d', entries['positions_2d']).items():
         for action, views in actions.items():
             world = dataset.positions.get(subject, {}).get(action)
@@ -132,24 +149,38 @@ def _read_keypoints(dataset: MocapDataset, path: str) -> Keypoints:
             where, cameras = f'{path}: {subject} {action}', dataset.cameras[subject]
             pixels = checked_pixels(where, views, cameras, numbers)
             check_lengths(where, pixels, len(world))
-            normalized = [normalize_screen(view, camera.width, camera.height)
-                          for view, camera in zip(pixels, cameras, strict=True)]
-            found.setdefault(subject, {})[action] = normalized
-            for index, (view, camera) in enumerate(zip(normalized, cameras, strict=True)):
-                if samples and view.shape[1] != len(samples[0].keypoints):
-                    raise UserError(f'{where} camera {index} has {view.shape[1]} joints, and {samples[0].subject} has '
-                                    f'{len(samples[0].keypoints)}.')
-                frames = min(len(view), len(world))
-                samples += [Sample(subject, index, camera, view[frame], world[frame])
-                            for frame in range(0, frames, -(-frames // SAMPLES))]
+            for index, view in enumerate(pixels):
+                if joints and view.shape[1] != joints:
+                    raise UserError(f'{where} camera {index} has {view.shape[1]} joints, and {first} has {joints}.')
+                joints, first = view.shape[1], first or subject
+            found.setdefault(subject, {})[action] = [normalize_screen(view, camera.width, camera.height)
+                                                     for view, camera in zip(pixels, cameras, strict=True)]
     if not found:
         return found
-    usable = usable_layouts(path, dataset, known, entries.get('metadata'), len(samples[0].keypoints))
-    order = choose_order(path, dataset, usable, known, samples)
+    usable = usable_orders(path, dataset, known, entries.get('metadata'), joints)
+    order = choose_order(path, dataset, usable, known, _samples(dataset, found))
     for actions in found.values():
         for views in actions.values():
-            views[:] = [np.ascontiguousarray(view[:, order]) for view in views]
+            views[:] = [order.joints_of(view) for view in views]
+    check_agreement(path, dataset, found)
     return found
+
+
+def _samples(dataset: MocapDataset, keypoints: Keypoints) -> list[Sample]:
+    """`SAMPLES` frames of each sequence, by subject and camera."""
+    samples = []
+    for subject, actions in keypoints.items():
+        for index, camera in enumerate(dataset.cameras[subject]):
+            given, world = [], []
+            for action, views in actions.items():
+                motion = dataset.positions[subject][action]
+                frames = min(len(views[index]), len(motion))
+                chosen = slice(0, frames, -(-frames // SAMPLES))
+                given.append(views[index][chosen])
+                world.append(motion[chosen])
+            expected = expected_keypoints(np.concatenate(world), camera)
+            samples.append(Sample(subject, index, camera, np.concatenate(given), expected))
+    return samples
 
 
 def select_kinds(dataset: MocapDataset, actions: Iterable[str] | None) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from torch import Tensor
@@ -11,6 +11,7 @@ from common.datasets.cache import PoseCache, Prepared
 from common.datasets.loading import DataOptions, load_dataset, load_keypoints, select_kinds
 from common.datasets.mocap import DatasetSpec, Keypoints, MocapDataset
 from common.datasets.poses import Poses, pair
+from common.datasets.visibility import with_joints
 from common.errors import UserError, listing, recorded_warnings, warn
 from common.geometry.skeleton import Skeleton
 
@@ -54,20 +55,25 @@ class Data:
 
     @property
     def fps(self) -> float:
-        """Rate of the poses."""
-        return self.spec.fps / self.options.downsample
+        """Rate of the recordings, of which `--downsample` uses every Nth frame."""
+        return self.spec.fps
 
-    def train(self) -> Poses:
-        """Poses of the training subjects, without the validation subjects."""
-        return self._split('train').poses
+    def train(self, fewest: float = 1.0) -> Poses:
+        """Poses of the training subjects, without the validation subjects.
 
-    def validation(self) -> Poses:
-        """Poses of the subjects that are kept out of training and choose the epoch."""
-        return self._split('validation').poses
+        Args:
+            fewest: share of the joints that have 2D in a pose, at least; poses with fewer are left out, with a warning.
+                1 is for networks that need all joints, 0 for virtual cameras, which use the 3D alone.
+        """
+        return self._chosen('train', fewest)
 
-    def test(self) -> Poses:
-        """Poses of the test subjects."""
-        return self._split('test').poses
+    def validation(self, fewest: float = 1.0) -> Poses:
+        """Poses of the subjects that are kept out of training and choose the epoch; `fewest` as for `train`."""
+        return self._chosen('validation', fewest)
+
+    def test(self, fewest: float = 1.0) -> Poses:
+        """Poses of the test subjects; `fewest` as for `train`."""
+        return self._chosen('test', fewest)
 
     def mean_pose(self, train: Poses | None = None) -> Tensor | None:
         """(J, 3) the mean training pose of synthetic data, a baseline; None for other data."""
@@ -91,6 +97,19 @@ class Data:
             raise UserError(f'{spec.name} names no subjects to {split}: choose some of {listing(known)} with {flag}.')
         left_out = options.val_subjects if split == 'train' else ()
         return tuple(subject for subject in dict.fromkeys(chosen) if subject not in left_out)
+
+    def _chosen(self, name: str, fewest: float) -> Poses:
+        poses = self._split(name).poses
+        if self.options.downsample > 1:
+            poses = replace(poses, whole=lambda: self._whole(name))
+        return with_joints(poses, fewest, {'train': 'to train', 'test': 'to test'}.get(name, 'to validate'))
+
+    def _whole(self, name: str) -> Poses:
+        """Every frame of a split, for windows; what was warned of is not printed again."""
+        every = Data(replace(self.options, downsample=1))
+        every._sources = self._sources
+        with recorded_warnings(quiet=True):
+            return every._split(name).poses
 
     def _split(self, name: str) -> Prepared:
         prepared = self._cache.load(name)

@@ -137,15 +137,16 @@ class _Scorer:
     """Scores slices of this process's poses; several threads may do so at a time.
 
     Attributes:
+        centers: (N,) of `Poses.centers`.
         predictor: the network.
         groups: of all poses, in the order of tables.
         group_of: (N,) the group of each pose.
-        place: (N,) the place of each pose in its sequence, counted from 0.
+        place: (N,) the place of each pose among the consecutive poses of its sequence, counted from 0.
         predictions: (N, J, 3) float32 on the CPU, zero for the poses of other processes; None if they are not kept.
     """
 
     def __init__(self, model: nn.Module, poses: Poses, options: EvaluationOptions) -> None:
-        self.poses, self.options = poses, options
+        self.poses, self.options, self.centers = poses, options, poses.centers()
         self.predictor = Predictor(model, poses.keypoints.device, mirror=options.mirror)
         self.start = distributed.part(len(poses)).start
         self.groups, self.group_of, self.place = _groups(poses)
@@ -156,7 +157,8 @@ class _Scorer:
         rows = slice(self.start + part.start, self.start + part.stop)
         before = max(metric.frames for metric in self.options.metrics.values()) - 1
         history = slice(max(rows.start - before, 0), rows.start)  # poses that the first ones may follow
-        parts = [in_mm(self.predictor(self.poses.keypoints[each])) for each in (history, rows)]
+        parts = [in_mm(self.predictor(self.poses.keypoints[each], None if self.centers is None else self.centers[each]))
+                 for each in (history, rows)]
         if not parts[1].isfinite().all():
             raise UserError('the network predicts positions that are not finite numbers.')
         if self.predictions is not None:
@@ -177,7 +179,7 @@ class _Scorer:
 
 
 def _groups(poses: Poses) -> tuple[list[Group], Tensor, Tensor]:
-    """The groups in the order of tables, the group of each pose (N,), and its place in its sequence (N,).
+    """The groups in the order of tables, and of each pose (N,) the group and the place among the poses it follows.
 
     Poses without sequences are grouped by kind of action, and none follows another.
     """
@@ -189,16 +191,17 @@ def _groups(poses: Poses) -> tuple[list[Group], Tensor, Tensor]:
     groups = sorted(dict.fromkeys(of_sequence), key=lambda group: poses.kind_names.index(group.action))
     lengths = torch.tensor([sequence.frames for sequence in poses.sequences])
     group_of = torch.tensor([groups.index(group) for group in of_sequence]).repeat_interleave(lengths)
-    starts = (lengths.cumsum(0) - lengths).repeat_interleave(lengths)
-    return groups, group_of, torch.arange(len(poses)) - starts
+    return groups, group_of, torch.arange(len(poses)) - poses.bounds()[0].cpu()
 
 
-def input_poses(poses: Poses, data: Data, window: int, normalization: str, virtual: VirtualCameras | None) -> Poses:
+def input_poses(poses: Poses, data: Data, window: int, normalization: str, virtual: VirtualCameras | None,
+                fewest: float = 1.0) -> Poses:
     """Poses with the keypoints that a network expects.
 
     Args:
         window, normalization: of the network's checkpoint.
         virtual: of virtual cameras; None for the cameras of the data set.
+        fewest: share of the joints that the network needs, `Checkpoint.fewest_visible`.
     Raises:
         UserError: virtual cameras are asked for, but the network was not trained with them.
     """
@@ -207,7 +210,7 @@ def input_poses(poses: Poses, data: Data, window: int, normalization: str, virtu
     if virtual:
         views = virtual_views(poses, data.skeleton, window, data.fps, virtual)
         return replace(views, sequences=[sequence._replace(camera='virtual') for sequence in poses.sequences])
-    return poses.as_person(window, data.fps) if normalization == 'person' else poses
+    return poses.as_person(window, data.fps, fewest) if normalization == 'person' else poses
 
 
 def with_baseline(evaluation: Evaluation, poses: Poses, mean_pose: Tensor | None) -> Evaluation:

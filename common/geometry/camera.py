@@ -22,6 +22,7 @@ class Camera:
         width, height: of its image, pixels.
         azimuth: degrees; viewpoint of plots of its poses.
         name: its identifier in file names.
+        clamped: whether X / Z and Y / Z are clamped to 1 in a projection, as published for Human3.6M's cameras.
     """
 
     orientation: np.ndarray
@@ -34,6 +35,7 @@ class Camera:
     height: int
     azimuth: float = 70.0
     name: str = ''
+    clamped: bool = False
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> Camera:
@@ -46,6 +48,11 @@ class Camera:
     def is_calibrated(self) -> bool:
         """Whether it can project; a camera of which only the image size is known has NaN for its intrinsics."""
         return bool(np.isfinite(self.intrinsic).all())
+
+    @property
+    def limit(self) -> float:
+        """The largest X / Z and Y / Z of a projection."""
+        return 1.0 if self.clamped else np.inf
 
     @property
     def intrinsic(self) -> np.ndarray:
@@ -99,26 +106,42 @@ def project(positions: np.ndarray, camera: Camera) -> np.ndarray:
     Returns:
         (..., 2) normalised image coordinates.
     """
-    return project_by(camera.intrinsic.astype(positions.dtype), positions)
+    return project_by(camera.intrinsic.astype(positions.dtype), positions, camera.limit)
 
 
 def project_linear(positions: np.ndarray, camera: Camera) -> np.ndarray:
     """Project as `project` does, without distortion."""
-    return project_by(np.append(camera.intrinsic[:4], np.zeros(5)).astype(positions.dtype), positions)
+    return project_by(np.append(camera.intrinsic[:4], np.zeros(5)).astype(positions.dtype), positions, camera.limit)
+
+
+def behind(positions: np.ndarray, camera: Camera) -> np.ndarray:
+    """(T,) whether a joint of a pose is not in front of the camera, which then cannot see the pose.
+
+    Args:
+        positions: (T, J, 3) world coordinates, metres.
+    Returns:
+        False for every pose if only the size of the image is known: positions may then be relative to the hip.
+    """
+    if not camera.is_calibrated:
+        return np.zeros(len(positions), bool)
+    forward = quaternion.matrix(camera.orientation)[:, 2].astype(positions.dtype)
+    depth = positions @ forward - camera.translation.astype(positions.dtype) @ forward
+    return (depth <= 0).any(1)
 
 
 Array = TypeVar('Array', np.ndarray, torch.Tensor)
 
 
-def project_by(intrinsic: Array, positions: Array) -> Array:
+def project_by(intrinsic: Array, positions: Array, limit: Any = 1.0) -> Array:
     """Projection with the distortion model of Human3.6M, of arrays and tensors alike.
 
-    With XX = clamp(X / Z, -1, 1) and r the length of XX:
+    With XX = clamp((X, Y) / Z, -limit, limit) and r the length of XX:
     f * (XX * (1 + k . (r^2, r^4, r^6) + p . XX) + p * r^2) + c.
 
     Args:
         intrinsic: (..., 9) focal length f, centre c, radial factors k and tangential factors p, as `Camera.intrinsic`.
         positions: (..., 3) camera coordinates, metres.
+        limit: `Camera.limit`, one for all or broadcast like the focal length.
     Returns:
         (..., 2) normalised image coordinates.
     Raises:
@@ -127,7 +150,7 @@ def project_by(intrinsic: Array, positions: Array) -> Array:
     if positions.shape[-1] != 3:
         raise ValueError(f'positions must be (..., 3), not {tuple(positions.shape)}')
     focal, center, k, p = intrinsic[..., :2], intrinsic[..., 2:4], intrinsic[..., 4:7], intrinsic[..., 7:]
-    points = (positions[..., :2] / positions[..., 2:]).clip(-1, 1)
+    points = (positions[..., :2] / positions[..., 2:]).clip(-limit, limit)
     x, y = points[..., :1], points[..., 1:]
     square = x * x + y * y
     stretch = 1 + square * (k[..., :1] + square * (k[..., 1:2] + square * k[..., 2:]))

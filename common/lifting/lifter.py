@@ -31,7 +31,6 @@ from common.lifting.tracks import framing
 
 PRETRAINED = os.path.join('checkpoint', 'pretrained', 'semgcn_wild.pth.tar')
 DEFAULT_CHECKPOINT = os.path.join(os.path.dirname(__file__), '..', '..', PRETRAINED)
-FEWEST_SEEN = 0.5  # share of the joints; with fewer visible joints the others are not guessed
 _CHUNK = 1 << 14  # poses lifted at a time, so that copies do not grow with the clip
 
 
@@ -79,7 +78,8 @@ class Lifter:
         self.basis = 'recorded' if known else 'given' if trained_on else 'assumed'
         self.virtual = bool(loaded.recipe.get('virtual'))
         self.mirror = Mirror(self.skeleton, self.device) if self.virtual and loaded.recipe.get('flip') else None
-        self.guesses = self.normalization == 'person' and float(loaded.recipe.get('hide') or 0) > 0
+        self.fewest = loaded.fewest_visible
+        self.guesses = self.fewest < 1
         recorded_range = framing.usable_range(loaded.keypoints_range)
         self.range_recorded = recorded_range is not None
         self.range = recorded_range or framing.DEFAULT_RANGE
@@ -173,7 +173,7 @@ class Lifter:
     def _lift_person(self, poses: np.ndarray, keypoints: np.ndarray, view: CameraView,
                      last_only: bool) -> tuple[np.ndarray, np.ndarray]:
         seen = np.isfinite(keypoints).all(-1)
-        usable = seen.sum(1) >= seen.shape[1] * (FEWEST_SEEN if self.guesses else 1)
+        usable = seen.sum(1) >= seen.shape[1] * self.fewest
         positions = np.full((*seen.shape, 3), np.nan, np.float32)
         points = torch.from_numpy(poses.astype(np.float32))
         for first, end in runs(usable):

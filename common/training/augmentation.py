@@ -22,8 +22,8 @@ from common.training.recipe import Recipe
 class AugmentedSamples:
     """The training pairs of a batch, augmented as the recipe asks.
 
-    Mirroring ignores the camera's distortion and the offset of its centre. A turned or scaled pose keeps its hip in
-    place and is re-projected by its camera. The error of the detector, the difference between its keypoints and the
+    Poses are mirrored about the camera's principal point, without its distortion. A turned or scaled pose keeps its hip
+    in place and is re-projected by its camera. The error of the detector, the difference between its keypoints and the
     projected pose, is kept.
 
     Args:
@@ -36,7 +36,7 @@ class AugmentedSamples:
         if (recipe.rotate or recipe.scale) and not all(camera.is_calibrated for camera in poses.cameras):
             raise UserError('--rotate and --scale project poses again, and some cameras of this dataset have no focal '
                             'length; docs/datasets.md describes how a file states it.')
-        self.mirror = Mirror(skeleton, poses.keypoints.device)
+        self.mirror, self.centers = Mirror(skeleton, poses.keypoints.device) if recipe.flip else None, poses.centers()
         self.cameras = CameraBatch(poses.cameras, poses.keypoints.device) if recipe.rotate or recipe.scale else None
 
     def __call__(self, batch: Tensor) -> tuple[Tensor, Tensor]:
@@ -56,9 +56,10 @@ class AugmentedSamples:
             keypoints, positions = keypoints + (moved[1] - moved[0]), changed
         if recipe.noise:
             keypoints = keypoints + torch.randn_like(keypoints) * recipe.noise
-        if recipe.flip:
+        if self.mirror is not None:
             coin = torch.rand(len(batch), 1, 1, device=batch.device) < 0.5
-            keypoints = torch.where(coin, self.mirror(keypoints), keypoints)
+            centers = None if self.centers is None else self.centers[batch]
+            keypoints = torch.where(coin, self.mirror(keypoints, centers), keypoints)
             positions = torch.where(coin, self.mirror(positions), positions)
         return keypoints, positions
 
@@ -72,6 +73,7 @@ class CameraBatch:
         self.up = torch.tensor(np.array(upright), dtype=torch.float32, device=device)          # (V, 3)
         self.intrinsic = torch.tensor(np.array([camera.intrinsic for camera in cameras]), dtype=torch.float32,
                                       device=device)                                           # (V, 9)
+        self.limit = torch.tensor([camera.limit for camera in cameras], device=device).view(-1, 1, 1)
 
     def turn(self, positions: Tensor, views: Tensor, angles: Tensor) -> Tensor:
         """Turn poses about the vertical through their hip, by Rodrigues' formula.
@@ -88,4 +90,4 @@ class CameraBatch:
 
     def project(self, positions: Tensor, views: Tensor) -> Tensor:
         """`camera.project` for a batch: (..., B, J, 3) camera coordinates to (..., B, J, 2), `views` (B,)."""
-        return project_by(self.intrinsic[views][:, None], positions)
+        return project_by(self.intrinsic[views][:, None], positions, self.limit[views])

@@ -39,7 +39,9 @@ def report_checkpoint(model: nn.Module, checkpoint: Checkpoint, path: str, data:
     """
     options, virtual = arguments.report_options(args), arguments.virtual_cameras(args)
     device = next(model.parameters()).device
-    poses = input_poses(data.test().to(device), data, checkpoint.config.window, checkpoint.normalization, virtual)
+    fewest = 0.0 if virtual else checkpoint.fewest_visible
+    poses = input_poses(data.test(fewest).to(device), data, checkpoint.config.window, checkpoint.normalization, virtual,
+                        fewest)
     warn_of_training_subjects(checkpoint, path, data)
     print(f'{path}: {checkpoint.config.describe()}, {cost(model, poses.keypoints)}, {checkpoint.epoch} epochs')
     started = time.monotonic()
@@ -78,7 +80,7 @@ def report_run(trainer: Trainer, options: ReportOptions) -> None:
     about: dict[str, Any] = {'checkpoint': trainer.last, 'network': trainer.config.as_dict(),
                              'epoch': trainer.training.progress.epoch}
     if data.options.val_subjects:
-        poses, last = trainer.as_input(data.test()), None
+        poses, last = trainer.as_input(data.test(trainer.fewest)), None
         best = distributed.from_first(partial(_load_if_there, trainer.path(checkpoints.BEST)))
         if best:  # a resumed run may not have found a better epoch than the run before it
             network = checkpoints.restore_model(best, checkpoints.BEST, data.skeleton).to(trainer.device)

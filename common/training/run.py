@@ -125,11 +125,11 @@ class Trainer:
         self.config, self.recipe, self.data, self.device, self.output = config, recipe, data, device, output
         if recipe.batch_size == 1 and config.architecture == 'linear':
             raise UserError('-b 1 cannot train the linear model: its batch norms need two poses a step or more.')
-        train = data.train()
+        train = data.train(self.fewest)
         if len(train) < 2:
             raise UserError('a single pose cannot train a network with batch norm: use more actions or a smaller '
                             '--downsample.')
-        self.poses = self.as_input(data.validation() if data.options.val_subjects else data.test())
+        self.poses = self.as_input((data.validation if data.options.val_subjects else data.test)(self.fewest))
         self.purpose = 'validate' if data.options.val_subjects else 'test'
         self.mean_pose = None if recipe.virtual else data.mean_pose(train)
         self.keypoints_range = measure_range(train.keypoints.numpy())
@@ -149,6 +149,11 @@ class Trainer:
     @property
     def normalization(self) -> str:
         return 'person' if self.recipe.virtual else 'image'
+
+    @property
+    def fewest(self) -> float:
+        """Share of a pose's joints that need 2D: all, or none with virtual cameras, which project the 3D themselves."""
+        return 0.0 if self.recipe.virtual else 1.0
 
     @property
     def network(self) -> nn.Module:

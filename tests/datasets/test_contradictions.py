@@ -7,18 +7,20 @@ import main_gcn
 import viz
 from common.checkpoint import Checkpoint
 from common.datasets import h36m, loading
-from common.datasets.checking import joint_order
 from common.errors import UserError
 from common.files import npz
 from common.geometry.camera import world_to_camera
+from common.geometry.detector_layouts import LAYOUTS
 from data import prepare_data_h36m
 from models.config import ModelConfig, build_model
 from tests.conftest import moving_people, pixels_of
-from tests.helpers.make_datasets import SEVENTEEN, skeleton_entries, walkers, write_set
+from tests.helpers.make_datasets import FIFTEEN, SEVENTEEN, skeleton_entries, walkers, write_set
 
 NAMES = h36m.SKELETON_32.names
-SIXTEEN, MPII, COCO = h36m.skeleton().names, joint_order.MPII, joint_order.COCO
-STAND_INS = {'UpperNeck': 'Neck/Nose', **dict.fromkeys(('Nose', 'LEye', 'REye', 'LEar', 'REar'), 'Head')}
+SIXTEEN, MPII, COCO = (LAYOUTS[name].names_as_in_h36m for name in ('h36m16', 'mpii16', 'coco17'))
+STAND_INS = {'UpperNeck': 'Neck/Nose', 'Neck': 'Thorax', 'Chest': 'Spine',
+             **dict.fromkeys(('Nose', 'LEye', 'REye', 'LEar', 'REar'), 'Head'),
+             **{f'{side}{toe}': f'{side}Foot' for side in 'LR' for toe in ('BigToe', 'SmallToe', 'Heel')}}
 EXCHANGED = tuple({'L': 'R', 'R': 'L'}.get(name[0], name[0]) + name[1:] for name in SIXTEEN)
 SYMMETRY = {'h36m': [[4, 5, 6, 10, 11, 12], [1, 2, 3, 13, 14, 15]],
             'h36m17': [[4, 5, 6, 11, 12, 13], [1, 2, 3, 14, 15, 16]],
@@ -60,20 +62,43 @@ def test_files_in_the_order_of_human36m_are_read(people, tmp_path, capsys, names
 
 
 WRONG_2D = [
-    (MPII.names, {'num_joints': 16, 'keypoints_symmetry': SYMMETRY['mpii']}, 'in MPII order .*, which lacks Spine'),
-    (MPII.names, None, 'seems to be MPII order'),
-    (MPII.names, {'keypoints_symmetry': SYMMETRY['h36m']}, 'seems to be MPII order'),
-    (COCO.names, {'layout_name': 'coco', 'num_joints': 17, 'keypoints_symmetry': SYMMETRY['coco']},
-     'in COCO order, which lacks Hip, Spine, Thorax, Head'),
-    (COCO.names, {'layout_name': 'coco'}, 'in COCO order'),
-    (COCO.names, None, 'seems to be COCO order'),
-    (COCO.names, {'layout_name': 'h36m', 'keypoints_symmetry': SYMMETRY['h36m17']}, 'seems to be COCO order'),
+    (MPII, {'keypoints_symmetry': SYMMETRY['h36m']}, 'seems to be MPII order'),
+    (COCO, {'layout_name': 'h36m', 'keypoints_symmetry': SYMMETRY['h36m17']}, 'seems to be COCO order'),
+    (COCO, {'layout_name': 'posetrack17', 'keypoints_symmetry': SYMMETRY['coco']}, 'in no order that is known'),
     (EXCHANGED, {'keypoints_symmetry': SYMMETRY['h36m']}, 'left and right exchanged'),
     (SIXTEEN, {'keypoints_symmetry': [[1, 2], [3, 4]]}, 'are in no order that is known for own'),
     (SIXTEEN, {'num_joints': 17}, 'states 17 joints, its arrays have 16'),
     (SIXTEEN, {'num_joints': np.array([16, 16])}, 'states .* joints, its arrays have 16'),
     (SIXTEEN, {'keypoints_symmetry': 5}, 'keypoints_symmetry is no pair of lists'),
 ]
+
+
+CONVERTED = [
+    (MPII, {'num_joints': 16, 'keypoints_symmetry': SYMMETRY['mpii']}, 'MPII order'), (MPII, None, 'MPII order'),
+    (COCO, {'layout_name': 'coco', 'num_joints': 17, 'keypoints_symmetry': SYMMETRY['coco']}, 'COCO order'),
+    (COCO, None, 'COCO order'), (LAYOUTS['body25'].names_as_in_h36m, None, 'the order of body25'),
+    (LAYOUTS['halpe26'].names_as_in_h36m, None, 'the order of halpe26'),
+    (LAYOUTS['mpi15'].names_as_in_h36m, {'layout_name': 'mpi15'}, 'the order of mpi15')]
+
+
+@pytest.mark.parametrize('joints', [SIXTEEN, FIFTEEN.names])
+@pytest.mark.parametrize('names, metadata, title', CONVERTED)
+def test_layouts_of_detectors_are_converted_and_said(tmp_path, capsys, joints, names, metadata, title):
+    """To the joints of 16 and of 15: limbs are the detector's own, Hip, Spine, Thorax and Head the means of joints."""
+    motion = walkers()
+    write_2d(tmp_path, motion, names, metadata)
+    kept = [NAMES.index(name) for name in joints]
+    write_set(tmp_path, 'own', {subject: {action: take[:, kept] for action, take in takes.items()}
+                                for subject, takes in motion.items()},
+              **skeleton_entries(h36m.skeleton_17().keep([SEVENTEEN.names.index(name) for name in joints])))
+    found, truth = read(tmp_path)
+    (said,) = capsys.readouterr().err.splitlines()
+    assert title in said and 'converted to the joints of own' in said
+    limbs = [joint for joint, name in enumerate(joints) if name[0] in 'LR']
+    for subject, action in (('S1', 'Walking'), ('S9', 'Eating')):
+        for one, two in zip(found[subject][action], truth[subject][action], strict=True):
+            np.testing.assert_allclose(one[:, limbs], two[:, limbs], atol=1e-5)
+            assert np.linalg.norm(one - two, axis=2).max() < 0.25  # of an image that is 2 wide
 
 
 @pytest.mark.parametrize('names, metadata, sentence', WRONG_2D)
@@ -99,11 +124,11 @@ def test_other_cameras_frames_and_rates_are_refused(people, tmp_path, change, se
 
 def test_scripts_refuse_alike(people, tmp_path, monkeypatch, script):
     monkeypatch.chdir(tmp_path)
-    write_2d(tmp_path, people, MPII.names)
+    write_2d(tmp_path, people, EXCHANGED)
     for kind in ('data_3d_{}.npz', 'data_2d_{}_det.npz'):
         (tmp_path / kind.format('h36m')).write_bytes((tmp_path / kind.format('own')).read_bytes())
     status, _, err = script(prepare_data_h36m.main, '--check', '--output', tmp_path)
-    assert status == 2 and 'seems to be MPII order' in err
+    assert status == 2 and 'left and right exchanged' in err
     config = ModelConfig('gcn', hid_dim=8, num_layers=1)
     state = build_model(config, h36m.skeleton()).state_dict()
     Checkpoint(0, 1e-3, 0, state, None, 0.0, config).save('net.pth.tar')
@@ -112,7 +137,7 @@ def test_scripts_refuse_alike(people, tmp_path, monkeypatch, script):
                         (viz.main, ['--evaluate', 'net.pth.tar', '--viz_subject', 'S9', '--viz_action', 'Walking',
                                     '--viz_output', 'a.gif'])):
         status, _, err = script(main, *data, *flags)
-        assert status == 2 and 'seems to be MPII order' in err and len(err.splitlines()) == 1
+        assert status == 2 and 'left and right exchanged' in err and len(err.splitlines()) == 1
 
 
 TURNS = {'y': (lambda x, y, z: (x, z, -y), r'stand along y, .* as \(x, -z, y\)'),
@@ -155,7 +180,8 @@ def test_in_camera_coordinates_only_people_upside_down_are_refused(tmp_path):
 
 def test_people_on_the_floor_and_bodies_that_are_none_are_not_judged(tmp_path):
     takes = walkers()
-    takes['S1'] = {'Lying': np.concatenate([take[..., [2, 1, 0]] for take in takes['S1'].values()]), **takes['S1']}
+    lying = np.concatenate(list(takes['S1'].values()))[..., [2, 1, 0]] * np.float32((1, 1, -1))
+    takes['S1'] = {'Lying': lying, **takes['S1']}
     for motion in (takes, moving_people()):
         write_set(tmp_path, 'own', motion)
         loading.load_dataset('own', str(tmp_path))

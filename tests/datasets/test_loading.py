@@ -178,7 +178,8 @@ def test_wrong_3d_is_named(tmp_path, content, sentence, recwarn):
 
 @pytest.mark.parametrize('views, sentence', [
     (lambda views: views[:3], r'S1 Eating must have one array for each of 4 cameras, not list of 3'),
-    (lambda views: [view[:, :12] for view in views], r'S1 Eating camera 0 must be an array \(frames, 16 or 17'),
+    (lambda views: [view[:, :12] for view in views],
+     r'S1 Eating camera 0 must be an array \(frames, joints, 2 or 3\) of 15, 16, 17, '),
     (lambda views: [view / 1000 for view in views], r'S1 Eating camera 0 .* normalised already'),
     (lambda views: [*views, views[0]], r'S1 Eating must have one array for each of 4 cameras, not list of 5'),
     (lambda views: [views[0][:, :, :1], *views[1:]], r'S1 Eating camera 0 must be an array .* \(12, 16, 1\)'),

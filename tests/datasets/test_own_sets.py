@@ -19,7 +19,7 @@ from common.datasets.splits import Data
 from common.errors import UserError
 from common.files import npz
 from common.geometry.camera import image_coordinates, project, world_to_camera
-from common.training.augmentation import Samples
+from common.training.augmentation import AugmentedSamples
 from common.training.recipe import Recipe
 from tests.conftest import ROOT
 from tests.helpers.make_datasets import FIFTEEN, camera_entry, skeleton_entries, walkers, write_set
@@ -136,7 +136,7 @@ def test_positions_in_camera_coordinates_need_no_camera(tmp_path):
     npz.write_npz(str(tmp_path / 'data_2d_own_det.npz'), positions_2d=seen)
     poses = Data(DataOptions('own', 'det', data_dir=str(tmp_path))).train()
     with pytest.raises(UserError, match=r'--rotate and --scale .* no focal length'):
-        Samples(poses, h36m.skeleton(), Recipe(1, 1, rotate=10.0))
+        AugmentedSamples(poses, h36m.skeleton(), Recipe(1, 1, rotate=10.0))
     expected = local['Ada']['Walking'][:, h36m.KEPT_JOINTS]
     np.testing.assert_allclose(poses.positions[:len(expected)], expected - expected[:, :1], atol=1e-6)
 

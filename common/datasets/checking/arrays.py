@@ -11,8 +11,9 @@ import numpy as np
 
 from common.datasets.checking.people import unit_of
 from common.datasets.mocap import DatasetSpec
-from common.errors import UserError
+from common.errors import UserError, listing
 from common.geometry.camera import Camera
+from common.geometry.missing import missing_joints
 
 MAX_POSE_SIZE = 10.0  # metres; a larger pose is probably in millimetres
 MAX_IMAGES = 100  # widths of the image; no detector places keypoints farther from the corner
@@ -47,7 +48,7 @@ def checked_positions(where: str, sequence: Any, spec: DatasetSpec) -> np.ndarra
 
 
 def checked_pixels(where: str, views: Any, cameras: tuple[Camera, ...], joints: set[int]) -> list[np.ndarray]:
-    """The views of one sequence, each (T, F, 2) float32 pixels.
+    """The views of one sequence, each (T, F, 2) float32 pixels; NaN where a joint is missing (`missing_joints`).
 
     Args:
         joints: numbers of joints F that the file may have.
@@ -62,11 +63,17 @@ def checked_pixels(where: str, views: Any, cameras: tuple[Camera, ...], joints: 
         at = f'{where} camera {index}'
         if not isinstance(view, np.ndarray) or view.ndim != 3 or view.shape[1] not in joints \
                 or view.shape[2] not in (2, 3):
-            numbers = ' or '.join(map(str, sorted(joints)))
-            raise UserError(f'{at} must be an array (frames, {numbers}, 2 or 3), not {_shape_of(view)}.')
-        pixels = _finite_floats(at, view[..., :2])
-        farthest = np.abs(pixels).max()
-        if farthest <= 2:
+            raise UserError(f'{at} must be an array (frames, joints, 2 or 3) of {listing(sorted(joints))} joints, not '
+                            f'{_shape_of(view)}.')
+        pixels = _floats(at, view[..., :2])
+        if np.isinf(pixels).any():
+            raise UserError(f'{at} holds a number that is not finite, first in frame {_first(np.isinf(pixels))}.')
+        scores = view[..., 2] if view.shape[2] == 3 and (view[..., 2] > 0).any() else None
+        missing = missing_joints(pixels, scores)
+        if missing.any():
+            pixels = np.where(missing[..., None], np.float32(np.nan), pixels)
+        farthest = np.abs(pixels[~missing]).max(initial=0)
+        if farthest <= 2 and not missing.all():
             raise UserError(f'{at} lies within 2 pixels of the origin: is it normalised already? It must be in pixels.')
         if farthest > MAX_IMAGES * camera.width:
             raise UserError(f'{at} has coordinates of up to {farthest:.3g} pixels in an image of {camera.width}x'
@@ -93,16 +100,23 @@ def _ordinal(number: int) -> str:
 
 
 def _finite_floats(where: str, array: np.ndarray) -> np.ndarray:
+    array = _floats(where, array)
+    if not np.isfinite(array).all():
+        raise UserError(f'{where} holds a number that is not finite, first in frame {_first(~np.isfinite(array))}.')
+    return array
+
+
+def _first(bad: np.ndarray) -> int:
+    return int(np.argwhere(bad)[0, 0])
+
+
+def _floats(where: str, array: np.ndarray) -> np.ndarray:
     if array.dtype.kind not in 'fiu':
         raise UserError(f'{where} must hold numbers, not {array.dtype}.')
     if not len(array):
         raise UserError(f'{where} is empty: leave it out, or make the file again.')
     with np.errstate(over='ignore'):  # what is too large for float32 becomes infinite, and is refused
-        array = np.ascontiguousarray(array, np.float32)
-    if not np.isfinite(array).all():
-        frame = int(np.argwhere(~np.isfinite(array))[0, 0])
-        raise UserError(f'{where} holds a number that is not finite, first in frame {frame}.')
-    return array
+        return np.ascontiguousarray(array, np.float32)
 
 
 def _shape_of(value: Any) -> str:

@@ -1,4 +1,7 @@
-"""The order of joints in a file of 2D keypoints, found from the file's metadata and from its poses."""
+"""The order of joints in a file of 2D keypoints, found from the file's metadata and from its poses.
+
+A file has the data set's own order, or the layout of a detector, from which `predict.py`'s tables compute the joints.
+"""
 
 from __future__ import annotations
 
@@ -7,86 +10,102 @@ from typing import Any
 
 import numpy as np
 
-from common.datasets import h36m
+from common.datasets.checking.agreement import MAX_DISTANCE, distance_of, exchanged_sides, joint_distances, pose_size
 from common.datasets.mocap import DatasetSpec
-from common.errors import UserError, listing, printable
-from common.geometry.camera import Camera, project, world_to_camera
-from common.geometry.detector_layouts import LAYOUTS
+from common.errors import UserError, listing, printable, warn
+from common.geometry.camera import Camera
+from common.geometry.detector_layouts import LAYOUTS, SIXTEEN, Layout, canonical_name, to_h36m
 
-# Median distance between the joints and the projected 3D, relative to the size of the pose: below 0.05 in correct
-# files, 0.13 and more with exchanged sides, 0.18 and more with other orders or other cameras.
-MAX_DISTANCE = 0.12
-NEAR = 0.1  # metres: positions this close to the camera are relative to the root, not in camera coordinates
+TITLES = {'coco17': 'COCO order (coco17)', 'mpii16': 'MPII order (mpii16)', 'h36m16': 'Human3.6M order',
+          'h36m17': 'Human3.6M order'}
+NAMES_ELSEWHERE = {'coco': 'coco17', 'mpii': 'mpii16', 'halpe': 'halpe26'}  # `layout_name` of other programs' files
+CLEAR = 0.75  # ratio of the distances of the best and of another order, at most, for a clear choice
+SAME = 0.02  # of the size of a pose: two orders whose joints are this close are the same
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class JointOrder:
-    """Names of the joints of a 2D file, in its order; joints that Human3.6M has too have its names."""
+    """An order of joints that a 2D file may have.
+
+    Attributes:
+        title: for sentences.
+        joints: F, number of joints of the file.
+        sides: the left and the right joints of the file, as sets: their order differs between files.
+        index: (J,) where the joints of the data set stand: in the file, or among the 16 joints for a layout.
+        missing: names of the joints of the data set that it lacks; an order that lacks some is recognised only.
+        layout: of a detector; None for the data set's own order.
+        trained_on: as for `to_h36m`.
+    """
 
     title: str
-    names: tuple[str, ...]
-    left: tuple[int, ...]
-    right: tuple[int, ...]
+    joints: int
+    sides: frozenset[frozenset[int]]
+    index: tuple[int, ...]
+    missing: tuple[str, ...] = ()
+    layout: Layout | None = None
+    trained_on: str = 'gt'
 
-    @classmethod
-    def of_layout(cls, title: str, layout: str) -> JointOrder:
-        """The order of a detector's layout."""
-        return cls(title, LAYOUTS[layout].names_as_in_h36m, *LAYOUTS[layout].sides)
-
-    @property
-    def sides(self) -> set[frozenset[int]]:
-        """The left and the right joints, as sets: the order of joints and of the two sides differs between files."""
-        return {frozenset(self.left), frozenset(self.right)}
-
-
-# Stacked Hourglass files of VideoPose3D. Networks that were trained on such files use Thorax and UpperNeck as Spine and
-# Thorax, other networks do not. The file does not show which is meant, so it is not converted.
-MPII = JointOrder.of_layout('MPII order (data/prepare_data_2d_h36m_sh.py makes Stacked Hourglass files in the right '
-                            'order)', 'mpii16')
-COCO = JointOrder.of_layout('COCO order', 'coco17')
+    def joints_of(self, keypoints: np.ndarray) -> np.ndarray:
+        """(..., J, 2) the joints of the data set, of the file's (..., F, 2); NaN for joints that the order lacks."""
+        if self.layout is not None:
+            keypoints = to_h36m(keypoints, np.ones(keypoints.shape[:-1], np.float32), self.layout, self.trained_on)[0]
+        taken = np.ascontiguousarray(keypoints[..., list(self.index), :])
+        if self.missing:
+            taken[..., [joint for joint, place in enumerate(self.index) if place < 0], :] = np.nan
+        return taken
 
 
-def layouts(spec: DatasetSpec) -> list[JointOrder]:
-    """Layouts that a 2D file of this dataset may have: its own, and layouts of common files."""
+def known_orders(spec: DatasetSpec) -> list[JointOrder]:
+    """Orders that a 2D file of this dataset may have: its own, and those of detectors if its joints are a body's."""
     own = spec.file_skeleton if len(spec.file_skeleton) == len(spec.skeleton) else spec.skeleton
-    full = h36m.skeleton_17()
-    found = [JointOrder("the dataset's order", own.names, own.left, own.right)]
-    for layout in (JointOrder('Human3.6M order', full.names, full.left, full.right), MPII, COCO):
-        lengths = {len(other.names) for other in found}
-        if layout.names != own.names and (set(own.names) <= set(layout.names) or len(layout.names) in lengths):
-            found.append(layout)
+    found = [JointOrder("the dataset's order", len(own), frozenset(map(frozenset, (own.left, own.right))),
+                        tuple(map(own.names.index, spec.skeleton.names)))]
+    names = [canonical_name(name).replace('foot', 'ankle') for name in spec.skeleton.names]
+    index = tuple(SIXTEEN.index(name) if name in SIXTEEN else -1 for name in names)
+    missing = tuple(name for name, place in zip(spec.skeleton.names, index) if place < 0)
+    if len(missing) * 2 > len(index):
+        return found
+    for layout in LAYOUTS.values():
+        title, sides = TITLES.get(layout.name, f'the order of {layout.name}'), frozenset(map(frozenset, layout.sides))
+        if layout.name == 'h36m16' and own.names == spec.skeleton.names and index == tuple(range(len(SIXTEEN))):
+            continue  # the data set's own
+        found.append(JointOrder(title, layout.joints, sides, index, missing, layout))
+        if layout.spine_sh:
+            found.append(JointOrder(f'{title}, with Spine and Thorax as Stacked Hourglass networks are trained on them',
+                                    layout.joints, sides, index, missing, layout, 'sh'))
     return found
 
 
-def usable_layouts(path: str, spec: DatasetSpec, known: list[JointOrder], metadata: Any,
-                   joints: int) -> list[JointOrder]:
-    """Layouts that agree with the number of joints and with the file's metadata.
+def usable_orders(path: str, spec: DatasetSpec, known: list[JointOrder], metadata: Any,
+                  joints: int) -> list[JointOrder]:
+    """Orders that agree with the number of joints and with the file's metadata.
 
     Args:
         metadata: {'num_joints', 'keypoints_symmetry', 'layout_name'} as in VideoPose3D's files, each optional; or None.
     Raises:
-        UserError: no layout agrees, or all that agree lack joints of the dataset.
+        UserError: no order agrees, or all that agree lack joints of the dataset.
     """
     metadata = metadata if isinstance(metadata, dict) else {}
     stated = metadata.get('num_joints', joints)
     if not isinstance(stated, int | np.integer) or stated != joints:
         raise UserError(f'{path}: its metadata states {printable(stated)} joints, its arrays have {joints}.')
-    found = [layout for layout in known if len(layout.names) == joints]
+    name = metadata.get('layout_name')
+    name = NAMES_ELSEWHERE.get(name, name) if isinstance(name, str) else None
+    found = [order for order in known if order.joints == joints
+             and (order.layout is None or not order.layout.by_hint or order.layout.name == name)]
     symmetry = metadata.get('keypoints_symmetry')
     if symmetry is not None:
         try:
             sides = {frozenset(map(int, side)) for side in symmetry}
         except (TypeError, ValueError) as error:
             raise UserError(f'{path}: its keypoints_symmetry is no pair of lists of joint numbers.') from error
-        found = [layout for layout in found if layout.sides == sides]
-    layout_name = metadata.get('layout_name')
-    if isinstance(layout_name, str) and layout_name == 'coco':
-        found = [layout for layout in found if layout.sides == COCO.sides]
-    missing = [[name for name in spec.skeleton.names if name not in layout.names] for layout in found]
-    usable = [layout for layout, names in zip(found, missing) if not names]
+        found = [order for order in found if order.sides == sides]
+    if name in LAYOUTS:
+        found = [order for order in found if order.layout is not None and order.layout.name == name]
+    usable = [order for order in found if not order.missing]
     if found and not usable:
-        raise UserError(f'{path}: its joints are in {found[0].title}, which lacks {listing(missing[0])} of the joints '
-                        f'of {spec.name}; make the 2D with a detector of these joints.')
+        raise UserError(f'{path}: its joints are in {found[0].title}, which lacks {listing(found[0].missing)} of the '
+                        f'joints of {spec.name}; make the 2D with a detector of these joints.')
     if not usable:
         raise UserError(f'{path}: its {joints} joints, left and right ones {printable(symmetry)}, are in no order that '
                         f'is known for {spec.name}, whose joints are {listing(spec.skeleton.names, 40)}.')
@@ -95,63 +114,68 @@ def usable_layouts(path: str, spec: DatasetSpec, known: list[JointOrder], metada
 
 @dataclass(frozen=True)
 class Sample:
-    """A frame of a 2D file and its 3D: (F, 2) normalised, in the file's order, and (J, 3) world coordinates."""
+    """Some frames of a subject in a camera: 2D (S, F, 2) in the file's order, and (S, J, 2) where they are expected."""
 
     subject: str
     view: int
     camera: Camera
     keypoints: np.ndarray
-    positions: np.ndarray
+    expected: np.ndarray
+
+    def distance(self, order: JointOrder, exchanged: list[int] | None = None) -> float:
+        """The median distance of the joints of an order, in pose sizes; `exchanged` gives left for right."""
+        given = order.joints_of(self.keypoints)
+        return distance_of(given if exchanged is None else given[:, exchanged], self.expected, self.camera)
 
 
 def choose_order(path: str, spec: DatasetSpec, usable: list[JointOrder], known: list[JointOrder],
-                 samples: list[Sample]) -> list[int]:
-    """(J,) index of each joint of the skeleton in the file, by the usable layout that fits the 3D best.
+                 samples: list[Sample]) -> JointOrder:
+    """The usable order that fits the 3D best. A warning says which detector's layout is converted.
 
     Raises:
-        UserError: for a subject and camera it does not fit; the sentence names a known layout that fits.
+        UserError: for a subject and camera it does not fit; the sentence names a known order that fits. Or two orders
+            fit alike.
     """
-    scores = {layout: _distances(samples, spec, layout.names) for layout in usable}
-    best = min(usable, key=lambda layout: np.median(list(scores[layout].values())))
-    names = list(best.names)
-    for left, right in zip(best.left, best.right):
-        names[left], names[right] = names[right], names[left]
-    exchanged = JointOrder(f'{best.title} with left and right exchanged', tuple(names), (), ())
-    mirrored = _distances(samples, spec, exchanged.names)
-    for key, distance in scores[best].items():
-        if distance > MAX_DISTANCE or mirrored[key] < distance / 3:
-            readings = [exchanged, *(layout for layout in known if len(layout.names) == len(names))]
-            fitting = [layout.title for layout in readings
-                       if _distances(samples, spec, layout.names).get(key, np.inf) < MAX_DISTANCE / 2]
-            raise UserError(f'{path}: the 2D of {key[0]} in camera {key[1]} does not show the 3D, its joints are '
-                            f"{distance:.0%} of a pose's size apart: "
+    fits = {order: np.array([sample.distance(order) for sample in samples]) for order in usable}
+    best = min(usable, key=lambda order: _median(fits[order]))
+    exchanged = exchanged_sides(spec.skeleton)
+    for sample, distance in zip(samples, fits[best], strict=True):
+        mirrored = sample.distance(best, exchanged)
+        if distance > MAX_DISTANCE or mirrored < distance / 3:
+            fitting = [f'{best.title} with left and right exchanged'] if mirrored < MAX_DISTANCE / 2 else []
+            fitting += [order.title for order in known if order.joints == best.joints and order not in usable
+                        and sample.distance(order) < MAX_DISTANCE / 2]
+            raise UserError(f'{path}: the 2D of {sample.subject} in camera {sample.view} does not show the 3D, its '
+                            f"joints are {distance:.0%} of a pose's size apart: "
                             + (f'their order seems to be {fitting[0]}.' if fitting else
                                'either the order of joints, the camera or the frames are not the same.'))
-    return [best.names.index(name) for name in spec.skeleton.names]
+    for other in usable:
+        if other is not best and not _clearly(best, other, samples):
+            raise UserError(f'{path}: its {best.joints} joints fit the 3D in {best.title} and in {other.title} alike: '
+                            f'state layout_name in its metadata; docs/datasets.md lists the names.')
+    if best.layout is not None and best.layout.approximate:
+        warn(f'{path}: its {best.joints} joints are in {best.title} and are converted to the joints of {spec.name}; '
+             f'means of the joints around approximate '
+             f'{listing(best.layout.approximate)}.')
+    elif best.layout is not None and best.layout.name not in ('h36m16', 'h36m17'):
+        warn(f'{path}: its {best.joints} joints are in {best.title} and are converted to the joints of {spec.name}.')
+    return best
 
 
-def _distances(samples: list[Sample], spec: DatasetSpec, names: tuple[str, ...]) -> dict[tuple[str, int], float]:
-    """{(subject, view): median distance of joints of these names from the projected 3D, in pose sizes}."""
-    found: dict[tuple[str, int], list[float]] = {}
-    shared = [(joint, names.index(name)) for joint, name in enumerate(spec.skeleton.names) if name in names]
-    if len(shared) < len(spec.skeleton) / 2:
-        return {}
-    ours, theirs = map(list, zip(*shared))
+def _clearly(best: JointOrder, other: JointOrder, samples: list[Sample]) -> bool:
+    """Whether the joints that differ between two orders are closer to the 3D in the best, or are nearly the same."""
+    ours, theirs = [], []
     for sample in samples:
-        expected, given = _expected(sample.positions[ours], sample.camera), sample.keypoints[theirs]
-        if not sample.camera.is_calibrated:  # the image of an unknown lens: fit place and size, too
-            expected, given = expected - expected.mean(0), given - given.mean(0)
-            expected = expected * max((expected * given).sum(), 0) / max((expected * expected).sum(), 1e-12)
-            size = np.ptp(given, axis=0).max()
-        else:
-            size = np.ptp(expected, axis=0).max()
-        distance = np.linalg.norm(given - expected, axis=1).mean() / max(size, 1e-12)
-        found.setdefault((sample.subject, sample.view), []).append(distance)
-    return {key: float(np.median(values)) for key, values in found.items()}
+        one, two = (order.joints_of(sample.keypoints) for order in (best, other))
+        readings = [joint_distances(each, sample.expected, sample.camera) for each in (one, two)]
+        apart = np.linalg.norm(one - two, axis=2) / np.maximum(pose_size(one), 1e-12)[:, None]
+        differ = apart > SAME
+        ours.append(readings[0][differ])
+        theirs.append(readings[1][differ])
+    return _median(np.concatenate(ours)) <= CLEAR * _median(np.concatenate(theirs))
 
 
-def _expected(positions: np.ndarray, camera: Camera) -> np.ndarray:
-    in_camera = world_to_camera(positions, camera)
-    if camera.is_calibrated:
-        return project(in_camera, camera)
-    return in_camera[:, :2] / in_camera[:, 2:] if in_camera[:, 2].min() > NEAR else in_camera[:, :2]
+def _median(values: np.ndarray) -> float:
+    """Of the values that are numbers; infinite if there are none."""
+    known = values[np.isfinite(values)]
+    return float(np.median(known)) if len(known) else np.inf

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from common.datasets.checking.handedness import check_handedness, mirrored_sequences
 from common.datasets.mocap import MocapDataset
 from common.errors import UserError
 from common.geometry.skeleton import Skeleton
@@ -14,8 +15,10 @@ HEIGHT = (1.0, 2.2)  # metres, along the bones from foot to head
 UPRIGHT = 0.7  # share of the length of the vector from feet to head
 UNITS = {'millimetres': 0.001, 'centimetres': 0.01, 'inches': 0.0254, "CMU's ASF units": 0.0254 / 0.45,
          'decimetres': 0.1, 'feet': 0.3048}
-TURNS = {(0, 1): ('x', '(-z, y, x)'), (0, -1): ('-x', '(z, y, -x)'), (1, 1): ('y', '(x, -z, y)'),
-         (1, -1): ('-y', '(x, z, -y)'), (2, -1): ('-z', '(x, -y, -z)')}
+# For each vertical axis: its name, how to write right-handed axes, and how to write left-handed ones.
+TURNS = {(0, 1): ('x', '(-z, y, x)', '(z, y, x)'), (0, -1): ('-x', '(z, y, -x)', '(-z, y, -x)'),
+         (1, 1): ('y', '(x, -z, y)', '(x, z, y)'), (1, -1): ('-y', '(x, z, -y)', '(x, -z, -y)'),
+         (2, -1): ('-z', '(x, -y, -z)', '(x, y, -z)')}
 
 
 def some_frames(takes: dict[str, np.ndarray]) -> np.ndarray:
@@ -31,7 +34,10 @@ def check_people(path: str, dataset: MocapDataset) -> None:
     """
     some = {subject: some_frames(takes) for subject, takes in dataset.positions.items()}
     ends = feet_and_head(dataset.skeleton)
-    if ends is None or not _has_equal_sides(np.concatenate(list(some.values())), dataset.skeleton):
+    if not _has_equal_sides(np.concatenate(list(some.values())), dataset.skeleton):
+        return
+    if ends is None:
+        check_handedness(path, dataset)
         return
     feet, head = ends
     height = np.median(np.concatenate([_length_of_path(poses, dataset.skeleton, feet[0], head)
@@ -49,11 +55,19 @@ def check_people(path: str, dataset: MocapDataset) -> None:
         axis = int(np.abs(upward).argmax())
         turn = TURNS.get((axis, int(np.sign(upward[axis]))))
         if turn and abs(upward[axis]) > UPRIGHT and not local:
+            mirrored = _are_mirrored(dataset)
+            left = ' (the axes are left-handed)' if mirrored else ''
             raise UserError(f'{path}: its people stand along {turn[0]}, and z must point up: write (x, y, z) as '
-                            f'{turn[1]}.')
+                            f'{turn[2 if mirrored else 1]}{left}.')
         if turn and abs(upward[axis]) > UPRIGHT and axis == 2:
+            rewriting = '(x, -y, z)' if _are_mirrored(dataset) else '(x, -y, -z)'
             raise UserError(f'{path}: its people stand on their heads: in camera coordinates y must point down and z '
-                            f'forward; write (x, y, z) as (x, -y, -z).')
+                            f'forward; write (x, y, z) as {rewriting}.')
+    check_handedness(path, dataset)
+
+
+def _are_mirrored(dataset: MocapDataset) -> bool:
+    return mirrored_sequences(dataset)[1] * 2 > sum(map(len, dataset.positions.values()))
 
 
 def unit_of(height: float) -> str:

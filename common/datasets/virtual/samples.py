@@ -76,7 +76,7 @@ def virtual_views(poses: Poses, skeleton: Skeleton, window: int, fps: float, wil
         torch.manual_seed(VIEWS_SEED)
         parts = [samples(batch) for batch in torch.arange(len(poses), device=poses.positions.device).split(CHUNK)]
     keypoints, positions = map(torch.cat, zip(*parts, strict=True))
-    return replace(poses, keypoints=keypoints, positions=positions)
+    return replace(poses, keypoints=keypoints, positions=positions, centred=True, whole=None)
 
 
 class VirtualSamples:
@@ -85,7 +85,7 @@ class VirtualSamples:
     Args:
         poses: of any cameras; only their motion is used.
         window: W, number of frames that the network sees, odd.
-        fps: frame rate of the poses.
+        fps: frame rate of the recordings.
     Raises:
         UserError: the skeleton is not the 16 joints, from which all layouts are derived.
     """
@@ -94,8 +94,9 @@ class VirtualSamples:
         if skeleton != body.SKELETON:
             raise UserError(f'virtual cameras need the 16 joints {", ".join(body.NAMES)}, from which the '
                             f'joints of all detectors are derived; these poses have {", ".join(skeleton.names)}.')
-        self.world, self.wild, self.window, self.stride = poses.world(), wild, window, window_stride(fps)
-        self.first, self.last = poses.bounds()
+        whole, self.places = poses.within()  # neighbours come from the full rate
+        self.world, self.wild, self.window, self.stride = whole.world(), wild, window, window_stride(fps)
+        self.first, self.last = whole.bounds()
         self.mirror, self.bones = Mirror(skeleton, self.world.device), Bones(self.world.device)
         self.lengths = self.bones.lengths(self.world)
 
@@ -114,7 +115,7 @@ class VirtualSamples:
             keypoints (B, W, J, 2) in an image of focal length 1, which of them are visible (B, W, J), positions
             (B, J, 3), and the distance (B,) of the hip from the camera, metres.
         """
-        wild, count, device = self.wild, len(batch), batch.device
+        wild, count, device, batch = self.wild, len(batch), batch.device, self.places[batch]
         middle = slice(self.window // 2, self.window // 2 + 1)
         bodies = self.world[window_frames(batch, self.first[batch], self.last[batch], self.window, self.stride)]
         bodies = bodies - bodies[:, middle, :1]                                        # (B, W, J, 3)
