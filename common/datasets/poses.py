@@ -13,7 +13,7 @@ from torch import Tensor
 from common.datasets.mocap import Keypoints, MocapDataset, kind_of
 from common.errors import UserError, listing, warn
 from common.geometry.camera import Camera, world_to_camera
-from common.geometry.person import person_windows
+from common.geometry.person import person_ray, person_windows
 
 Range = dict[str, list[float]]
 RANGE_PERCENTILES = (1, 50, 99)
@@ -51,6 +51,8 @@ class Poses:
         cameras: of all poses.
         sequences: the sequences of the poses, in order; empty if they are not known.
         centred: whether the keypoints are relative to the person, as `person_input` makes them.
+        rays: (N, 2) of `person_ray`, by which predictions from centred keypoints are turned into the axes of the
+            cameras; None where predictions are in the axes of `positions` already.
         whole: returns the poses of which these are a part, on the CPU: every frame of the same sequences. Neighbours in
             windows come from there. None where these are all.
     """
@@ -65,6 +67,7 @@ class Poses:
     cameras: list[Camera] = field(kw_only=True)
     sequences: list[PoseSequence] = field(kw_only=True, default_factory=list)
     centred: bool = field(kw_only=True, default=False)
+    rays: Tensor | None = field(kw_only=True, default=None)
     whole: Callable[[], Poses] | None = field(kw_only=True, default=None, repr=False)
 
     def __post_init__(self) -> None:
@@ -82,7 +85,7 @@ class Poses:
     def to(self, device: torch.device) -> Poses:
         """The same poses on a device."""
         moved: dict[str, Any] = {name: tensor.to(device) for name, tensor in self.tensors().items()}
-        return replace(self, **moved)
+        return replace(self, **moved, rays=None if self.rays is None else self.rays.to(device))
 
     def select(self, chosen: Tensor) -> Poses:
         """Some of the poses.
@@ -166,7 +169,11 @@ class Poses:
         first, last = whole.bounds(fewest)
         parts = [person_windows(whole.keypoints, batch, first[batch], last[batch], window, fps)
                  for batch in places.split(CHUNK)]
-        return replace(self, keypoints=torch.cat(parts), centred=True, whole=None)
+        rays = torch.empty_like(self.keypoints[:, 0])
+        for view, camera in enumerate(self.cameras):
+            mine = self.views == view
+            rays[mine] = person_ray(camera.rays(self.keypoints[mine]))
+        return replace(self, keypoints=torch.cat(parts), centred=True, rays=rays, whole=None)
 
 
 def pair(dataset: MocapDataset, keypoints: Keypoints, subjects: Iterable[str], kinds: list[str],

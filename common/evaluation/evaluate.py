@@ -18,6 +18,7 @@ from common.datasets.virtual.samples import VirtualCameras, virtual_views
 from common.errors import UserError
 from common.evaluation.metrics import PROTOCOLS, Metric, joint_errors
 from common.geometry.mirror import Mirror
+from common.geometry.person import to_camera_axes
 from common.inference import Predictor
 from common.threads import map_over_threads
 
@@ -157,14 +158,18 @@ class _Scorer:
         rows = slice(self.start + part.start, self.start + part.stop)
         before = max(metric.frames for metric in self.options.metrics.values()) - 1
         history = slice(max(rows.start - before, 0), rows.start)  # poses that the first ones may follow
-        parts = [in_mm(self.predictor(self.poses.keypoints[each], None if self.centers is None else self.centers[each]))
-                 for each in (history, rows)]
+        parts = [in_mm(self._predict(each)) for each in (history, rows)]
         if not parts[1].isfinite().all():
             raise UserError('the network predicts positions that are not finite numbers.')
         if self.predictions is not None:
             self.predictions[rows] = (parts[1] / METRES_TO_MM).float().cpu()
         predicted, target = torch.cat(parts), in_mm(self.poses.positions[history.start:rows.stop])
         return {name: self._sum(metric, predicted, target, rows) for name, metric in self.options.metrics.items()}
+
+    def _predict(self, rows: slice) -> Tensor:
+        poses, centers = self.poses, self.centers
+        predicted = self.predictor(poses.keypoints[rows], None if centers is None else centers[rows])
+        return predicted if poses.rays is None else to_camera_axes(predicted, poses.rays[rows])
 
     def _sum(self, metric: Metric, predicted: Tensor, target: Tensor, rows: slice) -> Tensor:
         start = max(len(predicted) - (rows.stop - rows.start) - (metric.frames - 1), 0)

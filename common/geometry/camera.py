@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
+
+FIELD_OF_VIEW = 53.13  # degrees across the image's diagonal, if nothing is known: a focal length of one diagonal
+Array = TypeVar('Array', np.ndarray, torch.Tensor)
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,18 @@ class Camera:
         """The largest X / Z and Y / Z of a projection."""
         return 1.0 if self.clamped else np.inf
 
+    def rays(self, keypoints: Array) -> Array:
+        """(..., 2) normalised image coordinates to X / Z and Y / Z, without distortion.
+
+        A camera that is not calibrated is taken to have `FIELD_OF_VIEW` and its principal point in the middle.
+        """
+        focal, center = self.focal_length, self.center
+        if not self.is_calibrated:
+            focal, center = np.full(2, default_focal((self.width, self.height)) / self.width * 2), np.zeros(2)
+        if isinstance(keypoints, torch.Tensor):
+            return (keypoints - keypoints.new_tensor(center)) / keypoints.new_tensor(focal)
+        return (keypoints - center) / focal
+
     @property
     def intrinsic(self) -> np.ndarray:
         """(9,) focal length, centre, radial and tangential distortion, in this order."""
@@ -66,6 +82,11 @@ class Camera:
         return np.array([[1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
                          [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
                          [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)]])
+
+
+def default_focal(size: tuple[int, int]) -> float:
+    """Focal length in pixels of a camera of `FIELD_OF_VIEW`."""
+    return math.hypot(*size) / 2 / math.tan(math.radians(FIELD_OF_VIEW / 2))
 
 
 def normalize_screen(pixels: np.ndarray, width: int, height: int) -> np.ndarray:
@@ -124,12 +145,9 @@ def behind(positions: np.ndarray, camera: Camera) -> np.ndarray:
     """
     if not camera.is_calibrated:
         return np.zeros(len(positions), bool)
-    forward = quaternion.matrix(camera.orientation)[:, 2].astype(positions.dtype)
+    forward = camera.rotation[:, 2].astype(positions.dtype)
     depth = positions @ forward - camera.translation.astype(positions.dtype) @ forward
     return (depth <= 0).any(1)
-
-
-Array = TypeVar('Array', np.ndarray, torch.Tensor)
 
 
 def project_by(intrinsic: Array, positions: Array, limit: Any = 1.0) -> Array:

@@ -42,6 +42,37 @@ def person_input(keypoints: Tensor, visible: Tensor | None = None) -> Tensor:
     return person.transpose(-3, -2).flatten(-2)                                        # (..., J, 2 W)
 
 
+def person_ray(rays: Tensor) -> Tensor:
+    """The ray towards a person: of the hip, or the mean of the visible joints where the hip is hidden.
+
+    Args:
+        rays: (..., J, 2) X / Z and Y / Z of the joints in one frame; NaN where a joint is hidden.
+    Returns:
+        (..., 2).
+    """
+    return torch.where(rays[..., 0, :].isfinite(), rays[..., 0, :], rays.nanmean(-2))
+
+
+def to_camera_axes(positions: Tensor, ray: Tensor) -> Tensor:
+    """The answer of a network whose input is centred on the person, in the axes of the camera.
+
+    Such a network cannot see where in the image the person is, and answers in the axes of a camera that points at the
+    person. That camera is turned about its vertical axis, then tilted, and does not roll.
+
+    Args:
+        positions: (B, J, 3) metres from the hip, as predicted.
+        ray: (B, 2) X / Z and Y / Z of the person, of `person_ray`.
+    Returns:
+        (B, J, 3) metres from the hip; x right, y down, z forward.
+    """
+    x, y = ray.unbind(-1)
+    level, length = (1 + x * x).sqrt(), (1 + x * x + y * y).sqrt()
+    sine, cosine, down, ahead = x / level, 1 / level, y / length, level / length
+    rows = (cosine, -sine * down, sine * ahead, torch.zeros_like(x), ahead, down, -sine, -cosine * down, cosine * ahead)
+    turn = torch.stack(rows, -1).view(-1, 3, 3)
+    return (positions.to(turn) @ turn.transpose(1, 2)).to(positions)
+
+
 def person_windows(keypoints: Tensor, frames: Tensor, first: Tensor | int, last: Tensor | int, window: int,
                    fps: float) -> Tensor:
     """`person_input` of the windows around some frames of a clip, (B, J, 2 W).

@@ -32,6 +32,11 @@ INPUTS = {'image': 'pixels normalised as x / w * 2 - [1, h / w] for an image of 
                     f'{HIDDEN} for a hidden joint'}
 
 
+POINTING_AXES = ('axes of a camera that points at the hip: x right, y down, z forward. With u = X / Z and v = Y / Z of '
+                 "the hip's ray, a = sqrt(1 + u^2), b = sqrt(1 + u^2 + v^2), the camera's own axes are x' = x / a - "
+                 "y u v / (a b) + z u / b, y' = y a / b + z v / b, z' = -x u / a - y v / (a b) + z / b")
+
+
 class HipRelative(nn.Module):
     """The folded network minus its root: keypoints (B, J, 2) to positions (B, J, 3), the hip at the origin."""
 
@@ -48,9 +53,10 @@ def metadata(lifter: Lifter) -> dict[str, str]:
     """Joints, input, output and origin of the file, for its users."""
     skeleton = lifter.skeleton
     shape = f'(batch, {len(skeleton)}, {2 * lifter.window})'
+    axes = AXES if lifter.normalization == 'image' else POINTING_AXES
     return {'joints': ','.join(skeleton.names), 'parents': json.dumps(list(skeleton.parents)),
             'input': f'keypoints {shape}, float32: {INPUTS[lifter.normalization]}; y down',
-            'output': f'positions (batch, {len(skeleton)}, 3), float32: metres from the hip, {AXES}',
+            'output': f'positions (batch, {len(skeleton)}, 3), float32: metres from the hip, {axes}',
             'network': lifter.description, 'trained_on': f'{lifter.trained_on} ({lifter.basis})',
             'checkpoint': printable(os.path.basename(lifter.path))}
 

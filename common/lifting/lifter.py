@@ -19,13 +19,13 @@ import torch
 from common.checkpoint import load_checkpoint, restore_model
 from common.errors import UserError
 from common.geometry import body
-from common.geometry.camera import normalize_screen
+from common.geometry.camera import default_focal, normalize_screen
 from common.geometry.detector_layouts import TRAINED_ON, Layout, layout_named
 from common.geometry.mirror import Mirror
-from common.geometry.person import person_windows, window_stride
+from common.geometry.person import person_ray, person_windows, to_camera_axes, window_stride
 from common.inference import for_inference, predict
 from common.lifting.anatomy import anatomy_of
-from common.lifting.motion.root import USUAL_FPS, CameraView, default_focal, facing_ray, rays
+from common.lifting.motion.root import USUAL_FPS, CameraView, rays
 from common.lifting.motion.smoothing import OneEuro, runs
 from common.lifting.tracks import framing
 
@@ -180,11 +180,8 @@ class Lifter:
             for start in range(end - 1 if last_only else first, end, _CHUNK):
                 frames = np.arange(start, min(start + _CHUNK, end))
                 inputs = person_windows(points, torch.from_numpy(frames), first, end - 1, self.window, view.rate)
-                answer = predict(self.model, inputs.to(self.device), mirror=self.mirror).cpu().numpy()
-                # The network answers in the axes of a camera that points at the person.
-                shown = np.where(seen[frames, :1], rays(keypoints[frames, 0], view),
-                                 np.nanmean(rays(keypoints[frames], view), axis=1))
-                positions[frames] = answer @ facing_ray(shown).transpose(0, 2, 1)
+                answer = predict(self.model, inputs.to(self.device), mirror=self.mirror).cpu()
+                positions[frames] = to_camera_axes(answer, person_ray(torch.from_numpy(rays(keypoints[frames], view))))
         return positions, ~seen & np.isfinite(positions[:, :1, 0])
 
     def lift(self, poses: np.ndarray) -> np.ndarray:

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from common.errors import warn
+from common.geometry.camera import FIELD_OF_VIEW
 from common.geometry.detector_layouts import OWN, Layout
 from common.lifting.formats.people import Detections
 from common.lifting.lift_output import LiftedTrack
 from common.lifting.lifter import Lifter
-from common.lifting.motion.root import FIELD_OF_VIEW, CameraView
+from common.lifting.motion.root import CameraView
 from common.lifting.tracks import framing
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from common.errors import UserError, listing, warn
 from common.files.atomic import check_suffix
-from common.geometry.camera import normalize_screen
+from common.geometry.camera import default_focal, normalize_screen
 from common.geometry.detector_layouts import Layout
 from common.lifting import lift_output, messages
 from common.lifting.anatomy import Anatomy
@@ -21,7 +21,7 @@ from common.lifting.detectors.detector import detect, make_detector
 from common.lifting.formats.people import Detections
 from common.lifting.lift_output import LiftedTrack
 from common.lifting.lifter import Lifter
-from common.lifting.motion.root import CameraView, default_focal
+from common.lifting.motion.root import CameraView
 from common.lifting.motion.stabilise import stabilise
 from common.lifting.options import Input, Motion, Options, Output
 from common.lifting.placing import in_room, make_clip

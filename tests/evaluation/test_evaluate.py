@@ -2,10 +2,12 @@
 
 import pytest
 import torch
+from scipy.spatial.transform import Rotation
 
 from common.datasets import h36m
+from common.datasets.poses import Poses, PoseSequence
 from common.errors import UserError
-from common.evaluation.evaluate import evaluate, in_mm, with_baseline
+from common.evaluation.evaluate import EvaluationOptions, evaluate, in_mm, with_baseline
 from common.evaluation.metrics import mpjpe, p_mpjpe
 from common.geometry.mirror import Mirror
 from common.inference import predict
@@ -66,3 +68,35 @@ def test_any_batch_size_gives_the_same_errors_to_a_ten_thousandth_of_a_millimetr
     both = predict(model, keypoints, mirror=mirror)
     torch.testing.assert_close(both, (whole + mirror(predict(model, mirror(keypoints)))) / 2, rtol=0, atol=1e-6)
     torch.testing.assert_close(predict(model, mirror(keypoints), mirror=mirror), mirror(both), rtol=0, atol=1e-6)
+
+
+def test_networks_that_see_the_person_are_scored_in_the_axes_of_the_camera():
+    """The same motion before a camera that is turned: the same answer of the network, turned with the camera."""
+    torch.manual_seed(0)
+    count, camera = 5, h36m.cameras()['S9'][0]
+    body = torch.randn(count, 16, 3) * 0.3
+    body -= body[:, :1].clone()
+    errors = []
+    for angle in (0.0, 0.3, -0.5):
+        turn = torch.tensor(Rotation.from_rotvec([0, angle, 0]).as_matrix(), dtype=torch.float32)
+        positions, root = body @ turn.T, torch.tensor([0.0, 0.0, 5.0]) @ turn.T
+        rays = (positions + root)[..., :2] / (positions + root)[..., 2:]
+        keypoints = rays * torch.tensor(camera.focal_length).float() + torch.tensor(camera.center).float()
+        poses = Poses(keypoints, positions, root.expand(count, 3), torch.zeros(count).long(), torch.zeros(count).long(),
+                      kind_names=['Walking'], cameras=[camera],
+                      sequences=[PoseSequence('S9', 'Walking', 'left', count, 1)]).as_person(1, 50)
+        evaluation = evaluate(Constant(body[0]), poses, EvaluationOptions(keep_predictions=True))
+        errors.append(evaluation.mean()['mpjpe_mm'])
+        torch.testing.assert_close(evaluation.predictions[0], positions[0], rtol=0, atol=1e-5)
+    assert errors[1] == pytest.approx(errors[0], rel=1e-5) and errors[2] == pytest.approx(errors[0], rel=1e-5)
+
+
+class Constant(torch.nn.Module):
+    """Answers one pose, whatever it sees."""
+
+    def __init__(self, pose):
+        super().__init__()
+        self.pose = pose
+
+    def forward(self, keypoints):
+        return self.pose.expand(len(keypoints), -1, -1)

@@ -7,9 +7,9 @@ import torch
 from common import checkpoint
 from common.datasets import h36m
 from common.errors import UserError
-from common.geometry.person import person_input
+from common.geometry.person import person_input, to_camera_axes
 from common.lifting.lifter import Lifter
-from common.lifting.motion.root import CameraView, facing_ray, rays
+from common.lifting.motion.root import CameraView, rays
 from models.config import ModelConfig, build_model
 from tests.helpers.make_detections import demo_walking
 
@@ -41,8 +41,9 @@ def test_each_frame_has_the_window_around_it(lifter, walking):
         window = walking[np.clip([frame - 4, frame, frame + 4], 0, len(walking) - 1)]
         inputs = person_input(torch.from_numpy(window[None].astype(np.float32)))
         answer = lift.model(inputs)[0].detach().numpy()
-        turn = facing_ray(rays(walking[frame, 0], CameraView(SIZE, float(np.hypot(*SIZE)))))
-        np.testing.assert_allclose(made[frame], (answer - answer[0]) @ turn.T, atol=1e-4)
+        ray = torch.from_numpy(rays(walking[frame, 0], CameraView(SIZE, float(np.hypot(*SIZE)))))
+        turned = to_camera_axes(torch.from_numpy(answer - answer[0])[None], ray[None])[0]
+        np.testing.assert_allclose(made[frame], turned, atol=1e-4)
     slower = lift(walking[::2], SIZE, 'h36m16', fps=FPS / 2)  # windows are chosen in time
     np.testing.assert_allclose(slower[4:-4], made[::2][4:-4], atol=1e-5)
 

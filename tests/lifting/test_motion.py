@@ -2,16 +2,19 @@
 
 import numpy as np
 import pytest
+import torch
 
 from common.datasets import h36m
 from common.files import npz
 from common.geometry import body
+from common.geometry.camera import default_focal
+from common.geometry.person import to_camera_axes
 from common.geometry.upright import to_upright
 from common.lifting.lift_output import LiftedTrack
 from common.lifting.motion.bones import body_height, bone_lengths, with_lengths
 from common.lifting.motion.feet import planted
 from common.lifting.motion.floor import camera_pitch, mean_camera_pitch
-from common.lifting.motion.root import CameraView, default_focal, facing_ray, locate, rays
+from common.lifting.motion.root import CameraView, locate, rays
 from common.lifting.motion.smoothing import OneEuro, smooth
 from common.lifting.motion.stabilise import stabilise
 from common.lifting.placing import in_room
@@ -109,7 +112,8 @@ def test_a_person_is_where_the_rays_meet(walk, rng):
 
 def test_rotations_to_a_ray():
     for ray in ((0.0, 0.0), (0.4, 0.0), (0.0, -0.3), (-0.5, 0.7)):
-        turn = facing_ray(np.array(ray))
+        axes = to_camera_axes(torch.eye(3, dtype=torch.float64)[None], torch.tensor([ray], dtype=torch.float64))
+        turn = axes[0].numpy().T
         np.testing.assert_allclose(turn @ turn.T, np.eye(3), atol=1e-12)
         np.testing.assert_allclose(turn[:, 2], np.array([*ray, 1]) / np.linalg.norm([*ray, 1]))
         assert turn[1, 0] == 0 and turn[1, 1] > 0 and np.linalg.det(turn) == pytest.approx(1)  # no roll

@@ -12,16 +12,15 @@ smoothing acts on it more.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.linalg import solveh_banded
 
 from common.geometry import body
+from common.geometry.camera import default_focal
 from common.lifting.motion.smoothing import second_differences, stiffness
 
-FIELD_OF_VIEW = 53.13  # degrees across the image's diagonal, if nothing is known: a focal length of one diagonal
 USUAL_FPS = 30.0  # frames a second, where the rate is unknown
 GRIP = 20.0  # weight of feet that stand still, beside 1 for a keypoint
 
@@ -50,33 +49,9 @@ class CameraView:
         return replace(self, size=size, focal=default_focal(size)) if size else self
 
 
-def default_focal(size: tuple[int, int]) -> float:
-    """Focal length in pixels of a camera of `FIELD_OF_VIEW`."""
-    return math.hypot(*size) / 2 / math.tan(math.radians(FIELD_OF_VIEW / 2))
-
-
 def rays(keypoints: np.ndarray, view: CameraView) -> np.ndarray:
     """(..., 2) pixels to X / Z and Y / Z, for a camera with its principal point in the middle of the image."""
     return (keypoints - np.array(view.size) / 2) / view.focal
-
-
-def facing_ray(ray: np.ndarray) -> np.ndarray:
-    """Rotations from the axes of a camera that points along rays to the axes of the camera itself.
-
-    The camera is turned about its vertical axis, then tilted; it does not roll.
-
-    Args:
-        ray: (..., 2) X / Z and Y / Z.
-    Returns:
-        (..., 3, 3).
-    """
-    x, y = np.moveaxis(ray, -1, 0)
-    level = np.sqrt(1 + x * x)
-    length = np.sqrt(1 + x * x + y * y)
-    sine, cosine, down, ahead = x / level, 1 / level, y / length, level / length
-    zero = np.zeros_like(x)
-    return np.stack([np.stack([cosine, -sine * down, sine * ahead], -1), np.stack([zero, ahead, down], -1),
-                     np.stack([-sine, -cosine * down, cosine * ahead], -1)], -2)
 
 
 def locate(positions: np.ndarray, seen: np.ndarray, weights: np.ndarray, fps: float, cutoff: float | None,
