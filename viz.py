@@ -10,6 +10,8 @@
 import argparse
 import dataclasses
 import os
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -22,7 +24,7 @@ from common.errors import UserError, listing, run_script, warn
 from common.evaluation.evaluate import in_mm
 from common.evaluation.metrics import mpjpe
 from common.files.atomic import check_suffix
-from common.flags import Parser
+from common.flags import Parser, filled, flag
 from common.geometry.camera import Camera, image_coordinates, world_to_camera
 from common.geometry.person import person_windows
 from common.inference import predict
@@ -30,56 +32,60 @@ from common.rendering.animation import SUFFIXES, render
 from common.rendering.clip import Clip, View, stand
 from common.rendering.video import VideoFrames
 from data.prepare_data_demo import make_if_missing
-from models.config import DEFAULTS_BY_ARCHITECTURE, ModelConfig, network_flags
+from models.config import network_flags
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """What to draw, named as the flags. First frames are left out, then every Nth is kept, then the first of these."""
+
+    evaluate: str | None = flag(None, 'checkpoint to predict with', metavar='FILE')
+    viz_subject: str = flag('', 'subject to draw, like S9', metavar='NAME')
+    viz_action: str = flag('', 'action to draw, like "Walking 1"', metavar='NAME')
+    viz_camera: int = flag(0, 'camera to look through', metavar='N')
+    viz_output: str | None = flag(None, 'file to make: .gif, .mp4, .html or .png (a contact sheet)', metavar='FILE')
+    viz_skip: int = flag(0, 'leave out the first N poses, and the same time of the video',
+                         type=argument_types.non_negative_int, metavar='N')
+    viz_downsample: int = flag(1, 'draw every Nth of the remaining frames; the speed stays',
+                               type=argument_types.positive_int, metavar='N')
+    viz_limit: int = flag(-1, 'draw at most N of these frames; -1 draws all', metavar='N')
+    viz_video: str | None = flag(None, 'video to draw under the 2D input; its first frame belongs to the first pose of '
+                                       'the action', metavar='FILE')
+    viz_size: float = flag(5.0, 'side of a panel, in units of 100 pixels', type=argument_types.positive_float,
+                           metavar='N')
+    viz_bitrate: int = flag(3000, 'kbit/s of an .mp4', type=argument_types.positive_int, metavar='N', more=True)
+    viz_fps: float | None = flag(None, 'poses a second of the dataset (default: its own rate, or 50)',
+                                 type=argument_types.frame_rate, metavar='N', more=True)
+    batch_size: int = flag(64, 'poses to predict at a time', short='-b', type=argument_types.positive_int, metavar='N',
+                           more=True)
 
 
 def get_args_parser() -> Parser:
     parser = Parser(__doc__)
     parser.add_flags('data', DataOptions, only=('dataset', 'keypoints', 'data_dir'))
-    group = parser.add_argument_group('network')
-    # the checkpoint describes its network; accepted because the published script has them
-    for name in ('num_layers', 'hid_dim', 'non_local', 'conv', 'dropout'):
-        parser.add_flags('network', ModelConfig, only=(name,))
-    group.add_argument('--evaluate', metavar='FILE', help='checkpoint to predict with')
-    group.add_argument('-a', '--architecture', choices=list(DEFAULTS_BY_ARCHITECTURE), help='kind of network')
-    group = parser.add_argument_group(
-        'drawing', '--viz_skip leaves out the first frames, then --viz_downsample keeps every Nth of the rest, then '
-        '--viz_limit keeps the first of these.')
-    group.add_argument('--viz_subject', metavar='NAME', help='subject to draw, like S9')
-    group.add_argument('--viz_action', metavar='NAME', help='action to draw, like "Walking 1"')
-    group.add_argument('--viz_camera', type=int, default=0, metavar='N', help='camera to look through (default: 0)')
-    group.add_argument('--viz_video', metavar='FILE',
-                       help='video to draw under the 2D input; its first frame belongs to the first pose of the action')
-    group.add_argument('--viz_skip', type=argument_types.non_negative_int, default=0, metavar='N',
-                       help='leave out the first N poses, and the same time of the video (default: 0)')
-    group.add_argument('--viz_output', metavar='FILE', help='file to make: .gif, .mp4, .html or .png (a contact sheet)')
-    group.add_argument('--viz_bitrate', type=argument_types.positive_int, default=3000, metavar='N',
-                       help='kbit/s of an .mp4 (default: 3000)')
-    group.add_argument('--viz_limit', type=int, default=-1, metavar='N',
-                       help='draw at most N frames (default: -1, all)')
-    group.add_argument('--viz_downsample', type=argument_types.positive_int, default=1, metavar='N',
-                       help='draw every Nth frame; the speed stays (default: 1)')
-    group.add_argument('--viz_size', type=argument_types.positive_float, default=5, metavar='N',
-                       help='side of a panel, in units of 100 pixels (default: 5)')
-    group.add_argument('--viz_fps', type=argument_types.frame_rate, metavar='N',
-                       help='poses a second of the dataset (default: its own rate, or 50)')
+    parser.add_flags('drawing', Drawing)
     arguments.add_run_flags(parser)
-    group.add_argument('-b', '--batch_size', type=argument_types.positive_int, default=64, metavar='N',
-                       help='poses to predict at a time (default: 64)')
+    # Accepted because the published script has them; the checkpoint describes its network.
+    hidden = partial(parser.add_argument, help=argparse.SUPPRESS)
+    hidden('-a', '--architecture')
+    hidden('-l', '--num_layers', type=int)
+    hidden('-z', '--hid_dim', type=int)
+    hidden('--non_local', action='store_true')
+    hidden('--dropout', type=float)
     return parser
 
 
-def find_camera(dataset: MocapDataset, subject: str | None, action: str | None, camera: int) -> Camera:
+def find_camera(dataset: MocapDataset, subject: str, action: str, camera: int) -> Camera:
     """The camera of the sequence that the flags name.
 
     Raises:
         UserError: the dataset has no such subject, action or camera; the sentence lists the known ones.
     """
     if subject not in dataset.subjects:
-        what = 'which subject is to be drawn' if subject is None else f'{dataset.name} has no subject {subject}'
+        what = f'{dataset.name} has no subject {subject}' if subject else 'which subject is to be drawn'
         raise UserError(f'--viz_subject: {what}; there are {listing(dataset.subjects)}.')
     if action not in dataset.positions[subject]:
-        what = 'which action is to be drawn' if action is None else f'{dataset.name} has no {action} of {subject}'
+        what = f'{dataset.name} has no {action} of {subject}' if action else 'which action is to be drawn'
         raise UserError(f'--viz_action: {what}; there are {listing(dataset.positions[subject], 60)}.')
     cameras = dataset.cameras[subject]
     if not 0 <= camera < len(cameras):
@@ -88,34 +94,43 @@ def find_camera(dataset: MocapDataset, subject: str | None, action: str | None, 
     return cameras[camera]
 
 
-def make_clip(args: argparse.Namespace, dataset: MocapDataset, camera: Camera, model: nn.Module,
-              file: checkpoint.Checkpoint) -> Clip:
-    """Lift the sequence that the flags name. Returns a clip of the prediction and the ground truth side by side.
+def find_keypoints(dataset: MocapDataset, data: DataOptions, drawing: Drawing) -> tuple[np.ndarray, list[int]]:
+    """The 2D keypoints (T, J, 2) of the sequence in the chosen camera, and the frames that are drawn.
 
     Raises:
         UserError: the sequence has no 2D keypoints, or the flags select no frame.
     """
-    subject, action = args.viz_subject, args.viz_action
+    subject, action = drawing.viz_subject, drawing.viz_action
     world = dataset.positions[subject][action]
     one = dataclasses.replace(dataset, positions={subject: {action: world}})  # no other sequence is projected
-    views = load_keypoints(one, args.keypoints, args.data_dir).get(subject, {}).get(action)
+    views = load_keypoints(one, data.keypoints, data.data_dir).get(subject, {}).get(action)
     if views is None:
-        raise UserError(f'{dataset.name} has no {args.keypoints} keypoints of {subject} {action}.')
-    keypoints = views[args.viz_camera]
+        raise UserError(f'{dataset.name} has no {data.keypoints} keypoints of {subject} {action}.')
+    keypoints = views[drawing.viz_camera]
     if len(keypoints) != len(world):
-        warn(f'{subject} {action} camera {args.viz_camera} has {len(keypoints)} 2D and {len(world)} 3D frames and is '
-             f'cut to the shorter.')
-    frames = range(args.viz_skip, min(len(keypoints), len(world)), args.viz_downsample)
-    kept = list(frames[:args.viz_limit] if args.viz_limit > 0 else frames)
+        warn(f'{subject} {action} camera {drawing.viz_camera} has {len(keypoints)} 2D and {len(world)} 3D frames and '
+             f'is cut to the shorter.')
+    frames = range(drawing.viz_skip, min(len(keypoints), len(world)), drawing.viz_downsample)
+    kept = list(frames[:drawing.viz_limit] if drawing.viz_limit > 0 else frames)
     if not kept:
-        raise UserError(f'--viz_skip {args.viz_skip} leaves nothing of the {len(world)} frames of {subject} {action}.')
+        raise UserError(f'--viz_skip {drawing.viz_skip} leaves nothing of the {len(world)} frames of {subject} '
+                        f'{action}.')
+    return keypoints, kept
+
+
+def make_clip(drawing: Drawing, data: DataOptions, dataset: MocapDataset, model: nn.Module,
+              file: checkpoint.Checkpoint) -> Clip:
+    """Lift the sequence that the flags name. Returns a clip of the prediction and the ground truth side by side."""
+    subject, action = drawing.viz_subject, drawing.viz_action
+    camera = find_camera(dataset, subject, action, drawing.viz_camera)
+    keypoints, kept = find_keypoints(dataset, data, drawing)
 
     inputs = torch.from_numpy(keypoints[kept])
     if file.normalization == 'person':
         inputs = person_windows(torch.from_numpy(keypoints), torch.tensor(kept), 0, len(keypoints) - 1,
                                 file.config.window, dataset.fps)
-    predicted = predict(model, inputs.to(next(model.parameters()).device), args.batch_size).cpu().numpy()
-    truth = world_to_camera(world[kept], camera)
+    predicted = predict(model, inputs.to(next(model.parameters()).device), drawing.batch_size).cpu().numpy()
+    truth = world_to_camera(dataset.positions[subject][action][kept], camera)
     truth -= truth[:, :1]
     errors = mpjpe(in_mm(torch.from_numpy(predicted)), in_mm(torch.from_numpy(truth))).numpy()
 
@@ -124,38 +139,38 @@ def make_clip(args: argparse.Namespace, dataset: MocapDataset, camera: Camera, m
 
     return Clip(image_coordinates(keypoints[kept], camera.width, camera.height)[None], (camera.width, camera.height),
                 [View('Prediction', upright(predicted), errors), View('Ground truth', upright(truth))],
-                dataset.skeleton, dataset.fps / args.viz_downsample, args.viz_skip / dataset.fps, camera.azimuth,
-                f'{subject} {action}, camera {args.viz_camera}')
+                dataset.skeleton, dataset.fps / drawing.viz_downsample, drawing.viz_skip / dataset.fps, camera.azimuth,
+                f'{subject} {action}, camera {drawing.viz_camera}')
 
 
 def main() -> None:
     parser = get_args_parser()
-    args = parser.parse_args()
-    missing = [flag for flag in ('evaluate', 'viz_output') if getattr(args, flag) is None]
-    if missing:
-        wanted = {'evaluate': 'a checkpoint', 'viz_output': 'a file to make, ending in .gif, .mp4, .html or .png'}
-        raise UserError(f'--{missing[0]} is missing: it names {wanted[missing[0]]}.')
-    check_suffix(args.viz_output, SUFFIXES, '--viz_output')
-    device = arguments.resolve_device(args.device)
+    flags = vars(parser.parse_args())
+    drawing, data = filled(Drawing, flags), filled(DataOptions, flags)
+    if drawing.evaluate is None:
+        raise UserError('--evaluate is missing: it names a checkpoint.')
+    if drawing.viz_output is None:
+        raise UserError('--viz_output is missing: it names a file to make, ending in .gif, .mp4, .html or .png.')
+    check_suffix(drawing.viz_output, SUFFIXES, '--viz_output')
+    device = arguments.resolve_device(flags['device'])
 
-    file = checkpoint.load_checkpoint(args.evaluate)
-    checkpoint.check_flags(file, args.evaluate, network_flags(parser.typed()))
-    make_if_missing(args.dataset, args.data_dir)
-    dataset = load_dataset(args.dataset, args.data_dir)
-    if args.viz_fps:
-        dataset = dataclasses.replace(dataset, fps=args.viz_fps)
-    camera = find_camera(dataset, args.viz_subject, args.viz_action, args.viz_camera)
+    file = checkpoint.load_checkpoint(drawing.evaluate)
+    checkpoint.check_flags(file, drawing.evaluate, network_flags(parser.typed()))
+    make_if_missing(data.dataset, data.data_dir)
+    dataset = load_dataset(data.dataset, data.data_dir)
+    if drawing.viz_fps:
+        dataset = dataclasses.replace(dataset, fps=drawing.viz_fps)
     video = None
-    if args.viz_video:
-        video = VideoFrames(args.viz_video, dataset.fps, args.viz_skip, args.viz_downsample)
+    if drawing.viz_video:
+        video = VideoFrames(drawing.viz_video, dataset.fps, drawing.viz_skip, drawing.viz_downsample)
 
-    model = checkpoint.restore_model(file, args.evaluate, dataset.skeleton).to(device)
-    clip = make_clip(args, dataset, camera, model, file)
-    drawn = render(clip, args.viz_output, args.viz_size, args.viz_bitrate, video)
-    errors = drawn.views[0].errors
+    model = checkpoint.restore_model(file, drawing.evaluate, dataset.skeleton).to(device)
+    clip = render(make_clip(drawing, data, dataset, model, file), drawing.viz_output, drawing.viz_size,
+                  drawing.viz_bitrate, video)
+    errors = clip.views[0].errors
     assert errors is not None  # `make_clip` compares the prediction with the true positions
-    print(f'{args.viz_output}: {len(drawn)} frames of {drawn.caption}, {len(drawn) / drawn.fps:.2f} s, '
-          f'{os.path.getsize(args.viz_output) / 1e6:.2f} MB, MPJPE {errors.mean():.1f} mm')
+    print(f'{drawing.viz_output}: {len(clip)} frames of {clip.caption}, {len(clip) / clip.fps:.2f} s, '
+          f'{os.path.getsize(drawing.viz_output) / 1e6:.2f} MB, MPJPE {errors.mean():.1f} mm')
 
 
 if __name__ == '__main__':

@@ -52,7 +52,6 @@ class Lifter:
         mirror: for networks of virtual cameras that were trained on mirrored samples: each pose is the mean of the
             predictions for it and for its mirror image.
         range: place and size of the training poses in the image, see `common.lifting.tracks.framing`.
-        range_recorded: whether the checkpoint records the range.
     Raises:
         UserError: the checkpoint cannot be used, or contradicts `trained_on`.
     """
@@ -80,9 +79,7 @@ class Lifter:
         self.mirror = Mirror(self.skeleton, self.device) if self.virtual and loaded.recipe.get('flip') else None
         self.fewest = loaded.fewest_visible
         self.guesses = self.fewest < 1
-        recorded_range = framing.usable_range(loaded.keypoints_range)
-        self.range_recorded = recorded_range is not None
-        self.range = recorded_range or framing.DEFAULT_RANGE
+        self.range = framing.usable_range(loaded.keypoints_range) or framing.DEFAULT_RANGE
 
     def __call__(self, keypoints: np.ndarray, size: tuple[int, int], layout: str | Layout | None = None,
                  center_crop: bool = False, fps: float = USUAL_FPS, focal: float | None = None) -> np.ndarray:

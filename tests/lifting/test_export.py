@@ -23,7 +23,6 @@ from tests.helpers.networks import OTHER_SKELETONS
 def saved(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(export, 'lifelike_poses', lambda: np.full((3, 16, 2), 0.1, np.float32))
-    monkeypatch.setattr(export_graph, '_speed', lambda call, inputs: 1000.0)
 
     def save(skeleton=None, **kinds):
         config = ModelConfig(**{'architecture': 'gcn', 'hid_dim': 8, 'num_layers': 1, **kinds})
@@ -47,7 +46,7 @@ def test_onnx_answers_as_the_network(saved, script, kinds):
     path = saved(**kinds)
     status, out, err = script(export.main, '--checkpoint', path, '--output', 'm.onnx')
     assert status == 0, err
-    assert 'largest difference from PyTorch' in out and 'poses/s in onnxruntime' in out and 'opset 18' in out
+    assert 'largest difference from PyTorch' in out and 'opset 18' in out
     model = onnx.load('m.onnx')
     onnx.checker.check_model(model)
     metadata = {entry.key: entry.value for entry in model.metadata_props}
