@@ -101,7 +101,8 @@ class PoseCache:
         options = self.options
         kinds = None if options.actions is None else sorted(set(options.actions))
         chosen = [options.test_subjects] if split == 'test' else [options.train_subjects, options.val_subjects]
-        return os.path.join(self.folder, f'{self.current}-{split}-{_digest(kinds, options.downsample, chosen)}.npz')
+        choices = kinds, options.downsample, chosen, options.skip_shifted_s9
+        return os.path.join(self.folder, f'{self.current}-{split}-{_digest(*choices)}.npz')
 
     def _settled(self) -> bool:
         """Whether the sources have not changed since this run began, and their times will show a later change."""

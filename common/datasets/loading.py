@@ -16,7 +16,7 @@ from common.datasets.checking.joint_order import Sample, choose_order, known_ord
 from common.datasets.checking.people import check_people
 from common.datasets.checking.views import check_views
 from common.datasets.entries import ENTRIES, describe
-from common.datasets.h36m import FILES
+from common.datasets.h36m import FILES, SHIFTED
 from common.datasets.mocap import Keypoints, MocapDataset
 from common.errors import UserError, listing, warn
 from common.files.npz import read_npz
@@ -47,6 +47,9 @@ class DataOptions:
     test_subjects: tuple[str, ...] = flag((), "subjects to test on (default: the data set's)", type=comma_separated,
                                           metavar='S,S')
 
+    skip_shifted_s9: bool = flag(False, "leave out Human3.6M's three sequences of S9 whose 3D is shifted against the "
+                                        'video', more=True)
+
     def as_recipe(self) -> dict[str, Any]:
         """The options that a checkpoint records: all but the folder, and subjects only if flags chose them."""
         return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()
@@ -60,9 +63,11 @@ def source_paths(dataset: str, keypoints: str, data_dir: str) -> tuple[str, str]
             os.path.join(data_dir, f'data_2d_{dataset}_{keypoints}.npz'))
 
 
-def load_dataset(name: str, data_dir: str) -> MocapDataset:
+def load_dataset(name: str, data_dir: str, skip_shifted_s9: bool = False) -> MocapDataset:
     """Read `data_3d_<name>.npz`.
 
+    Args:
+        skip_shifted_s9: as of `DataOptions`.
     Raises:
         UserError: the file is missing or damaged, or its content is not as in docs/datasets.md.
     """
@@ -73,6 +78,12 @@ def load_dataset(name: str, data_dir: str) -> MocapDataset:
     entries = read_npz(path, ('positions_3d',), optional=ENTRIES)
     content = two_levels(path, 'positions_3d', entries.pop('positions_3d'))
     spec = describe(path, name, entries, list(content))
+    if skip_shifted_s9:
+        if FILES.get(name, name) != 'h36m':
+            raise UserError(f'--skip_shifted_s9 leaves out sequences of Human3.6M, and --dataset is {name}.')
+        spec.left_out += SHIFTED
+        warn(f'{path}: S9 {listing(action for _, action in SHIFTED)} are left out, because their 3D is shifted against '
+             'the video.')
     positions: dict[str, dict[str, np.ndarray]] = {}
     for subject, actions in content.items():
         for action, sequence in actions.items():

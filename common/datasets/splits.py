@@ -138,7 +138,7 @@ class Data:
     def _read(self) -> Sources:
         if self._sources is None:
             with recorded_warnings() as warnings:
-                dataset = load_dataset(self.options.dataset, self.options.data_dir)
+                dataset = load_dataset(self.options.dataset, self.options.data_dir, self.options.skip_shifted_s9)
                 kinds = select_kinds(dataset, self.options.actions)
                 keypoints = load_keypoints(dataset, self.options.keypoints, self.options.data_dir)
             self._sources = Sources(dataset, keypoints, kinds, warnings)

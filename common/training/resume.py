@@ -18,7 +18,8 @@ from common.training.recipe import Recipe
 if TYPE_CHECKING:
     from common.training.run import Trainer
 
-TEST_DATA = ('dataset', 'keypoints', 'actions', 'downsample', 'test_subjects', 'val_subjects', 'tta', 'virtual')
+TEST_DATA = ('dataset', 'keypoints', 'actions', 'downsample', 'test_subjects', 'val_subjects', 'tta', 'virtual',
+             'skip_shifted_s9')
 
 
 def resume(trainer: Trainer, checkpoint: Checkpoint, path: str) -> None:

@@ -183,8 +183,8 @@ def test_small_sources_and_such_as_were_just_written_are_not_kept(data_dir, monk
 
 
 def test_a_source_replaced_while_it_is_read_is_not_kept(folder, monkeypatch):
-    def replaced(name, data_dir):
-        dataset = loading.load_dataset(name, data_dir)
+    def replaced(*choice):
+        dataset = loading.load_dataset(*choice)
         age(folder / DATA_3D, 30)
         return dataset
     monkeypatch.setattr(prepared, 'load_dataset', replaced)
