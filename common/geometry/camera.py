@@ -124,7 +124,7 @@ def behind(positions: np.ndarray, camera: Camera) -> np.ndarray:
     """
     if not camera.is_calibrated:
         return np.zeros(len(positions), bool)
-    forward = quaternion.matrix(camera.orientation)[:, 2].astype(positions.dtype)
+    forward = camera.rotation[:, 2].astype(positions.dtype)
     depth = positions @ forward - camera.translation.astype(positions.dtype) @ forward
     return (depth <= 0).any(1)
 
