@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator
 import torch
 from torch import Tensor
 
-from benchmarks import reference
-from common.datasets import h36m
+from benchmarks.reference import Reference
 from common.datasets.batches import PoseBatches
 from common.datasets.poses import Poses
 from common.evaluation.evaluate import evaluate
+from common.geometry.body import SKELETON
 from common.malloc import keep_freed_memory
 from common.training.augmentation import AugmentedSamples
 from common.training.engine import Training, train_epoch
@@ -45,7 +45,7 @@ class Program:
         keep_freed_memory()  # as the training scripts do
         torch.manual_seed(0)
         self.device = device
-        self.model = build_model(config, h36m.skeleton()).to(device)
+        self.model = build_model(config, SKELETON).to(device)
         self.training: Training | None = None
 
     def steps(self, poses: Poses, count: int = 1) -> float:
@@ -63,38 +63,13 @@ class Program:
         return mean['mpjpe_mm'], mean['p_mpjpe_mm']
 
     def _train(self, poses: Poses, batches: Iterable[Tensor]) -> float:
-        given, samples = FixedBatches(batches, self.device), AugmentedSamples(poses.to(self.device), h36m.skeleton(),
-                                                                              RECIPE)
-        if self.training is None:
-            self.training = Training(self.model, RECIPE, given, samples)
+        given = FixedBatches(batches, self.device)
+        samples = AugmentedSamples(poses.to(self.device), SKELETON, RECIPE)
+        self.training = self.training or Training(self.model, RECIPE, given, samples)
         self.training.batches, self.training.samples = given, samples
         self.training.progress.next_epoch()
         train_epoch(self.training, lambda: None)
         return self.training.progress.loss
-
-
-class Reference:
-    """The reference program; methods as of `Program`."""
-
-    def __init__(self, config: ModelConfig, device: torch.device) -> None:
-        torch.manual_seed(0)
-        self.device = device
-        self.model = reference.build_model(config, h36m.skeleton()).to(device)
-        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=1e-3)
-
-    def steps(self, poses: Poses, count: int = 1) -> float:
-        keypoints, positions = poses.keypoints.to(self.device), poses.positions.to(self.device)
-        self.model.train()
-        return sum(reference.train_step(self.model, self.optimizer, keypoints, positions)
-                   for _ in range(count)) / count
-
-    def epoch(self, poses: Poses, batch_size: int = 64, limit: int | None = None) -> None:
-        self.model.train()
-        for keypoints, positions in itertools.islice(reference.batches(poses, batch_size), limit):
-            reference.train_step(self.model, self.optimizer, keypoints.to(self.device), positions.to(self.device))
-
-    def evaluate(self, poses: Poses) -> tuple[float, float]:
-        return reference.evaluate(self.model, poses)
 
 
 IMPLEMENTATIONS = {'reference': Reference, 'program': Program}
@@ -103,9 +78,8 @@ IMPLEMENTATIONS = {'reference': Reference, 'program': Program}
 def random_poses(count: int, seed: int = 0) -> Poses:
     """Random bodies about as large as people, with keypoints that depend on them."""
     generator = torch.Generator().manual_seed(seed)
-    skeleton = h36m.skeleton()
-    positions = torch.zeros(count, len(skeleton), 3)
-    for parent, child in skeleton.bones:
+    positions = torch.zeros(count, len(SKELETON), 3)
+    for parent, child in SKELETON.bones:
         positions[:, child] = positions[:, parent] + torch.randn(count, 3, generator=generator) * 0.15
     keypoints = positions[..., :2] / 4 + torch.randn(count, 1, 2, generator=generator) * 0.2
     zeros = torch.zeros(count, dtype=torch.long)

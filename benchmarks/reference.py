@@ -6,74 +6,74 @@ PyTorch's Adam, and for P-MPJPE NumPy's batched SVD. Networks run the `forward` 
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, TensorDataset
 
 from common.datasets.poses import Poses
+from common.geometry.body import SKELETON
 from common.geometry.graph import adjacency
-from common.geometry.skeleton import Skeleton
 from models.config import ModelConfig
 from models.linear_model import LinearModel
 from models.sem_gcn import SemGCN
 
 
-def build_model(config: ModelConfig, skeleton: Skeleton) -> nn.Module:
+class Reference:
+    """The reference program; its methods are those of `implementations.Program`."""
+
+    def __init__(self, config: ModelConfig, device: torch.device) -> None:
+        torch.manual_seed(0)
+        self.device, self.model = device, build_model(config).to(device)
+        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=1e-3)
+
+    def steps(self, poses: Poses, count: int = 1) -> float:
+        keypoints, positions = poses.keypoints.to(self.device), poses.positions.to(self.device)
+        self.model.train()
+        return sum(self.train_step(keypoints, positions) for _ in range(count)) / count
+
+    def epoch(self, poses: Poses, batch_size: int = 64, limit: int | None = None) -> None:
+        self.model.train()
+        for keypoints, positions in itertools.islice(batches(poses, batch_size, shuffle=True), limit):
+            self.train_step(keypoints.to(self.device), positions.to(self.device))
+
+    def train_step(self, keypoints: Tensor, positions: Tensor) -> float:
+        """Forward, backward, clip, Adam; returns the loss."""
+        self.optimizer.zero_grad()
+        joints: Any = self.model.loss_joints
+        loss = F.mse_loss(self.model(keypoints)[:, joints], positions[:, joints])
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimizer.step()
+        return loss.item()
+
+    @torch.no_grad()
+    def evaluate(self, poses: Poses) -> tuple[float, float]:
+        """Mean P1 and P2 (mm) over the poses, batch by batch, with NumPy's batched SVD."""
+        self.model.eval()
+        p1 = p2 = 0.0
+        for keypoints, positions in batches(poses, 64, shuffle=False):
+            predicted, target = self.model(keypoints.to(self.device)).cpu().numpy(), positions.numpy()
+            predicted = predicted - predicted[:, :1]
+            p1 += np.linalg.norm(predicted - target, axis=2).mean(1).sum()
+            p2 += np.linalg.norm(aligned(predicted, target) - target, axis=2).mean(1).sum()
+        return p1 / len(poses) * 1000, p2 / len(poses) * 1000
+
+
+def build_model(config: ModelConfig) -> nn.Module:
     """The plain network of a config."""
     if config.architecture == 'linear':
-        return LinearModel(len(skeleton), config.hid_dim, config.num_layers, config.dropout)
-    groups = skeleton.groups if config.non_local else None
-    return SemGCN(torch.from_numpy(adjacency(skeleton)), config.hid_dim, config.num_layers, groups=groups)
+        return LinearModel(len(SKELETON), config.hid_dim, config.num_layers, config.dropout)
+    groups = SKELETON.groups if config.non_local else None
+    return SemGCN(torch.from_numpy(adjacency(SKELETON)), config.hid_dim, config.num_layers, groups=groups)
 
 
-class PoseDataset(Dataset):
-    """One pose at a time, as arrays."""
-
-    def __init__(self, keypoints: np.ndarray, positions: np.ndarray) -> None:
-        self.keypoints, self.positions = keypoints, positions
-
-    def __len__(self) -> int:
-        return len(self.keypoints)
-
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        return torch.from_numpy(self.keypoints[index]), torch.from_numpy(self.positions[index])
-
-
-def batches(poses: Poses, batch_size: int, shuffle: bool = True) -> DataLoader:
-    return DataLoader(PoseDataset(poses.keypoints.numpy(), poses.positions.numpy()), batch_size, shuffle)
-
-
-def train_step(model: nn.Module, optimizer: torch.optim.Optimizer, keypoints: Tensor, positions: Tensor) -> float:
-    """Forward, backward, clip, Adam; returns the loss."""
-    optimizer.zero_grad()
-    joints: Any = model.loss_joints
-    loss = F.mse_loss(model(keypoints)[:, joints], positions[:, joints])
-    loss.backward()
-    nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-    optimizer.step()
-    return loss.item()
-
-
-@torch.no_grad()
-def evaluate(model: nn.Module, poses: Poses, batch_size: int = 64) -> tuple[float, float]:
-    """Mean P1 and P2 (mm) over the poses, batch by batch, with NumPy's batched SVD."""
-    model.eval()
-    device = next(model.parameters()).device
-    p1 = p2 = 0.0
-    for keypoints, positions in batches(poses, batch_size, shuffle=False):
-        predicted, target = model(keypoints.to(device)).cpu().numpy(), positions.numpy()
-        predicted = predicted - predicted[:, :1]
-        p1 += np.linalg.norm(predicted - target, axis=2).mean(1).sum()
-        p2 += p_mpjpe(predicted, target).sum()
-    return p1 / len(poses) * 1000, p2 / len(poses) * 1000
-
-
-def p_mpjpe(predicted: np.ndarray, target: np.ndarray) -> np.ndarray:
-    return np.linalg.norm(aligned(predicted, target) - target, axis=2).mean(1)
+def batches(poses: Poses, batch_size: int, shuffle: bool) -> DataLoader:
+    return DataLoader(TensorDataset(poses.keypoints, poses.positions), batch_size, shuffle)
 
 
 def aligned(predicted: np.ndarray, target: np.ndarray) -> np.ndarray:
