@@ -10,23 +10,26 @@
 import argparse
 import dataclasses
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor
 
 from common import argument_types, arguments, checkpoint
 from common.datasets.loading import DataOptions, load_dataset, load_keypoints
 from common.datasets.mocap import MocapDataset
-from common.errors import UserError, listing, run_script, warn
+from common.datasets.poses import Poses, pair
+from common.errors import UserError, listing, run_script
 from common.evaluation.evaluate import in_mm
 from common.evaluation.metrics import mpjpe
 from common.files.atomic import check_suffix
+from common.files.npz import read_npz
 from common.flags import Parser, filled, flag
-from common.geometry.camera import Camera, image_coordinates, world_to_camera
-from common.geometry.person import person_windows
+from common.geometry.camera import Camera, image_coordinates
 from common.inference import predict
 from common.rendering.animation import SUFFIXES, render
 from common.rendering.clip import Clip, View, stand
@@ -39,7 +42,8 @@ from models.config import network_flags
 class Drawing:
     """What to draw, named as the flags. First frames are left out, then every Nth is kept, then the first of these."""
 
-    evaluate: str | None = flag(None, 'checkpoint to predict with', metavar='FILE')
+    evaluate: Sequence[str] = flag((), 'checkpoint to predict with; several, or files of --predictions, are drawn side '
+                                       'by side', nargs='+', metavar='FILE')
     viz_subject: str = flag('', 'subject to draw, like S9', metavar='NAME')
     viz_action: str = flag('', 'action to draw, like "Walking 1"', metavar='NAME')
     viz_camera: int = flag(0, 'camera to look through', metavar='N')
@@ -54,7 +58,7 @@ class Drawing:
     viz_size: float = flag(5.0, 'side of a panel, in units of 100 pixels', type=argument_types.positive_float,
                            metavar='N')
     viz_bitrate: int = flag(3000, 'kbit/s of an .mp4', type=argument_types.positive_int, metavar='N', more=True)
-    viz_fps: float | None = flag(None, 'poses a second of the dataset (default: its own rate, or 50)',
+    viz_fps: float | None = flag(None, 'poses drawn a second (default: the rate of the dataset)',
                                  type=argument_types.frame_rate, metavar='N', more=True)
     batch_size: int = flag(64, 'poses to predict at a time', short='-b', type=argument_types.positive_int, metavar='N',
                            more=True)
@@ -94,52 +98,93 @@ def find_camera(dataset: MocapDataset, subject: str, action: str, camera: int) -
     return cameras[camera]
 
 
-def find_keypoints(dataset: MocapDataset, data: DataOptions, drawing: Drawing) -> tuple[np.ndarray, list[int]]:
-    """The 2D keypoints (T, J, 2) of the sequence in the chosen camera, and the frames that are drawn.
+def read_poses(dataset: MocapDataset, data: DataOptions, drawing: Drawing) -> tuple[Poses, list[int]]:
+    """The poses of the sequence in the chosen camera, and the frames that are drawn.
 
     Raises:
         UserError: the sequence has no 2D keypoints, or the flags select no frame.
     """
     subject, action = drawing.viz_subject, drawing.viz_action
-    world = dataset.positions[subject][action]
-    one = dataclasses.replace(dataset, positions={subject: {action: world}})  # no other sequence is projected
-    views = load_keypoints(one, data.keypoints, data.data_dir).get(subject, {}).get(action)
-    if views is None:
+    one = dataclasses.replace(dataset, positions={subject: {action: dataset.positions[subject][action]}})
+    keypoints = load_keypoints(one, data.keypoints, data.data_dir)  # no other sequence is projected
+    if action not in keypoints.get(subject, {}):
         raise UserError(f'{dataset.name} has no {data.keypoints} keypoints of {subject} {action}.')
-    keypoints = views[drawing.viz_camera]
-    if len(keypoints) != len(world):
-        warn(f'{subject} {action} camera {drawing.viz_camera} has {len(keypoints)} 2D and {len(world)} 3D frames and '
-             f'is cut to the shorter.')
-    frames = range(drawing.viz_skip, min(len(keypoints), len(world)), drawing.viz_downsample)
+    poses = pair(one, keypoints, [subject], one.kinds)
+    poses = poses.select(poses.views == drawing.viz_camera)
+    frames = range(drawing.viz_skip, len(poses), drawing.viz_downsample)
     kept = list(frames[:drawing.viz_limit] if drawing.viz_limit > 0 else frames)
     if not kept:
-        raise UserError(f'--viz_skip {drawing.viz_skip} leaves nothing of the {len(world)} frames of {subject} '
+        raise UserError(f'--viz_skip {drawing.viz_skip} leaves nothing of the {len(poses)} frames of {subject} '
                         f'{action}.')
-    return keypoints, kept
+    return poses, kept
 
 
-def make_clip(drawing: Drawing, data: DataOptions, dataset: MocapDataset, model: nn.Module,
-              file: checkpoint.Checkpoint) -> Clip:
-    """Lift the sequence that the flags name. Returns a clip of the prediction and the ground truth side by side."""
+def lift(path: str, poses: Poses, dataset: MocapDataset, flags: dict[str, Any], device: torch.device) -> Tensor:
+    """Lift poses with a checkpoint: (N, J, 3) metres from the hip, camera axes; NaN where too many joints are missing.
+
+    Raises:
+        UserError: the checkpoint cannot be used, or typed network flags contradict it.
+    """
+    file = checkpoint.load_checkpoint(path)
+    checkpoint.check_flags(file, path, network_flags(flags))
+    model = checkpoint.restore_model(file, path, dataset.skeleton).to(device)
+    usable = poses.visible(file.fewest_visible)
+    seen = poses.select(usable)
+    if file.normalization == 'person':
+        seen = seen.as_person(file.config.window, dataset.fps, file.fewest_visible)
+    seen = seen.to(device)
+    positions = torch.full_like(poses.positions, torch.nan)
+    positions[usable] = predict(model, seen.keypoints, flags.get('batch_size'), rays=seen.rays).cpu()
+    return positions
+
+
+def read_predictions(path: str, poses: Poses, dataset: MocapDataset) -> Tensor:
+    """The predictions of a file of `--predictions` for poses, as of `lift`; NaN for frames that it lacks.
+
+    Raises:
+        UserError: the file is damaged, or has no pose of this sequence.
+    """
+    names = ('subject', 'action', 'camera', 'frame', 'predicted')
+    entries = read_npz(path, names, optional=('joints', 'true'))
+    sequence, predicted = poses.sequences[int(poses.sequence_of()[0])], np.asarray(entries['predicted'])
+    if predicted.shape[1:] != (len(dataset.skeleton), 3) or predicted.dtype.kind != 'f' or any(
+            np.shape(entries[name]) != predicted.shape[:1] for name in names[:4]):
+        raise UserError(f'{path}: predicted must be (N, {len(dataset.skeleton)}, 3) numbers, and '
+                        f'{", ".join(names[:4])} (N,), as main_gcn.py --predictions writes them.')
+    of_sequence = np.all([entries[name].astype(str) == getattr(sequence, name) for name in names[:3]], axis=0)
+    frames = dict(zip(entries['frame'][of_sequence].tolist(), predicted[of_sequence], strict=True))
+    if not frames:
+        raise UserError(f'{path} has no prediction of {sequence.subject} {sequence.action} in camera '
+                        f'{sequence.camera}.')
+    missing = np.full(predicted.shape[1:], np.nan, np.float32)
+    numbers = (sequence.first + sequence.spacing * poses.numbers).tolist()
+    return torch.from_numpy(np.stack([frames.get(number, missing) for number in numbers]).astype(np.float32))
+
+
+def make_clip(drawing: Drawing, data: DataOptions, dataset: MocapDataset, flags: dict[str, Any],
+              device: torch.device) -> Clip:
+    """Lift the sequence that the flags name. Returns a clip of the predictions and the ground truth, side by side."""
     subject, action = drawing.viz_subject, drawing.viz_action
     camera = find_camera(dataset, subject, action, drawing.viz_camera)
-    keypoints, kept = find_keypoints(dataset, data, drawing)
+    every, kept = read_poses(dataset, data, drawing)
+    chosen = torch.zeros(len(every), dtype=torch.bool)
+    chosen[kept] = True
+    poses = every.select(chosen)
 
-    inputs = torch.from_numpy(keypoints[kept])
-    if file.normalization == 'person':
-        inputs = person_windows(torch.from_numpy(keypoints), torch.tensor(kept), 0, len(keypoints) - 1,
-                                file.config.window, dataset.fps)
-    predicted = predict(model, inputs.to(next(model.parameters()).device), drawing.batch_size).cpu().numpy()
-    truth = world_to_camera(dataset.positions[subject][action][kept], camera)
-    truth -= truth[:, :1]
-    errors = mpjpe(in_mm(torch.from_numpy(predicted)), in_mm(torch.from_numpy(truth))).numpy()
+    def upright(positions: Tensor) -> np.ndarray:
+        return stand(positions.numpy() @ camera.rotation.T.astype(np.float32))[None]
 
-    def upright(positions: np.ndarray) -> np.ndarray:
-        return stand(positions @ camera.rotation.T.astype(positions.dtype))[None]
-
-    return Clip(image_coordinates(keypoints[kept], camera.width, camera.height)[None], (camera.width, camera.height),
-                [View('Prediction', upright(predicted), errors), View('Ground truth', upright(truth))],
-                dataset.skeleton, dataset.fps / drawing.viz_downsample, drawing.viz_skip / dataset.fps, camera.azimuth,
+    views = []
+    for path in drawing.evaluate:
+        predicted = (read_predictions(path, poses, dataset) if path.lower().endswith('.npz') else
+                     lift(path, poses, dataset, flags, device))
+        errors = mpjpe(in_mm(predicted), in_mm(poses.positions)).numpy()
+        title = 'Prediction' if len(drawing.evaluate) == 1 else os.path.basename(path).removesuffix('.pth.tar')
+        views.append(View(title, upright(predicted), errors))
+    keypoints = image_coordinates(poses.keypoints.numpy(), camera.width, camera.height)[None]
+    return Clip(keypoints, (camera.width, camera.height), [*views, View('Ground truth', upright(poses.positions))],
+                dataset.skeleton, (drawing.viz_fps or dataset.fps) / drawing.viz_downsample,
+                drawing.viz_skip / (drawing.viz_fps or dataset.fps), camera.azimuth,
                 f'{subject} {action}, camera {drawing.viz_camera}')
 
 
@@ -147,30 +192,24 @@ def main() -> None:
     parser = get_args_parser()
     flags = vars(parser.parse_args())
     drawing, data = filled(Drawing, flags), filled(DataOptions, flags)
-    if drawing.evaluate is None:
+    if not drawing.evaluate:
         raise UserError('--evaluate is missing: it names a checkpoint.')
     if drawing.viz_output is None:
         raise UserError('--viz_output is missing: it names a file to make, ending in .gif, .mp4, .html or .png.')
     check_suffix(drawing.viz_output, SUFFIXES, '--viz_output')
     device = arguments.resolve_device(flags['device'])
-
-    file = checkpoint.load_checkpoint(drawing.evaluate)
-    checkpoint.check_flags(file, drawing.evaluate, network_flags(parser.typed()))
     make_if_missing(data.dataset, data.data_dir)
     dataset = load_dataset(data.dataset, data.data_dir)
-    if drawing.viz_fps:
-        dataset = dataclasses.replace(dataset, fps=drawing.viz_fps)
+    find_camera(dataset, drawing.viz_subject, drawing.viz_action, drawing.viz_camera)
     video = None
     if drawing.viz_video:
-        video = VideoFrames(drawing.viz_video, dataset.fps, drawing.viz_skip, drawing.viz_downsample)
-
-    model = checkpoint.restore_model(file, drawing.evaluate, dataset.skeleton).to(device)
-    clip = render(make_clip(drawing, data, dataset, model, file), drawing.viz_output, drawing.viz_size,
-                  drawing.viz_bitrate, video)
-    errors = clip.views[0].errors
-    assert errors is not None  # `make_clip` compares the prediction with the true positions
+        video = VideoFrames(drawing.viz_video, drawing.viz_fps or dataset.fps, drawing.viz_skip, drawing.viz_downsample)
+    clip = make_clip(drawing, data, dataset, parser.typed(), device)
+    clip = render(clip, drawing.viz_output, drawing.viz_size, drawing.viz_bitrate, video)
+    shown = [f'MPJPE {np.nanmean(view.errors):.1f} mm' + (f' ({view.title})' if len(drawing.evaluate) > 1 else '')
+             for view in clip.views if view.errors is not None and np.isfinite(view.errors).any()]
     print(f'{drawing.viz_output}: {len(clip)} frames of {clip.caption}, {len(clip) / clip.fps:.2f} s, '
-          f'{os.path.getsize(drawing.viz_output) / 1e6:.2f} MB, MPJPE {errors.mean():.1f} mm')
+          f'{os.path.getsize(drawing.viz_output) / 1e6:.2f} MB, {", ".join(shown) or "no pose is lifted"}')
 
 
 if __name__ == '__main__':

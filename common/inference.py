@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from common.geometry.mirror import Mirror
+from common.geometry.person import to_camera_axes
 from common.threads import map_over_threads
 
 CPU_SLICE = 2048  # poses predicted by a thread at a time, so that memory stays flat
@@ -32,8 +33,13 @@ class Predictor:
         self.slice_size = batch_size or max(suited, CPU_SLICE)
 
     @torch.inference_mode()
-    def __call__(self, keypoints: Tensor, centers: Tensor | None = None) -> Tensor:
-        """Lift (N, J, 2) to (N, J, 3), batch by batch; `centers` (N,) as for `Mirror`."""
+    def __call__(self, keypoints: Tensor, centers: Tensor | None = None, rays: Tensor | None = None) -> Tensor:
+        """Lift (N, J, 2) to (N, J, 3) in camera axes, batch by batch.
+
+        Args:
+            centers: (N,) as for `Mirror`.
+            rays: (N, 2) as for `to_camera_axes`, of networks whose input is centred on the person.
+        """
         positions = keypoints.new_empty(*keypoints.shape[:2], 3)
         for start in range(0, len(keypoints), self.batch_size):
             given = keypoints[start:start + self.batch_size]
@@ -42,17 +48,19 @@ class Predictor:
                 about = None if centers is None else centers[start:start + self.batch_size]
                 predicted = (predicted + self.mirror(self.network(self.mirror(given, about)))) / 2
             torch.sub(predicted, predicted[:, :1], out=positions[start:start + self.batch_size])
-        return positions
+        return positions if rays is None else to_camera_axes(positions, rays)
 
 
 def predict(model: nn.Module, keypoints: Tensor, batch_size: int | None = None,
-            report: Callable[[int], None] | None = None, mirror: Mirror | None = None) -> Tensor:
+            report: Callable[[int], None] | None = None, mirror: Mirror | None = None,
+            rays: Tensor | None = None) -> Tensor:
     """Lift poses to 3D, relative to the hip, on all threads.
 
     Args:
         model, batch_size, mirror: as of `Predictor`.
         keypoints: (N, J, 2) normalised image coordinates, on the model's device.
         report: called with the number of poses done.
+        rays: as of `Predictor`.
     Returns:
         (N, J, 3) metres in camera axes (x right, y down, z forward), the hip at the origin.
     """
@@ -60,7 +68,7 @@ def predict(model: nn.Module, keypoints: Tensor, batch_size: int | None = None,
     positions = keypoints.new_empty(*keypoints.shape[:2], 3)
 
     def lift(part: slice) -> None:
-        positions[part] = predictor(keypoints[part])
+        positions[part] = predictor(keypoints[part], rays=None if rays is None else rays[part])
 
     for done, _ in map_over_threads(lift, len(keypoints), predictor.slice_size, keypoints.device):
         if report:

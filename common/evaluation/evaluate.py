@@ -18,7 +18,6 @@ from common.datasets.virtual.samples import VirtualCameras, virtual_views
 from common.errors import UserError
 from common.evaluation.metrics import PROTOCOLS, Metric, joint_errors
 from common.geometry.mirror import Mirror
-from common.geometry.person import to_camera_axes
 from common.inference import Predictor
 from common.threads import map_over_threads
 
@@ -167,9 +166,8 @@ class _Scorer:
         return {name: self._sum(metric, predicted, target, rows) for name, metric in self.options.metrics.items()}
 
     def _predict(self, rows: slice) -> Tensor:
-        poses, centers = self.poses, self.centers
-        predicted = self.predictor(poses.keypoints[rows], None if centers is None else centers[rows])
-        return predicted if poses.rays is None else to_camera_axes(predicted, poses.rays[rows])
+        centers, rays = (None if each is None else each[rows] for each in (self.centers, self.poses.rays))
+        return self.predictor(self.poses.keypoints[rows], centers, rays)
 
     def _sum(self, metric: Metric, predicted: Tensor, target: Tensor, rows: slice) -> Tensor:
         start = max(len(predicted) - (rows.stop - rows.start) - (metric.frames - 1), 0)

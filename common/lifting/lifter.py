@@ -22,7 +22,7 @@ from common.geometry import body
 from common.geometry.camera import default_focal, normalize_screen
 from common.geometry.detector_layouts import TRAINED_ON, Layout, layout_named
 from common.geometry.mirror import Mirror
-from common.geometry.person import person_ray, person_windows, to_camera_axes, window_stride
+from common.geometry.person import person_ray, person_windows, window_stride
 from common.inference import for_inference, predict
 from common.lifting.anatomy import anatomy_of
 from common.lifting.motion.root import USUAL_FPS, CameraView, rays
@@ -177,8 +177,9 @@ class Lifter:
             for start in range(end - 1 if last_only else first, end, _CHUNK):
                 frames = np.arange(start, min(start + _CHUNK, end))
                 inputs = person_windows(points, torch.from_numpy(frames), first, end - 1, self.window, view.rate)
-                answer = predict(self.model, inputs.to(self.device), mirror=self.mirror).cpu()
-                positions[frames] = to_camera_axes(answer, person_ray(torch.from_numpy(rays(keypoints[frames], view))))
+                ray = person_ray(torch.from_numpy(rays(keypoints[frames], view)))
+                positions[frames] = predict(self.model, inputs.to(self.device), mirror=self.mirror,
+                                            rays=ray.to(self.device, torch.float32)).cpu().numpy()
         return positions, ~seen & np.isfinite(positions[:, :1, 0])
 
     def lift(self, poses: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import main_gcn
 import viz
 from common.checkpoint import Checkpoint
 from common.datasets import h36m
@@ -167,10 +168,42 @@ class TestScript:
             npz.write_npz('data/data_2d_tiny_sh.npz', positions_2d={'S9': {action: views}}, metadata={})
         keypoints('Walking 1', 9)
         status, out, err = script(viz.main, *CLIP, '-k', 'sh', '--viz_output', 'a.png')
-        assert status == 0 and 'has 9 2D and 12 3D frames' in err and '9 frames of S9' in out
+        assert status == 0 and 'camera 0 (9 and 12)' in err and '9 frames of S9' in out
         keypoints('Eating', 12)
         status, _, err = script(viz.main, *CLIP, '-k', 'sh', '--viz_output', 'a.png')
         assert status == 2 and 'tiny has no sh keypoints of S9 Walking 1' in err
+
+    def test_the_rate_of_drawing_changes_no_prediction(self, script, clips):
+        """Networks of several frames see neighbours in the data's own time."""
+        config = dataclasses.replace(default_config('gcn'), hid_dim=8, num_layers=1, window=3)
+        state = build_model(config, SKELETON).state_dict()
+        Checkpoint(3, 1e-3, 30, state, None, 99.0, config, normalization='person').save('person.pth.tar')
+        arguments = [*CLIP, '--evaluate', 'person.pth.tar', '--viz_output', 'a.gif']
+        for flags in ([], ['--viz_fps', 10], ['--viz_downsample', 3]):
+            assert script(viz.main, *arguments, *flags)[0] == 0
+        own, slow, thin = (clip.views[0].errors for clip in clips)
+        np.testing.assert_allclose(slow, own, rtol=1e-5)
+        np.testing.assert_allclose(thin, own[::3], rtol=1e-5)
+
+    def test_what_is_drawn_is_what_an_evaluation_writes_also_beside_it(self, script, clips):
+        """Two files side by side: a checkpoint, and its own predictions; a frame that the file lacks is empty."""
+        config = dataclasses.replace(default_config('gcn'), hid_dim=8, num_layers=1)
+        state = build_model(config, SKELETON).state_dict()
+        Checkpoint(3, 1e-3, 30, state, None, 99.0, config, normalization='person').save('person.pth.tar')
+        status, _, err = script(main_gcn.main, '-d', 'tiny', '--device', 'cpu', '--evaluate', 'person.pth.tar',
+                                '--predictions', 'p.npz')
+        assert status == 0, err
+        arrays = dict(np.load('p.npz'))
+        mine = (arrays['action'] == 'Walking 1') & (arrays['frame'] == 4)
+        npz.write_npz('p.npz', **{name: value if name == 'joints' else value[~mine] for name, value in arrays.items()})
+        status, out, err = script(viz.main, *CLIP, '--evaluate', 'person.pth.tar', 'p.npz', '--viz_output', 'a.gif')
+        assert status == 0 and '(person)' in out and '(p.npz)' in out, err
+        network, file, truth = clips[0].views
+        assert np.isnan(file.positions[0, 4]).all() and truth.errors is None
+        np.testing.assert_allclose(np.delete(file.positions, 4, 1), np.delete(network.positions, 4, 1), atol=1e-5)
+        np.testing.assert_allclose(np.delete(file.errors, 4), np.delete(network.errors, 4), rtol=1e-4)
+        status, _, err = script(viz.main, *CLIP, '--evaluate', 'p.npz', '--viz_output', 'a.gif', '--viz_subject', 'S1')
+        assert status == 2 and 'no prediction of S1 Walking 1' in err
 
     def test_packages_that_are_missing(self, script, workplace, monkeypatch):
         monkeypatch.setitem(sys.modules, 'plotly.offline', None)
