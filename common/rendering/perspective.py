@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 ELEVATION = 15.0  # degrees, as published
-TILE = 0.25  # metres, of the floor
+TILES = (0.25, 0.1, 0.05, 0.025, 0.01, 0.005, 0.0025, 0.001)  # metres: a person stands on the largest, a hand does not
 _PART = 1 << 13  # points projected together
 
 
@@ -81,6 +81,7 @@ class Perspective:
         positions: (N, 3) each, everything that is shown, metres, z up; may contain NaN.
         azimuth: degrees.
     Attributes:
+        tile: side of a tile of the floor, metres.
         floor: (2,) half the sides, along x and y, of the rectangle of floor under the positions, metres.
         lowest, highest: (2,) corners of the projected positions and floor.
     """
@@ -96,7 +97,8 @@ class Perspective:
             positions = [np.array([[0, 0, 1.7]])]
             extents = [(positions[0][0], positions[0][0])]
         top, reach = max(float(high[2]) for _, high in extents), np.abs(extents).max((0, 1))[:2]
-        self.floor = TILE * np.ceil(np.maximum(reach, 2 * TILE) / TILE)
+        self.tile = next((tile for tile in TILES if 2 * tile <= max(top, float(reach.max()))), TILES[-1])
+        self.floor = self.tile * np.ceil(np.maximum(reach, 2 * self.tile) / self.tile)
         self.target = np.array([0, 0, top / 2])
         self.distance = 3.5 * max(float(self.floor.max()), top)
         corners = np.append(self.floor, 0) * np.array([[-1, -1, 0], [-1, 1, 0], [1, 1, 0], [1, -1, 0]])
@@ -126,9 +128,9 @@ class PanelProjection:
         return projected * self.scale + self.offset, nearness
 
 
-def floor_lines(floor: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(N, 2, 3) lines between the tiles, and (4, 3) corners, of the floor of an `Perspective`."""
-    x, y = floor
-    columns, rows = (np.linspace(-half, half, round(2 * half / TILE) + 1) for half in floor)
+def floor_lines(perspective: Perspective) -> tuple[np.ndarray, np.ndarray]:
+    """(N, 2, 3) lines between the tiles, and (4, 3) corners, of the floor of a perspective."""
+    x, y = perspective.floor
+    columns, rows = (np.linspace(-half, half, round(2 * half / perspective.tile) + 1) for half in perspective.floor)
     lines = [[(column, -y, 0), (column, y, 0)] for column in columns] + [[(-x, row, 0), (x, row, 0)] for row in rows]
     return np.array(lines), np.array([(-x, -y, 0), (-x, y, 0), (x, y, 0), (x, -y, 0)])

@@ -146,7 +146,7 @@ class Scene:
         self.axes.add_patch(frame)
         still: list[Artist] = []
         if projection is not None:
-            lines, corners = floor_lines(projection.perspective.floor)
+            lines, corners = floor_lines(projection.perspective)
             still = [Polygon(projection(corners)[0], color=SHADE),
                      LineCollection(list(projection(lines)[0]), colors=TILES, linewidths=max(self.side / 500, 0.6))]
         bones = DrawnBones(self.axes, self.clip.skeleton, width, shadow=projection is not None)

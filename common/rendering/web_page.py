@@ -20,7 +20,7 @@ from tqdm import tqdm
 from common.errors import UserError
 from common.rendering import visualization
 from common.rendering.clip import Clip
-from common.rendering.perspective import ELEVATION, TILE, Perspective, around
+from common.rendering.perspective import ELEVATION, Perspective, around
 from common.rendering.video import VideoFrames
 
 TEMPLATE = os.path.join(os.path.dirname(__file__), 'web_page.html')
@@ -81,7 +81,7 @@ def _constants(clip: Clip, perspective: Perspective, crop: tuple[float, ...]) ->
              for (parent, child), color in zip(clip.skeleton.bones, colors, strict=True)]
     return {'fps': clip.fps, 'start': clip.start, 'caption': clip.caption, 'crop': crop, 'bones': bones,
             'colors': list(dict.fromkeys(colors)), 'names': clip.skeleton.names * people,
-            'views': [view.title for view in clip.views], 'floor': perspective.floor.tolist(), 'tile': TILE,
+            'views': [view.title for view in clip.views], 'floor': perspective.floor.tolist(), 'tile': perspective.tile,
             'top': perspective.target[2] * 2,
             'viewpoint': {'azimuth': clip.azimuth, 'elevation': ELEVATION, 'distance': EYE_DISTANCE * largest},
             'center': float((perspective.lowest + perspective.highest)[1] / 2 / longest)}

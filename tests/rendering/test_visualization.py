@@ -64,13 +64,15 @@ class TestScene:
             assert (places > (0, box.top)).all() and (places < (scene.width, scene.height)).all()
 
     def test_the_floor_and_all_people_are_visible_and_no_more(self):
-        for reach in (0.1, 3.0):
+        for reach in (0.004, 0.1, 0.9, 3.0):
             people = np.random.default_rng(0).uniform(-reach, reach, (50, 3)) + (0, 0, reach)
             view = perspective.Perspective([people[:20], people[20:]], 70)
             floor = np.append(view.floor, 0) * np.array([(x, y, 0) for x in (-1, 1) for y in (-1, 1)])
             projected = view(np.concatenate([people, floor]))[0]
             np.testing.assert_allclose([view.lowest, view.highest], [projected.min(0), projected.max(0)])
-            assert (view.floor % perspective.TILE == 0).all() and (view.floor >= np.abs(people[:, :2]).max(0)).all()
+            tiles = view.floor / view.tile
+            np.testing.assert_allclose(tiles, tiles.round())
+            assert (view.floor >= np.abs(people[:, :2]).max(0)).all() and (view.floor <= 2.5 * reach).all()
 
     def test_long_clips_are_projected_in_parts(self, monkeypatch):
         clip = make_clip()
