@@ -30,7 +30,7 @@ def get_args_parser() -> argparse.ArgumentParser:
                                      allow_abbrev=False)
     parser.add_argument('--checkpoint', required=True, metavar='FILE', help='the model')
     parser.add_argument('--output', required=True, metavar='FILE.onnx', help='the file to write')
-    parser.add_argument('--format', choices=list(WRITERS), default='onnx', help='what to write (default: onnx)')
+    parser.add_argument('--format', choices=list(WRITERS), default='onnx', help='what to write (default: %(default)s)')
     parser.add_argument('--trained_on', choices=TRAINED_ON,
                         help='as for predict.py; recorded in the metadata')
     return parser

@@ -20,8 +20,14 @@ MAX_COST = 1.2  # of a match: 1 - overlap + distance of the joints in sizes of t
 
 
 @dataclass(frozen=True)
-class TrackedPerson:
-    """The N people of all frames, one after another."""
+class DetectedPeople:
+    """The N people of all frames, one after another.
+
+    Attributes:
+        frame: number of each person's frame, ascending.
+        keypoints, scores, score, facing: as in `Track`.
+        names: the file's identifiers.
+    """
 
     frame: np.ndarray  # (N,)
     keypoints: np.ndarray  # (N, 16, 2)
@@ -31,15 +37,15 @@ class TrackedPerson:
     names: list[str | None]
 
 
-def names_are_usable(path: str, seen: TrackedPerson) -> bool:
+def names_are_usable(path: str, people: DetectedPeople) -> bool:
     """Whether identifiers distinguish people: some files give all people of a frame the same identifier."""
-    if all(name is None for name in seen.names):
+    if all(name is None for name in people.names):
         return False
-    people, repeated = Counter(seen.frame.tolist()), set()
-    for (frame, name), count in Counter(zip(seen.frame.tolist(), seen.names)).items():
+    counts, repeated = Counter(people.frame.tolist()), set()
+    for (frame, name), count in Counter(zip(people.frame.tolist(), people.names)).items():
         if name is not None and count > 1:
             repeated.add(frame)
-    several = sum(count > 1 for count in people.values())
+    several = sum(count > 1 for count in counts.values())
     if 2 * len(repeated) <= several or not repeated:
         return True
     warn(f'{path}: people of the same frame share an identifier in {len(repeated)} of {several} frames: identifiers '
@@ -47,40 +53,40 @@ def names_are_usable(path: str, seen: TrackedPerson) -> bool:
     return False
 
 
-def by_name(path: str, seen: TrackedPerson) -> dict[str, list[int]]:
-    """{identifier: rows of its detections}; of two in the same frame only the more confident one."""
+def group_by_name(path: str, people: DetectedPeople) -> dict[str, list[int]]:
+    """{identifier: indices of its detections}; of two in the same frame only the more confident one."""
     groups: dict[str, list[int]] = {}
     nameless = doubles = 0
-    for row, name in enumerate(seen.names):
+    for index, name in enumerate(people.names):
         if name is None:
             nameless += 1
             continue
-        rows = groups.setdefault(name, [])
-        if rows and seen.frame[rows[-1]] == seen.frame[row]:
+        indices = groups.setdefault(name, [])
+        if indices and people.frame[indices[-1]] == people.frame[index]:
             doubles += 1
-            if seen.score[rows[-1]] >= seen.score[row]:
+            if people.score[indices[-1]] >= people.score[index]:
                 continue
-            rows.pop()
-        rows.append(row)
+            indices.pop()
+        indices.append(index)
     if nameless:
-        warn(f'{path}: {nameless} of {len(seen.names)} detections have no identifier, while others have, and are left '
-             f'out.')
+        warn(f'{path}: {nameless} of {len(people.names)} detections have no identifier, while others have, and are '
+             f'left out.')
     if doubles:
         warn(f'{path}: {doubles} times an identifier stands twice in a frame; the more confident detection is taken.')
     return groups
 
 
-def by_place(seen: TrackedPerson, max_lost: int) -> dict[str, list[int]]:
-    """{number of a person: rows of its detections}, matched from frame to frame."""
+def group_by_place(people: DetectedPeople, max_lost: int) -> dict[str, list[int]]:
+    """{number of a person: indices of its detections}, matched from frame to frame."""
     tracks: list[list[int]] = []
-    boxes = np.concatenate([np.nanmin(seen.keypoints, 1), np.nanmax(seen.keypoints, 1)], axis=1)
-    numbers, starts = np.unique(seen.frame, return_index=True)
+    boxes = np.concatenate([np.nanmin(people.keypoints, 1), np.nanmax(people.keypoints, 1)], axis=1)
+    numbers, starts = np.unique(people.frame, return_index=True)
     active: list[int] = []
-    for number, start, end in zip(numbers, starts, [*starts[1:], len(seen.frame)]):
-        active = [track for track in active if number - seen.frame[tracks[track][-1]] <= max_lost]
+    for number, start, end in zip(numbers, starts, [*starts[1:], len(people.frame)]):
+        active = [track for track in active if number - people.frame[tracks[track][-1]] <= max_lost]
         last = [tracks[track][-1] for track in active]
         free, taken = set(range(start, end)), set()
-        cost = _cost(seen.keypoints[last], boxes[last], seen.keypoints[start:end], boxes[start:end])
+        cost = _cost(people.keypoints[last], boxes[last], people.keypoints[start:end], boxes[start:end])
         for flat in np.argsort(cost, axis=None, kind='stable'):
             old, new = divmod(int(flat), int(end - start))
             if not cost[old, new] <= MAX_COST:
@@ -89,36 +95,36 @@ def by_place(seen: TrackedPerson, max_lost: int) -> dict[str, list[int]]:
                 tracks[active[old]].append(start + new)
                 taken.add(old)
                 free.remove(start + new)
-        for row in sorted(free):
+        for index in sorted(free):
             active.append(len(tracks))
-            tracks.append([row])
+            tracks.append([index])
     step = int(np.gcd.reduce(np.diff(numbers))) if len(numbers) > 1 else 1
-    return {str(index): rows for index, rows in enumerate(_rejoined(tracks, seen.frame // step, boxes))}
+    return {str(number): indices for number, indices in enumerate(_rejoined(tracks, people.frame // step, boxes))}
 
 
-def _rejoined(tracks: list[list[int]], frame: np.ndarray, boxes: np.ndarray) -> list[list[int]]:
+def _rejoined(parts: list[list[int]], frame: np.ndarray, boxes: np.ndarray) -> list[list[int]]:
     """The tracks, after joining the parts of people who were hidden or away.
 
     A track continues an ended one if at most `LONGEST_ABSENCE` frames lie between them, and the place and the size of
     the person fit. The longer the absence, the farther the person may have moved.
     """
     whole: list[list[int]] = []
-    for rows in sorted(tracks, key=lambda rows: frame[rows[0]]):
+    for indices in sorted(parts, key=lambda indices: frame[indices[0]]):
         fitting = []
         for old in whole:
-            absence = int(frame[rows[0]] - frame[old[-1]])
-            if not 0 < absence <= LONGEST_ABSENCE or min(len(old), len(rows)) < SURE:
+            absence = int(frame[indices[0]] - frame[old[-1]])
+            if not 0 < absence <= LONGEST_ABSENCE or min(len(old), len(indices)) < SURE:
                 continue
-            before, after = boxes[old[-SIZED:]], boxes[rows[:SIZED]]
+            before, after = boxes[old[-SIZED:]], boxes[indices[:SIZED]]
             sizes = [float(np.median(box[:, 3] - box[:, 1])) for box in (before, after)]
             middles = [(box[:2] + box[2:]) / 2 for box in (before[-1], after[0])]
             away = float(np.linalg.norm(middles[1] - middles[0])) / max(min(sizes), 1.0)
             if max(sizes) < SAME_SIZE * min(sizes) and away < NEAR * (1 + absence / LONGEST_ABSENCE):
                 fitting.append((away, absence, old))
         if fitting:
-            min(fitting, key=lambda candidate: candidate[:2])[2].extend(rows)
+            min(fitting, key=lambda candidate: candidate[:2])[2].extend(indices)
         else:
-            whole.append(list(rows))
+            whole.append(list(indices))
     return whole
 
 
