@@ -36,7 +36,7 @@ JOINTS = ('Head', 'Thorax', 'RShoulder', 'RElbow', 'RWrist', 'LShoulder', 'LElbo
 RAW_JOINTS = ('', '', '', 'Spine', 'Hip', 'Thorax', 'Neck/Nose', 'Head', '', 'LShoulder', 'LElbow', 'LWrist', '', '',
               'RShoulder', 'RElbow', 'RWrist', '', 'LHip', 'LKnee', 'LFoot', '', '', 'RHip', 'RKnee', 'RFoot', '', '')
 RAW_ORDER = [RAW_JOINTS.index(name) for name in JOINTS]
-CAMERAS = (0, 1, 2, 4, 5, 6, 7, 8)  # the set's choice for one view; the others hang from the ceiling
+CAMERAS = (*range(3), *range(4, 9))  # the set's choice for one view; the others hang from the ceiling
 RATE, FAST_RATE = 25, 50  # frames a second
 FAST = {('S1', 'Seq2'), ('S3', 'Seq1'), ('S3', 'Seq2'), ('S5', 'Seq1'), ('S5', 'Seq2')}
 LARGEST, MEMORY, PATIENCE = 1 << 30, 4 << 30, 120  # bytes of annot.mat, bytes and seconds to read it

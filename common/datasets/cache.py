@@ -76,7 +76,7 @@ class PoseCache:
     def save(self, split: str, prepared: Prepared) -> None:
         """Write a split, and delete the files of earlier versions of its sources.
 
-        Small data is not written, because it is prepared as fast. A folder that cannot be written is no error.
+        Small data is not written, because it is prepared as fast. A folder that cannot be written is not an error.
         """
         if sum(size for _, size, _ in self.stamps) < SMALL or not self._settled():
             return

@@ -54,7 +54,7 @@ def describe(path: str, name: str, entries: dict[str, Any], subjects: list[str])
             changes['skeleton'] = _root_first(changes['file_skeleton'])
         changes['pck_joints'] = tuple(dict.fromkeys(_texts(entries.get('pck_joints', ()))))
         if unknown := set(changes['pck_joints']) - set(changes.get('skeleton', spec.skeleton).names):
-            raise ValueError(f'pck_joints names {listing(sorted(unknown))}, which are no joints of it')
+            raise ValueError(f'pck_joints names {listing(sorted(unknown))}, which are not joints of it')
         if 'frame_numbers' in entries:
             changes['frame_numbers'] = _frame_numbers(json.loads(_text(entries['frame_numbers'])))
         cameras, local = _cameras(entries, subjects)
@@ -173,7 +173,7 @@ def _camera(content: dict[str, Any], index: int) -> Camera:
     if 'R' in content:
         rotation, shift = _array(content['R'], (3, 3)), _array(content['t'], (3,))
         if not np.allclose(rotation @ rotation.T, np.eye(3), atol=1e-3) or np.linalg.det(rotation) < 0:
-            raise ValueError('R of a camera is no rotation matrix')
+            raise ValueError('R of a camera is not a rotation matrix')
         orientation = Rotation.from_matrix(rotation.T).as_quat()[[3, 0, 1, 2]]  # w first
         translation = -rotation.T @ shift
     center = _array(content.get('center', (width / 2, height / 2)), (2,))
@@ -205,14 +205,14 @@ def _array(value: Any, shape: tuple[int, ...]) -> np.ndarray:
 def _numbers(value: Any) -> tuple[int, ...]:
     array = np.asarray(value)
     if array.ndim != 1 or (array.size and array.dtype.kind not in 'iu'):
-        raise ValueError(f'{printable(value)} is no list of whole numbers')
+        raise ValueError(f'{printable(value)} is not a list of whole numbers')
     return tuple(array.tolist())
 
 
 def _texts(value: Any) -> tuple[str, ...]:
     array = np.asarray(value)
     if array.ndim != 1 or (array.size and array.dtype.kind != 'U'):
-        raise ValueError(f'{printable(value)} is no list of texts')
+        raise ValueError(f'{printable(value)} is not a list of strings')
     return tuple(array.tolist())
 
 

@@ -62,7 +62,7 @@ class Skeleton:
         """The skeleton of `as_dict`, where tuples may have become lists.
 
         Raises:
-            ValueError: the content is no skeleton.
+            ValueError: the content is not a skeleton.
         """
         try:
             flat = {name: tuple(content[name]) for name in ('names', 'parents', 'left', 'right')}
@@ -71,7 +71,7 @@ class Skeleton:
                 raise ValueError('names must be texts and parents whole numbers')
             return cls(**flat, groups=groups)
         except (KeyError, TypeError, IndexError) as error:
-            raise ValueError(f'it is no skeleton: {error!r}') from error
+            raise ValueError(f'it is not a skeleton: {error!r}') from error
 
     def keep(self, kept: Sequence[int], new_parents: dict[int, int] | None = None) -> Skeleton:
         """The skeleton of some of the joints, each attached to its nearest kept ancestor.

@@ -69,7 +69,7 @@ WRONG_2D = [
     (SIXTEEN, {'keypoints_symmetry': [[1, 2], [3, 4]]}, 'are in no order that is known for own'),
     (SIXTEEN, {'num_joints': 17}, 'states 17 joints, its arrays have 16'),
     (SIXTEEN, {'num_joints': np.array([16, 16])}, 'states .* joints, its arrays have 16'),
-    (SIXTEEN, {'keypoints_symmetry': 5}, 'keypoints_symmetry is no pair of lists'),
+    (SIXTEEN, {'keypoints_symmetry': 5}, 'keypoints_symmetry is not a pair of lists'),
 ]
 
 

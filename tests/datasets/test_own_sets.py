@@ -182,7 +182,7 @@ WRONG = {
         **skeleton_entries(h36m.skeleton()), 'joints_left': np.array([], int), 'joints_right': np.array([], int)},
     'groups must name every joint once': {**skeleton_entries(h36m.skeleton()), 'groups': [[0, 1]]},
     'groups are 5 instead of a list': {**skeleton_entries(h36m.skeleton()), 'groups': 5},
-    'R of a camera is no rotation': {'cameras': [{**camera_entry(CAMERAS[0]), 'R': np.ones((3, 3)).tolist()}]},
+    'R of a camera is not a rotation': {'cameras': [{**camera_entry(CAMERAS[0]), 'R': np.ones((3, 3)).tolist()}]},
     'a camera has fov': {'cameras': [{'width': 10, 'height': 10, 'fov': 3}]},
     'of the 2 cameras of S1, each needs R and t': {'cameras': [{'width': 10, 'height': 10}] * 2},
     r'S1 has \[\] where a list of cameras belongs': {'cameras': {'S1': [], 'S9': 'S9'}},

@@ -1,4 +1,4 @@
-"""export.py: what it writes answers as the network, for any batch size, and tells what it is."""
+"""export.py: its file computes what the network computes, for any batch size, and describes the network."""
 
 import builtins
 import json

@@ -55,7 +55,7 @@ def test_evaluation_leaves_no_trace_and_needs_no_training_subjects(saved, workpl
 
 
 def test_wrong_inputs_get_one_sentence_and_status_2(saved, workplace, script):
-    (workplace / 'text.pth.tar').write_text('this is no checkpoint')
+    (workplace / 'text.pth.tar').write_text('this is not a checkpoint')
     torch.save({'weights': 1}, workplace / 'other.pth.tar')
     npz.write_npz('data/data_3d_empty.npz', positions_3d=moving_people(frames=0))
     gcn, linear = saved['gcn'], saved['linear']
@@ -180,7 +180,7 @@ def test_init_names_what_does_not_fit(workplace, script):
 
 
 def test_a_resume_on_other_test_data_chooses_the_best_epoch_again(workplace, script):
-    """The errors of other subjects, keypoints or actions are no measure for these."""
+    """The errors of other subjects, keypoints or actions do not compare with these."""
     for change in (['--test_subjects', 'S5'], ['-a', 'Walking'], ['--tta', 'flip'], ['--downsample', '2']):
         train(script, *GCN, '-e', '1', '-c', change[-1])
         path = f'{run_folder(change[-1])}/ckpt_last.pth.tar'

@@ -98,7 +98,7 @@ def usable_orders(path: str, spec: DatasetSpec, known: list[JointOrder], metadat
         try:
             sides = {frozenset(map(int, side)) for side in symmetry}
         except (TypeError, ValueError) as error:
-            raise UserError(f'{path}: its keypoints_symmetry is no pair of lists of joint numbers.') from error
+            raise UserError(f'{path}: its keypoints_symmetry is not a pair of lists of joint numbers.') from error
         found = [order for order in found if order.sides == sides]
     if name in LAYOUTS:
         found = [order for order in found if order.layout is not None and order.layout.name == name]
