@@ -5,11 +5,11 @@ import math
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 import main_gcn
 from common.datasets.loading import DataOptions, load_dataset
 from common.datasets.splits import Data
-from common.geometry import quaternion
 from data import prepare_data_humaneva
 from tests.helpers.make_datasets import FIFTEEN, walkers
 from tests.helpers.runs import run_folder
@@ -31,10 +31,14 @@ def people():
         for number, action in enumerate(actions)} for index, (subject, actions) in enumerate(SEQUENCES.items())}
 
 
+def to_world(orientation):
+    return Rotation.from_quat(np.roll(orientation, -1)).as_matrix()
+
+
 def in_camera(poses, person, camera):
     """(T, 15, 3) metres in the axes of a camera: R (X - place)."""
     orientation, place = prepare_data_humaneva.PLACES[person][camera]
-    return (poses.astype(np.float64) - np.array(place) / 1000) @ quaternion.matrix(np.array(orientation))
+    return (poses.astype(np.float64) - np.array(place) / 1000) @ to_world(orientation)
 
 
 def pixels(poses, person, camera):
@@ -62,7 +66,7 @@ def write_calibration(folder):
     for person in ('S1', 'S2', 'S3'):
         (folder / person / 'Calibration_Data').mkdir(parents=True)
         for name, (orientation, place) in zip(('C1', 'C2', 'C3'), prepare_data_humaneva.PLACES[person], strict=True):
-            rotation = quaternion.matrix(np.array(orientation)).T
+            rotation = to_world(orientation).T
             numbers = [*FOCAL, *CENTER, 0, *RADIAL, 0, 0, 0, *rotation.ravel(), *(-rotation @ np.array(place))]
             (folder / person / 'Calibration_Data' / f'{name}.cal').write_text('\n'.join(map(repr, map(float, numbers))))
 
