@@ -31,15 +31,14 @@ def people():
         for number, action in enumerate(actions)} for index, (subject, actions) in enumerate(SEQUENCES.items())}
 
 
-def matrix(orientation):
-    """Of a quaternion, w first."""
+def to_world(orientation):
     return Rotation.from_quat(np.roll(orientation, -1)).as_matrix()
 
 
 def in_camera(poses, person, camera):
     """(T, 15, 3) metres in the axes of a camera: R (X - place)."""
     orientation, place = prepare_data_humaneva.PLACES[person][camera]
-    return (poses.astype(np.float64) - np.array(place) / 1000) @ matrix(orientation)
+    return (poses.astype(np.float64) - np.array(place) / 1000) @ to_world(orientation)
 
 
 def pixels(poses, person, camera):
@@ -67,7 +66,7 @@ def write_calibration(folder):
     for person in ('S1', 'S2', 'S3'):
         (folder / person / 'Calibration_Data').mkdir(parents=True)
         for name, (orientation, place) in zip(('C1', 'C2', 'C3'), prepare_data_humaneva.PLACES[person], strict=True):
-            rotation = matrix(orientation).T
+            rotation = to_world(orientation).T
             numbers = [*FOCAL, *CENTER, 0, *RADIAL, 0, 0, 0, *rotation.ravel(), *(-rotation @ np.array(place))]
             (folder / person / 'Calibration_Data' / f'{name}.cal').write_text('\n'.join(map(repr, map(float, numbers))))
 
