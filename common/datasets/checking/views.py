@@ -21,12 +21,13 @@ def check_views(path: str, dataset: MocapDataset) -> None:
         UserError: it names the subject and the camera.
     """
     for subject, takes in dataset.positions.items():
-        some = some_frames(takes)
+        some = np.concatenate([some_frames(take) for take in takes.values()])
         for camera in dataset.cameras[subject]:
             if not camera.is_calibrated:
                 continue
             positions = world_to_camera(some, camera)
-            pixels = image_coordinates(project(positions, camera), camera.width, camera.height)
+            with np.errstate(divide='ignore', invalid='ignore'):  # of poses beside or behind the camera
+                pixels = image_coordinates(project(positions, camera), camera.width, camera.height)
             inside = ((pixels >= 0) & (pixels <= (camera.width, camera.height))).all(-1)
             seen = (inside & (positions[..., 2] > 0)).any(1)
             size = float(np.median(np.ptp(pixels[seen], axis=1).max(1))) if seen.any() else 0.0
