@@ -26,11 +26,12 @@ BASELINE = 'mean_pose_mpjpe_mm'
 
 
 class Group(NamedTuple):
-    """Poses of one subject, kind of action and camera."""
+    """Poses of one sequence (subject and action) in one camera; `action` is its kind."""
 
     subject: str
     action: str
     camera: str
+    sequence: str
 
 
 @dataclass(frozen=True)
@@ -69,9 +70,11 @@ class Evaluation:
         return means
 
     def by(self, attribute: str) -> dict[str, dict[str, float]]:
-        """{name: its number of 'poses' and the means of its metrics} by 'subject', 'action' or 'camera'."""
+        """{name: its number of 'poses' and the means of its metrics} by 'subject', 'action', 'camera' or 'sequence'."""
         members: dict[str, list[int]] = {}
         for index, group in enumerate(self.groups):
+            if not self.poses[index]:
+                continue
             members.setdefault(getattr(group, attribute), []).append(index)
         return {name: {'poses': int(self.poses[groups].sum()), **self.mean(groups)}
                 for name, groups in members.items()}
@@ -189,8 +192,9 @@ def _groups(poses: Poses) -> tuple[list[Group], Tensor, Tensor]:
     if not poses.sequences:
         kinds = poses.kinds.cpu()
         present, group_of = kinds.unique(return_inverse=True)
-        return [Group('', poses.kind_names[kind], '') for kind in present], group_of, torch.zeros_like(kinds)
-    of_sequence = [Group(sequence.subject, kind_of(sequence.action), sequence.camera) for sequence in poses.sequences]
+        return [Group('', poses.kind_names[kind], '', '') for kind in present], group_of, torch.zeros_like(kinds)
+    of_sequence = [Group(each.subject, kind_of(each.action), each.camera, f'{each.subject} {each.action}')
+                   for each in poses.sequences]
     groups = sorted(dict.fromkeys(of_sequence), key=lambda group: poses.kind_names.index(group.action))
     lengths = torch.tensor([sequence.frames for sequence in poses.sequences])
     group_of = torch.tensor([groups.index(group) for group in of_sequence]).repeat_interleave(lengths)
@@ -234,6 +238,20 @@ class _Constant(nn.Module):
 
     def forward(self, keypoints: Tensor) -> Tensor:
         return self.pose.expand(len(keypoints), -1, -1)
+
+
+def with_values(evaluation: Evaluation, poses: Poses, name: str, metric: Metric, values: Tensor) -> Evaluation:
+    """The evaluation and one more metric, not a mean over joints, of which the value of each pose is known.
+
+    Args:
+        values: (N,) float64; NaN where a pose has none.
+    """
+    groups, group_of, _ = _groups(poses)
+    known = values.isfinite()
+    sums = torch.bincount(group_of[known], values[known], len(groups))
+    counts = torch.bincount(group_of[known], minlength=len(groups))
+    return replace(evaluation, metrics={**evaluation.metrics, name: metric},
+                   sums={**evaluation.sums, name: sums[:, None]}, counts={**evaluation.counts, name: counts})
 
 
 def in_mm(positions: Tensor) -> Tensor:

@@ -104,11 +104,13 @@ def _check_shapes(predicted: Tensor, target: Tensor) -> None:
         raise ValueError(f'poses must both be (N, J, 3), not {tuple(predicted.shape)} and {tuple(target.shape)}')
 
 
+# The losses of training: (B, J, 3) metres, twice -> scalar. `joints_bones` adds the bones, see `training/loss.py`.
 LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     'mse': F.mse_loss,
     'mpjpe': lambda predicted, target: mpjpe(predicted, target).mean(),
     'l1': F.l1_loss,
     'smooth_l1': lambda predicted, target: F.smooth_l1_loss(predicted, target, beta=SMOOTH_L1_BETA),
+    'joints_bones': F.mse_loss,
 }
 
 
@@ -143,6 +145,7 @@ PROTOCOLS = {
     'mpjpe_mm': Metric('MPJPE', joint_errors),
     'p_mpjpe_mm': Metric('P-MPJPE', lambda predicted, target: joint_errors(align(predicted, target), target)),
 }
+MRPE = Metric('MRPE', joint_errors, by_joint=False)  # of the root before the camera, see `evaluation/further.py`
 METRICS = {
     **PROTOCOLS,
     'n_mpjpe_mm': Metric('N-MPJPE', lambda predicted, target: joint_errors(rescale(predicted, target), target)),

@@ -11,17 +11,18 @@ import numpy as np
 from torch import Tensor
 
 from common import distributed
+from common.argument_types import positive_float, probability
 from common.datasets.mocap import DatasetSpec
 from common.datasets.poses import Poses
 from common.datasets.splits import Data
 from common.evaluation.evaluate import BASELINE, Evaluation
-from common.evaluation.metrics import METRICS, PROTOCOLS, Metric
+from common.evaluation.metrics import METRICS, PROTOCOLS, Metric, pck_metric
 from common.files.atomic import atomic_write
 from common.flags import flag
 from common.geometry.skeleton import Skeleton
 
 WIDTHS = {'poses': 9, BASELINE: 12}
-BY = ('joint', 'subject', 'camera')
+BY = ('joint', 'subject', 'camera', 'sequence')
 PCK_COLUMNS = (*PROTOCOLS, 'pck_150_percent', 'auc_percent')  # of the table by action, for data sets with `pck_joints`
 
 
@@ -33,6 +34,13 @@ class ReportOptions:
                               metavar='FILE.json')
     by: Sequence[str] = flag((), f'with --evaluate: print all metrics by {" or ".join(BY)}, too', nargs='+', choices=BY,
                              metavar='PART', more=True)
+    pck: Sequence[float] = flag((), 'further thresholds of PCK, mm', nargs='+', type=positive_float, metavar='MM',
+                                more=True)
+    root: bool = flag(False, 'with --evaluate: place each predicted pose before its camera by its 2D, and report the '
+                             'error of the root (MRPE)', more=True)
+    missing: Sequence[float] = flag((), 'with --evaluate: print the errors again with these shares of the joints '
+                                        'hidden at random, for networks trained with --hide', nargs='+',
+                                    type=probability, metavar='SHARE', more=True)
     predictions: str | None = flag(None, 'with --evaluate: write predicted and true poses, with subject, action, '
                                          'camera and frame', metavar='FILE.npz', more=True)
 
@@ -42,7 +50,8 @@ class ReportOptions:
         Args:
             moving: poses follow each other; otherwise (virtual cameras, one a pose) there is no motion to compare.
         """
-        every = METRICS if self.report or self.by or spec.pck_joints else PROTOCOLS
+        thresholds = {f'pck_{threshold:g}_percent': pck_metric(threshold) for threshold in self.pck}
+        every = {**(METRICS if self.report or self.by or spec.pck_joints else PROTOCOLS), **thresholds}
         return {name: metric for name, metric in every.items() if moving or metric.frames == 1}
 
 
@@ -59,11 +68,12 @@ def print_evaluation(evaluation: Evaluation, data: Data, options: ReportOptions,
         about: what was evaluated; the first entries of the report.
     """
     for attribute in options.by:
-        _print_rows(attribute, _by(attribute, evaluation, data.skeleton), METRICS)
+        _print_rows(attribute, _by(attribute, evaluation, data.skeleton), evaluation.metrics)
         print()
     if data.spec.pck_joints:
         print_pck(evaluation, data.skeleton)
-    print_table(evaluation, PCK_COLUMNS if data.spec.pck_joints else PROTOCOLS)
+    further = [name for name in evaluation.metrics if name not in METRICS]
+    print_table(evaluation, [*(PCK_COLUMNS if data.spec.pck_joints else PROTOCOLS), *further])
     if options.report:
         chosen = data.options
         write_report(options.report, evaluation, data.skeleton, {
@@ -72,8 +82,8 @@ def print_evaluation(evaluation: Evaluation, data: Data, options: ReportOptions,
 
 def print_table(evaluation: Evaluation, columns: Iterable[str] = PROTOCOLS) -> None:
     """Print the errors by action, then the two lines that end a published evaluation."""
-    _print_rows('action', evaluation.by('action'), {name: evaluation.metrics[name] for name in (*columns, BASELINE)
-                                                    if name in evaluation.metrics})
+    shown = [name for name in dict.fromkeys([*columns, BASELINE]) if name in evaluation.metrics]
+    _print_rows('action', evaluation.by('action'), {name: evaluation.metrics[name] for name in shown})
     average = evaluation.action_average
     if BASELINE in average:
         print(f'Baseline, the mean training pose: {average[BASELINE]:.2f} (mm) MPJPE.')

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 FIELD_OF_VIEW = 53.13  # degrees across the image's diagonal, if nothing is known: a focal length of one diagonal
+_UNDISTORTIONS = 10  # iterations; each reduces the error to a tenth or less within the images of Human3.6M
 Array = TypeVar('Array', np.ndarray, torch.Tensor)
 
 
@@ -58,17 +59,21 @@ class Camera:
         """The largest X / Z and Y / Z of a projection."""
         return 1.0 if self.clamped else np.inf
 
-    def rays(self, keypoints: Array) -> Array:
-        """(..., 2) normalised image coordinates to X / Z and Y / Z, without distortion.
+    def rays(self, keypoints: torch.Tensor) -> torch.Tensor:
+        """(..., 2) normalised image coordinates to X / Z and Y / Z: the inverse of `project_by`, by fixed points.
 
         A camera that is not calibrated is taken to have `FIELD_OF_VIEW` and its principal point in the middle.
         """
-        focal, center = self.focal_length, self.center
         if not self.is_calibrated:
-            focal, center = np.full(2, default_focal((self.width, self.height)) / self.width * 2), np.zeros(2)
-        if isinstance(keypoints, torch.Tensor):
-            return (keypoints - keypoints.new_tensor(center)) / keypoints.new_tensor(focal)
-        return (keypoints - center) / focal
+            return keypoints / (default_focal((self.width, self.height)) / self.width * 2)
+        focal, center, k, p = keypoints.new_tensor(self.intrinsic).split([2, 2, 3, 2])
+        given = (keypoints - center) / focal
+        found = given
+        for _ in range(_UNDISTORTIONS if k.any() or p.any() else 0):
+            square = found.square().sum(-1, keepdim=True)
+            stretch = 1 + square * (k[0] + square * (k[1] + square * k[2])) + (found * p).sum(-1, keepdim=True)
+            found = (given - p * square) / stretch
+        return found
 
     @property
     def intrinsic(self) -> np.ndarray:

@@ -81,7 +81,7 @@ def parse_args(parser: Parser, architecture: str) -> argparse.Namespace:
     if len([path for path in (args.evaluate, args.resume, args.init) if path]) > 1:
         raise UserError('--evaluate, --resume and --init do not go together: they evaluate a checkpoint, continue its '
                         'run, or start a new run from its weights.')
-    for name in ('by', 'predictions'):
+    for name in ('by', 'predictions', 'root', 'missing'):
         if getattr(args, name) and not args.evaluate:
             raise UserError(f'--{name} is for --evaluate: evaluate a checkpoint of the run with it.')
     return args

@@ -20,7 +20,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from common import distributed
 from common.datasets.batches import PoseBatches
 from common.errors import UserError
-from common.evaluation.metrics import LOSSES
+from common.geometry import body
+from common.geometry.skeleton import Skeleton
+from common.training.loss import Loss
 from common.training.recipe import OPTIMIZERS, Recipe, Schedule
 
 MAX_NORM = 1.0  # of the gradient, as published
@@ -40,7 +42,6 @@ def train_epoch(training: Training, between_steps: Callable[[], None]) -> None:
         UserError: the loss or the gradient is not finite.
     """
     model, optimizer, recipe, progress = training.model, training.optimizer, training.recipe, training.progress
-    joints: slice = model.loss_joints  # type: ignore[assignment]
     max_norm = MAX_NORM if recipe.max_norm else math.inf
     unread: list[tuple[int, Tensor, Tensor]] = []
     model.train()
@@ -49,7 +50,7 @@ def train_epoch(training: Training, between_steps: Callable[[], None]) -> None:
         keypoints, positions = training.samples(shard)                                 # gathered and augmented
         with torch.autocast(batch.device.type, torch.bfloat16, enabled=recipe.amp == 'bf16'):
             predicted = training.network(keypoints)                                    # (B, J, 3)
-        loss = LOSSES[recipe.loss](predicted[:, joints].to(positions.dtype), positions[:, joints])
+        loss = training.loss(predicted, positions)
         loss = distributed.mean_over_shards(loss, len(shard), len(batch))
 
         progress.step += 1
@@ -79,13 +80,17 @@ class Training:
         recipe: gives the optimizer, loss, clipping, momentum of batch norm, moving average and precision.
         batches: of indices of the training poses.
         samples: the training pairs of a batch.
+        skeleton: of the poses.
     Attributes:
         network: the model as it is called: shared by several processes, compiled.
         average: the moving average of the weights; None without one.
     """
 
-    def __init__(self, model: nn.Module, recipe: Recipe, batches: PoseBatches, samples: Samples) -> None:
+    def __init__(self, model: nn.Module, recipe: Recipe, batches: PoseBatches, samples: Samples,
+                 skeleton: Skeleton = body.SKELETON) -> None:
         self.model, self.recipe, self.batches, self.samples = model, recipe, batches, samples
+        joints: slice = model.loss_joints  # type: ignore[assignment]
+        self.loss = Loss(recipe.loss, joints, skeleton, recipe.joint_weights)
         for module in model.modules():
             if isinstance(module, _BatchNorm):
                 module.momentum = recipe.bn_momentum

@@ -42,8 +42,11 @@ class Recipe:
                              more=True)
     optimizer: str = flag('adam', 'optimizer', choices=list(OPTIMIZERS), more=True)
     weight_decay: float = flag(0.0, 'weight decay of the optimizer', type=non_negative_float, metavar='F', more=True)
-    loss: str = flag('mse', 'mean squared error, mean distance of joints, mean absolute error, or mean absolute error '
-                            'that is squared below 5 cm', choices=list(LOSSES), more=True)
+    loss: str = flag('mse', 'mean squared error, mean distance of joints, mean absolute error, mean absolute error '
+                            'that is squared below 5 cm, or squared errors of joints and of bones as in the paper',
+                     choices=list(LOSSES), more=True)
+    joint_weights: str = flag('', 'weights of joints in the loss, like LWrist=2,RWrist=2; the others weigh 1',
+                              metavar='NAME=F,...', more=True)
     bn_momentum: float = flag(0.1, 'share of a batch in the running statistics of batch norm', type=positive_share,
                               metavar='F', more=True)
     ema: float = flag(0.0, 'evaluate the exponential moving average of the weights, e.g. 0.999; 0: none',

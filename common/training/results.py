@@ -16,7 +16,9 @@ from common.checkpoint import Checkpoint
 from common.datasets.splits import Data
 from common.errors import listing, warn
 from common.evaluation.cost import cost
-from common.evaluation.evaluate import EvaluationOptions, evaluate, input_poses, with_baseline
+from common.evaluation.evaluate import EvaluationOptions, evaluate, input_poses, with_baseline, with_values
+from common.evaluation.further import root_errors, with_hidden_joints
+from common.evaluation.metrics import MRPE
 from common.evaluation.report import ReportOptions, pck_joints, print_evaluation, print_table, write_predictions
 from common.geometry.mirror import mirror_at_evaluation
 from common.progress import progress_bar
@@ -40,21 +42,30 @@ def report_checkpoint(model: nn.Module, checkpoint: Checkpoint, path: str, data:
     options, virtual = arguments.report_options(args), arguments.virtual_cameras(args)
     device = next(model.parameters()).device
     fewest = 0.0 if virtual else checkpoint.fewest_visible
-    poses = input_poses(data.test(fewest).to(device), data, checkpoint.config.window, checkpoint.normalization, virtual,
-                        fewest)
+    test = data.test(fewest).to(device)
+    to_input = partial(input_poses, data=data, window=checkpoint.config.window, normalization=checkpoint.normalization,
+                       virtual=virtual, fewest=fewest)
+    poses = to_input(test)
     warn_of_training_subjects(checkpoint, path, data)
     print(f'{path}: {checkpoint.config.describe()}, {cost(model, poses.keypoints)}, {checkpoint.epoch} epochs')
     started = time.monotonic()
     with progress_bar('evaluating', len(poses)) as bar:
         evaluation = evaluate(model, poses, EvaluationOptions(
             options.metrics(data.spec, moving=not virtual), mirror_at_evaluation(args.tta, data.skeleton, device),
-            pck_joints(data.spec), bool(options.predictions), lambda done: bar.update(done - bar.n)))
+            pck_joints(data.spec), bool(options.predictions or options.root), lambda done: bar.update(done - bar.n)))
     print(f'{len(poses):,} poses of {", ".join(data.test_subjects)} in {time.monotonic() - started:.1f} s on {device}')
+    about: dict[str, Any] = {'checkpoint': path, 'network': checkpoint.config.as_dict(), 'epoch': checkpoint.epoch,
+                             'tta': args.tta}
     if evaluation.predictions is not None and options.predictions:
         write_predictions(options.predictions, evaluation.predictions, poses, data.skeleton)
-    print_evaluation(with_baseline(evaluation, poses, None if virtual else data.mean_pose()), data, options,
-                     {'checkpoint': path, 'network': checkpoint.config.as_dict(), 'epoch': checkpoint.epoch,
-                      'tta': args.tta})
+    if evaluation.predictions is not None and options.root:
+        evaluation = with_values(evaluation, poses, 'mrpe_mm', MRPE, root_errors(evaluation.predictions, test))
+    for share in options.missing:
+        hidden = evaluate(model, to_input(with_hidden_joints(test, share, fewest))).action_average
+        print(f'{share:.0%} of the joints hidden: MPJPE {hidden["mpjpe_mm"]:.2f}, P-MPJPE {hidden["p_mpjpe_mm"]:.2f} '
+              f'(mm) action-wise average')
+        about.setdefault('missing', {})[f'{share:g}'] = hidden
+    print_evaluation(with_baseline(evaluation, poses, None if virtual else data.mean_pose()), data, options, about)
 
 
 def warn_of_training_subjects(checkpoint: Checkpoint, path: str, data: Data) -> None:

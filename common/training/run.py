@@ -134,7 +134,8 @@ class Trainer:
         self.mean_pose = None if recipe.virtual else data.mean_pose(train)
         self.keypoints_range = measure_range(train.keypoints.numpy())
         batches = PoseBatches(len(train), recipe.batch_size, torch.Generator().manual_seed(recipe.seed), device)
-        self.training = Training(model.to(device), recipe, batches, self._samples(train.to(device)))
+        self.training = Training(model.to(device), recipe, batches, self._samples(train.to(device)),
+                                 data.skeleton)
         self.evaluation: Evaluation | None = None
         self.error, self.best_error = math.inf, math.inf
         self.folder, self.last, self.signals, self.saved = '', '', Signals(), time.monotonic()

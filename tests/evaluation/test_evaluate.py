@@ -9,6 +9,7 @@ from common.datasets.poses import Poses, PoseSequence
 from common.errors import UserError
 from common.evaluation.evaluate import EvaluationOptions, evaluate, in_mm, with_baseline
 from common.evaluation.metrics import mpjpe, p_mpjpe
+from common.geometry.camera import project
 from common.geometry.mirror import Mirror
 from common.inference import predict
 from models.config import ModelConfig, build_model, default_config
@@ -80,8 +81,7 @@ def test_networks_that_see_the_person_are_scored_in_the_axes_of_the_camera():
     for angle in (0.0, 0.3, -0.5):
         turn = torch.tensor(Rotation.from_rotvec([0, angle, 0]).as_matrix(), dtype=torch.float32)
         positions, root = body @ turn.T, torch.tensor([0.0, 0.0, 5.0]) @ turn.T
-        rays = (positions + root)[..., :2] / (positions + root)[..., 2:]
-        keypoints = rays * torch.tensor(camera.focal_length).float() + torch.tensor(camera.center).float()
+        keypoints = torch.from_numpy(project((positions + root).numpy(), camera))
         poses = Poses(keypoints, positions, root.expand(count, 3), torch.zeros(count).long(), torch.zeros(count).long(),
                       kind_names=['Walking'], cameras=[camera],
                       sequences=[PoseSequence('S9', 'Walking', 'left', count, 1)]).as_person(1, 50)

@@ -78,6 +78,7 @@ def test_every_metric_is_what_a_loop_counts(poses, tmp_path):
     check(report['pose_wise_average'], rows)
     for key, label in (('per_subject', lambda sequence: sequence.subject),
                        ('per_camera', lambda sequence: sequence.camera),
+                       ('per_sequence', lambda sequence: f'{sequence.subject} {sequence.action}'),
                        ('per_action', lambda sequence: sequence.action.split()[0])):
         groups = {label(sequence) for sequence, _ in rows}
         assert set(report[key]) == groups

@@ -15,7 +15,7 @@ from models.config import ModelConfig
 from tests.conftest import moving_people
 from tests.helpers.make_checkpoints import SMALL as SMALL_GCN
 from tests.helpers.make_checkpoints import checkpoint_of, trained
-from tests.helpers.runs import GCN, SMALL, run_folder, train
+from tests.helpers.runs import GCN, SMALL, assert_same_run, run_folder, train
 
 
 def test_resume_takes_flags_from_the_file_and_names_those_that_change(workplace, script):
@@ -109,6 +109,17 @@ def test_flags_that_change_numbers_change_them_a_little(workplace, script):
         train(script, *GCN, '--non_local', '-e', '2', '-c', str(number), *flags)
         errors.append(load_checkpoint(f'{run_folder(str(number))}/ckpt_last.pth.tar').error)
         assert abs(errors[-1] / errors[0] - 1) <= change and (errors[-1] != errors[0]) == bool(change), flags
+
+
+@pytest.mark.parametrize('main, network', [(main_gcn.main, ['-z', '8', '-l', '1']), (main_linear.main, [])])
+def test_the_loss_of_the_paper_and_weights_of_joints_train_and_resume(workplace, script, main, network):
+    flags = ['--loss', 'joints_bones', '--joint_weights', 'LWrist=2,RWrist=2']
+    train(script, *SMALL, *network, *flags, '-e', '2', '-c', 'whole', main=main)
+    train(script, *SMALL, *network, *flags, '-e', '1', '-c', 'halves', main=main)
+    train(script, '-r', f'{run_folder("halves")}/ckpt_last.pth.tar', '-e', '2', '--device', 'cpu', main=main)
+    assert_same_run(run_folder('whole'), run_folder('halves'))
+    status, _, err = script(main, *SMALL, *network, '--joint_weights', 'Wrist=2')
+    assert status == 2 and '--joint_weights Wrist=2' in err
 
 
 def test_compile_is_what_trains(workplace, script, monkeypatch):

@@ -14,8 +14,11 @@ import main_gcn
 import main_linear
 from common.checkpoint import Checkpoint
 from common.datasets.batches import PoseBatches
+from common.errors import UserError
 from common.evaluation.metrics import LOSSES
+from common.geometry.skeleton import Skeleton
 from common.training.engine import MovingAverage, Training
+from common.training.loss import Loss
 from common.training.recipe import RECIPES, Recipe, Schedule
 from common.training.resume import restore_optimizer
 from models.config import ModelConfig
@@ -61,6 +64,24 @@ def test_losses_in_closed_form():
     assert values['mpjpe'] == pytest.approx(0.5 / 6)
     assert values['l1'] == pytest.approx(0.7 / 18)
     assert values['smooth_l1'] == pytest.approx((0.3 - 0.025 + 0.4 - 0.025) / 18)
+
+
+def test_the_loss_of_the_paper_adds_the_bones_and_weights_scale_the_share_of_a_joint():
+    skeleton = Skeleton(('a', 'b', 'c'), (-1, 0, 1))
+    predicted, target = torch.randn(4, 3, 3), torch.randn(4, 3, 3)
+    joints, bones = (predicted - target).square(), (predicted.diff(dim=1) - target.diff(dim=1)).square()
+    assert Loss('joints_bones', slice(None), skeleton)(predicted, target) == pytest.approx(joints.mean() + bones.mean())
+    without_root = Loss('joints_bones', slice(1, None), skeleton)(predicted, target)
+    assert without_root == pytest.approx(joints[:, 1:].mean() + bones.mean())
+    shares = torch.tensor([1.0, 3.0, 0.5]).view(3, 1)
+    for name, errors in (('mse', joints), ('mpjpe', joints.sum(2, keepdim=True).sqrt()),
+                         ('l1', (predicted - target).abs())):
+        weighted = Loss(name, slice(None), skeleton, 'b=3, c=0.5')(predicted, target)
+        assert weighted == pytest.approx((errors * shares).mean().item(), rel=1e-5)
+        assert Loss(name, slice(None), skeleton)(predicted, target) == LOSSES[name](predicted, target)
+    for wrong in ('d=1', 'b=-1', 'b', 'b=nan', 'b=x'):
+        with pytest.raises(UserError, match=f'--joint_weights {wrong}: give NAME=WEIGHT'):
+            Loss('mse', slice(None), skeleton, wrong)
 
 
 def test_the_moving_average_is_the_recursion_over_all_weights_and_statistics():
