@@ -13,7 +13,7 @@ from common.arguments import resolve_device
 from common.errors import UserError, run_script
 from common.flags import Parser, filled
 from common.lifting.lifter import Lifter
-from common.lifting.options import Input, Model, Motion, Options, Output
+from common.lifting.options import InputOptions, ModelOptions, MotionOptions, Options, OutputOptions
 from common.lifting.prediction import run
 
 __all__ = ['Lifter']
@@ -22,10 +22,10 @@ __all__ = ['Lifter']
 def get_args_parser() -> Parser:
     parser = Parser(__doc__)
     parser.usage = 'predict.py [--input PATH] [--video FILE] [--output FILE] [--render FILE] [flags]'
-    parser.add_flags('input', Input)
-    parser.add_flags('output (at least one; of several people, NAME_<track>.npz each)', Output)
-    parser.add_flags('motion', Motion)
-    parser.add_flags('model', Model)
+    parser.add_flags('input', InputOptions)
+    parser.add_flags('output (at least one; of several people, NAME_<track>.npz each)', OutputOptions)
+    parser.add_flags('motion', MotionOptions)
+    parser.add_flags('model', ModelOptions)
     return parser
 
 

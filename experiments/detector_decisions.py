@@ -86,7 +86,7 @@ def report_swaps(what: str, clips: Iterable[np.ndarray], rng: np.random.Generato
     views = [seen_by_camera(poses[:LONGEST], rng, 0.005) for poses in clips]
     for every in (1, 3, 5, 10, 15):
         frames = exchanged = swapped = found = wrongly = 0
-        for view in (view[::every] for view in views if len(view) >= swaps.SHORTEST * every):
+        for view in (view[::every] for view in views if len(view) >= swaps.FEWEST_FRAMES * every):
             track = track_of(view)
             swaps.fix_swaps(track)
             frames, exchanged = frames + len(view), exchanged + int(track.swapped.any(1).sum())

@@ -47,11 +47,6 @@ FACE = {'nose': (0.11, 0.0, -0.04), 'left_eye': (0.09, 0.032, 0.0), 'right_eye':
         'left_ear': (0.0, 0.075, -0.01), 'right_ear': (0.0, -0.075, -0.01), 'top': (0.0, 0.0, 0.09)}
 
 
-def is_human(skeleton: Skeleton) -> bool:
-    """Whether its joints are the 16, which detectors' joints become and of which it is known what is human."""
-    return skeleton.names == NAMES
-
-
 def bend_signs(positions: np.ndarray) -> tuple[float, float]:
     """How far knees bend forward and elbows backward over a sequence: positive for humans, negative if mirrored.
 
@@ -68,7 +63,7 @@ def bend_signs(positions: np.ndarray) -> tuple[float, float]:
         sequences with raised arms, and above it over all motion of each person.
     """
     up = positions[:, THORAX] - positions[:, HIP]
-    found = []
+    medians = []
     for ends, middles, tips, sign in ((*LEGS, 1), (*ARMS, -1)):
         right, left = ends
         forward = np.cross(positions[:, left] - positions[:, right], up)
@@ -79,6 +74,6 @@ def bend_signs(positions: np.ndarray) -> tuple[float, float]:
         bend = middle - start - ((middle - start) * line).sum(-1, keepdims=True) * line
         length = np.linalg.norm(middle - start, axis=-1) + np.linalg.norm(tip - middle, axis=-1)
         offset = sign * (bend * forward[:, None]).sum(-1) / np.maximum(length, 1e-9)
-        known = np.isfinite(offset)
-        found.append(float(np.median(offset[known])) if known.any() else float('nan'))
-    return found[0], found[1]
+        present = np.isfinite(offset)
+        medians.append(float(np.median(offset[present])) if present.any() else float('nan'))
+    return medians[0], medians[1]

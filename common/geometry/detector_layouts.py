@@ -169,8 +169,8 @@ def candidates(joints: int, name: str | None = None, hint: str | None = None,
         return [layout]
     fitting = [layout for layout in LAYOUTS.values() if layout.joints == joints]
     if not fitting:
-        known = listing((f'{layout.name} ({layout.joints})' for layout in LAYOUTS.values()), 20)
-        raise UserError(f'{where} has {joints} joints, and the known layouts have other numbers: {known}.')
+        numbers = listing((f'{layout.name} ({layout.joints})' for layout in LAYOUTS.values()), 20)
+        raise UserError(f'{where} has {joints} joints, and the known layouts have other numbers: {numbers}.')
     return [layout for layout in fitting if layout.name == hint] or [one for one in fitting if not one.by_hint]
 
 

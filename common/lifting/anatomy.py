@@ -16,7 +16,7 @@ from common.geometry.skeleton import Skeleton
 from common.lifting import plausibility
 from common.lifting.formats.people import Detections
 from common.lifting.motion import floor
-from common.lifting.options import Input, Options
+from common.lifting.options import InputOptions, Options
 from common.lifting.tracks import framing
 from common.lifting.tracks.outliers import drop_outliers
 from common.lifting.tracks.swaps import fix_swaps
@@ -50,7 +50,7 @@ class Anatomy:
             raise UserError(f'{wrong[0]} is for checkpoints of the 16 joints, and {checkpoint} lifts joints of its '
                             f'own: {listing(self.skeleton.names, 40)}.')
 
-    def infer_layout(self, detections: Detections, options: Input,
+    def infer_layout(self, detections: Detections, options: InputOptions,
                      checkpoint: str) -> tuple[Detections, Layout, list[str]]:
         """The detections, their layout, and sentences about what was decided.
 
@@ -117,7 +117,7 @@ class HumanBody(Anatomy):
     def check(self, options: Options, checkpoint: str) -> None:
         """Every option applies."""
 
-    def infer_layout(self, detections: Detections, options: Input,
+    def infer_layout(self, detections: Detections, options: InputOptions,
                      checkpoint: str) -> tuple[Detections, Layout, list[str]]:
         return plausibility.infer_layout(detections, 'h36m16' if options.layout == OWN else options.layout,
                                          options.axes)

@@ -29,8 +29,8 @@ from common.lifting.motion.root import USUAL_FPS, CameraView, rays
 from common.lifting.motion.smoothing import OneEuro, runs
 from common.lifting.tracks import framing
 
-PRETRAINED = os.path.join('checkpoint', 'pretrained', 'semgcn_wild.pth.tar')
-DEFAULT_CHECKPOINT = os.path.join(os.path.dirname(__file__), '..', '..', PRETRAINED)
+WILD_WEIGHTS = os.path.join('checkpoint', 'pretrained', 'semgcn_wild.pth.tar')
+DEFAULT_CHECKPOINT = os.path.join(os.path.dirname(__file__), '..', '..', WILD_WEIGHTS)
 _CHUNK = 1 << 14  # poses lifted at a time, so that copies do not grow with the clip
 
 
@@ -48,7 +48,7 @@ class Lifter:
         normalization: of the checkpoint: 'image', or 'person', which needs no framing and can guess hidden joints.
         trained_on: the 2D of its training, on which Spine and Thorax of MPII-like keypoints depend.
         basis: the source of `trained_on`: 'recorded', 'given' or 'assumed'.
-        virtual: whether it was seen by virtual cameras, as detectors find it (`--recipe wild`).
+        virtual: whether this 2D was simulated, for virtual cameras (`--recipe wild`).
         mirror: for networks of virtual cameras that were trained on mirrored samples: each pose is the mean of the
             predictions for it and for its mirror image.
         range: place and size of the training poses in the image, see `common.lifting.tracks.framing`.
@@ -67,14 +67,14 @@ class Lifter:
         # Folded once; predict leaves a folded network as it is.
         self.model = for_inference(restore_model(loaded, self.path, self.skeleton)).to(self.device)
         recorded = loaded.recipe.get('keypoints')
-        known = None if not isinstance(recorded, str) else 'sh' if recorded.startswith('sh') else 'gt'
+        own = None if not isinstance(recorded, str) else 'sh' if recorded.startswith('sh') else 'gt'
         if trained_on not in (None, *TRAINED_ON):
             raise UserError(f'trained_on is {trained_on!r} instead of gt or sh.')
-        if known and trained_on and known != trained_on:
+        if own and trained_on and own != trained_on:
             raise UserError(f'--trained_on {trained_on} contradicts {self.path}, which was trained on {recorded}; '
                             f'leave the flag out.')
-        self.trained_on = known or trained_on or 'gt'
-        self.basis = 'recorded' if known else 'given' if trained_on else 'assumed'
+        self.trained_on = own or trained_on or 'gt'
+        self.basis = 'recorded' if own else 'given' if trained_on else 'assumed'
         self.virtual = bool(loaded.recipe.get('virtual'))
         self.mirror = Mirror(self.skeleton, self.device) if self.virtual and loaded.recipe.get('flip') else None
         self.fewest = loaded.fewest_visible
@@ -89,7 +89,7 @@ class Lifter:
             keypoints: (J, 2 or 3) or (T, J, 2 or 3) pixels, y down; a third column (scores) is not used; NaN where a
                 joint is missing.
             size: width and height of the image, pixels.
-            layout: a name of `layouts.LAYOUTS`; may be left out where J decides it (25, 26 and 33 joints).
+            layout: a name of `detector_layouts.LAYOUTS`; may be left out where J decides it (25, 26 and 33 joints).
             center_crop: frame the person as the training cameras would, with one scale for all T.
             fps: frames a second.
             focal: focal length, pixels; `default_focal` if left out.
@@ -106,10 +106,10 @@ class Lifter:
         return positions.reshape(*points.shape[:-1], 3)
 
     def training(self) -> str:
-        """What the checkpoint was trained on, and how that is known."""
+        """The data that the checkpoint was trained on, and where that is recorded."""
         data = 'simulated detections of virtual cameras' if self.virtual else {
             'gt': 'ground truth', 'sh': 'Stacked Hourglass detections'}[self.trained_on]
-        how = {'recorded': 'as it records', 'given': 'as --trained_on says',
+        how = {'recorded': 'as it records', 'given': 'as --trained_on states',
                'assumed': 'which is assumed, as the file does not record it; otherwise give --trained_on sh'}
         return f'trained on {data}, {how[self.basis]}'
 
@@ -169,9 +169,9 @@ class Lifter:
 
     def _lift_person(self, poses: np.ndarray, keypoints: np.ndarray, view: CameraView,
                      last_only: bool) -> tuple[np.ndarray, np.ndarray]:
-        seen = np.isfinite(keypoints).all(-1)
-        usable = seen.sum(1) >= seen.shape[1] * self.fewest
-        positions = np.full((*seen.shape, 3), np.nan, np.float32)
+        visible = np.isfinite(keypoints).all(-1)
+        usable = visible.sum(1) >= visible.shape[1] * self.fewest
+        positions = np.full((*visible.shape, 3), np.nan, np.float32)
         points = torch.from_numpy(poses.astype(np.float32))
         for first, end in runs(usable):
             for start in range(end - 1 if last_only else first, end, _CHUNK):
@@ -180,7 +180,7 @@ class Lifter:
                 ray = person_ray(torch.from_numpy(rays(keypoints[frames], view)))
                 positions[frames] = predict(self.model, inputs.to(self.device), mirror=self.mirror,
                                             rays=ray.to(self.device, torch.float32)).cpu().numpy()
-        return positions, ~seen & np.isfinite(positions[:, :1, 0])
+        return positions, ~visible & np.isfinite(positions[:, :1, 0])
 
     def lift(self, poses: np.ndarray) -> np.ndarray:
         """Lift inputs (N, J, 2 W) of the network to (N, J, 3) metres from the root; NaN where a joint is missing."""

@@ -50,7 +50,7 @@ def print_photos(detections: Detections, people: Sequence[LiftedTrack]) -> None:
     print(f'{len(people):,} people of {len(detections.people):,} photographs, {lifted:,} lifted, each by itself')
     if lifted < len(people):
         warn(f'{len(people) - lifted} people lack joints and stay empty; of all, missing: '
-             f'{framing.missing_joints([person.track for person in people], people[0].skeleton)}.')
+             f'{framing.share_of_missing([person.track for person in people], people[0].skeleton)}.')
 
 
 def print_assumptions(view: CameraView, photos: bool, focal: float | None) -> None:

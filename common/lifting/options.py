@@ -14,7 +14,7 @@ from common.lifting.motion.smoothing import CUTOFF
 
 
 @dataclass(frozen=True, kw_only=True)
-class Input:
+class InputOptions:
     """The people of a file or a video."""
 
     input: str | None = flag(None, 'file or folder of a 2D detector; without it, people are found in the --video',
@@ -40,7 +40,7 @@ class Input:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Motion:
+class MotionOptions:
     """The lifting, and the body that comes out."""
 
     up: float | None = flag(None, 'turn upright (z up) for a camera that looks down by so many degrees (without a '
@@ -71,7 +71,7 @@ class Motion:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Output:
+class OutputOptions:
     """The files to write; of several people, NAME_<track>.npz each."""
 
     output: str | None = flag(None, 'positions and all that belongs to them: .npz or .json', metavar='OUT.npz')
@@ -82,7 +82,7 @@ class Output:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Model:
+class ModelOptions:
     """The checkpoint, and where it runs."""
 
     checkpoint: str | None = flag(None, 'the model (default: the pretrained weights)', metavar='FILE')
@@ -94,5 +94,5 @@ class Model:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(Output, Motion, Input, Model):
+class Options(OutputOptions, MotionOptions, InputOptions, ModelOptions):
     """All options of a run, named as their flags."""

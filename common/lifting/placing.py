@@ -26,7 +26,8 @@ def in_room(lifted: LiftedTrack, pitch: float) -> np.ndarray:
     return joints
 
 
-def make_clip(people: Sequence[LiftedTrack], view: CameraView, pitch: float, caption: str) -> tuple[Clip, int, int]:
+def clip_of_people(people: Sequence[LiftedTrack], view: CameraView, pitch: float,
+                   caption: str) -> tuple[Clip, int, int]:
     """All people in one scene, upright, where they stood; the middle of the scene is the middle of their paths.
 
     Args:

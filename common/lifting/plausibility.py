@@ -33,11 +33,11 @@ def faults_2d(keypoints: np.ndarray) -> list[str]:
     """
     if np.isfinite(keypoints[..., 0]).all(1).sum() < ENOUGH:
         return []
-    found = _upside_down(keypoints)
+    faults = _upside_down(keypoints)
     deviation = _deviation(keypoints)
     if deviation > _ODD:
-        found.insert(0, f'bones that differ from human proportions by a factor of {np.exp(deviation):.1f} in the mean')
-    return found
+        faults.insert(0, f'bones that differ from human proportions by a factor of {np.exp(deviation):.1f} in the mean')
+    return faults
 
 
 def faults_3d(positions: np.ndarray) -> list[str]:
@@ -49,19 +49,19 @@ def faults_3d(positions: np.ndarray) -> list[str]:
     poses = positions[np.isfinite(positions).all((1, 2))].astype(np.float64)
     if not len(poses):
         return []
-    found = []
+    faults = []
     bones = {joint: float(np.median(length)) for joint, length in _bones(poses).items()}
     trunk = float(np.median(np.linalg.norm(poses[:, body.THORAX] - poses[:, body.HIP], axis=-1)))
     thigh = (bones[body.RIGHT_KNEE] + bones[body.LEFT_KNEE]) / 2
     for what, length, (low, high) in (('a trunk', trunk, body.TRUNK_LENGTHS), ('thighs', thigh, body.THIGH_LENGTHS)):
         if not low <= length <= high:
-            found.append(f'{what} of {length:.2f} m, where humans have {low:.2f} to {high:.2f}')
+            faults.append(f'{what} of {length:.2f} m, where humans have {low:.2f} to {high:.2f}')
     for part, ends in (('thigh', body.KNEES), ('shin', body.FEET), ('upper arm', body.ELBOWS),
                        ('forearm', body.WRISTS)):
         right, left = (bones[end] for end in ends)
         if max(left, right) > _UNEQUAL * min(left, right):
-            found.append(f'a left {part} of {left:.2f} m and a right one of {right:.2f}')
-    return found + _upside_down(poses)
+            faults.append(f'a left {part} of {left:.2f} m and a right one of {right:.2f}')
+    return faults + _upside_down(poses)
 
 
 def infer_layout(detections: Detections, name: str | None = None,
@@ -76,9 +76,9 @@ def infer_layout(detections: Detections, name: str | None = None,
     Raises:
         UserError: no layout has this number of joints, or several have and no reading is clearly the most human.
     """
-    everybody = [who for people in detections.people.values() for who in people][:_SAMPLE]
-    keypoints = np.stack([who.keypoints for who in everybody])
-    scores = np.stack([who.scores for who in everybody])
+    sample = [person for people in detections.people.values() for person in people][:_SAMPLE]
+    keypoints = np.stack([person.keypoints for person in sample])
+    scores = np.stack([person.scores for person in sample])
     notes = []
     fitting = candidates(detections.joints, name, detections.layout, detections.path)
     layout = fitting[0]
@@ -87,7 +87,7 @@ def infer_layout(detections: Detections, name: str | None = None,
         readings = {one.name: to_h36m(keypoints, scores, one)[0] for one in fitting}
         best, clear = most_human(readings)
         usual = [one for one in fitting if not one.rare]
-        if clear and (len(everybody) >= ENOUGH or len(usual) == 1):
+        if clear and (len(sample) >= ENOUGH or len(usual) == 1):
             layout = LAYOUTS[best]
             if [layout] != usual:
                 notes.append(f'of {names}, which have {detections.joints} joints, the poses are human as {best}.')
@@ -96,8 +96,8 @@ def infer_layout(detections: Detections, name: str | None = None,
     poses = to_h36m(keypoints, scores, layout)[0]
     if axes == 'yx' or (axes is None and detections.format in _ORDER_UNKNOWN
                         and lies_as_y_x(poses, facing(keypoints, scores, layout))):
-        people = {frame: [replace(who, keypoints=who.keypoints[:, ::-1]) for who in found]
-                  for frame, found in detections.people.items()}
+        people = {frame: [replace(person, keypoints=person.keypoints[:, ::-1]) for person in persons]
+                  for frame, persons in detections.people.items()}
         detections = replace(detections, people=people)
         if axes is None:
             notes.append(f'{detections.path} read as x, y is not human: {"; ".join(faults_2d(poses))}, mirrored and '
@@ -108,9 +108,9 @@ def infer_layout(detections: Detections, name: str | None = None,
 
 def not_human(keypoints: np.ndarray, positions: np.ndarray) -> list[str]:
     """Warnings about a person whose 2D is not human, or, if the 2D is human, whose 3D is not."""
-    found = faults_2d(keypoints) or faults_3d(positions)
-    return [f'the result is not human: {"; ".join(found)}. Is the layout right, and the order of the coordinates?'
-            ] if found else []
+    faults = faults_2d(keypoints) or faults_3d(positions)
+    return [f'the result is not human: {"; ".join(faults)}. Is the layout right, and the order of the coordinates?'
+            ] if faults else []
 
 
 def most_human(readings: Mapping[str, np.ndarray]) -> tuple[str, bool]:
@@ -137,11 +137,11 @@ def lies_as_y_x(keypoints: np.ndarray, facing: np.ndarray) -> bool:
         facing: (T,) as `layouts.facing` returns it; only frames with a visible face can show a mirrored body.
     """
     trunk = keypoints[:, body.THORAX] - keypoints[:, body.HIP]
-    known = np.isfinite(trunk).all(-1) & (facing > 0)
+    clear = np.isfinite(trunk).all(-1) & (facing > 0)
     across = keypoints[:, body.LEFT_SHOULDER] - keypoints[:, body.RIGHT_SHOULDER]
     mirrored = across[..., 1] * trunk[..., 0] - across[..., 0] * trunk[..., 1] < 0
     lying = trunk[..., 0] < -np.abs(trunk[..., 1]) / _STEEP * (1 - _STEEP ** 2) ** 0.5
-    return bool(known.sum() >= ENOUGH and (lying & mirrored)[known].mean() > _ALL)
+    return bool(clear.sum() >= ENOUGH and (lying & mirrored)[clear].mean() > _ALL)
 
 
 def _bones(points: np.ndarray) -> dict[int, np.ndarray]:
@@ -172,11 +172,11 @@ def _upside_down(points: np.ndarray) -> list[str]:
     head = (points[:, body.HEAD, 1] > hip[:, 1]).mean()
     feet = (points[:, body.FEET, 1].max(1) < hip[:, 1]).mean()
     lying = (trunk[:, 1] < _STEEP * np.linalg.norm(trunk, axis=-1)).mean()
-    found = []
+    faults = []
     if head > _MOST:
-        found.append(f'the head is below the hip in {100 * head:.0f}% of {len(points)} frames')
+        faults.append(f'the head is below the hip in {100 * head:.0f}% of {len(points)} frames')
     if feet > _MOST:
-        found.append(f'both feet are above the hip in {100 * feet:.0f}% of {len(points)} frames')
-    if lying > _ALL and not found and len(points) >= ENOUGH:
-        found.append(f'the trunk lies, over 60 degrees from upright, in {100 * lying:.0f}% of {len(points)} frames')
-    return found
+        faults.append(f'both feet are above the hip in {100 * feet:.0f}% of {len(points)} frames')
+    if lying > _ALL and not faults and len(points) >= ENOUGH:
+        faults.append(f'the trunk lies, over 60 degrees from upright, in {100 * lying:.0f}% of {len(points)} frames')
+    return faults

@@ -23,8 +23,8 @@ from common.lifting.lift_output import LiftedTrack
 from common.lifting.lifter import Lifter
 from common.lifting.motion.root import CameraView
 from common.lifting.motion.stabilise import stabilise
-from common.lifting.options import Input, Motion, Options, Output
-from common.lifting.placing import in_room, make_clip
+from common.lifting.options import InputOptions, MotionOptions, Options, OutputOptions
+from common.lifting.placing import clip_of_people, in_room
 from common.lifting.tracks import framing, tracking
 from common.lifting.tracks.tracking import Track
 from common.rendering.video import VideoFrames
@@ -76,18 +76,18 @@ def predict_people(options: Options) -> None:
         messages.print_photos(detections, people)
     if not any(np.isfinite(lifted.positions).any() for lifted in people):
         raise UserError(f'{detections.path}: no frame has all the joints that a pose needs. Missing: '
-                        f'{framing.missing_joints(tracks, lifter.skeleton)} of the frames; a lower --min_score or a '
+                        f'{framing.share_of_missing(tracks, lifter.skeleton)} of the frames; a lower --min_score or a '
                         f'higher --max_gap lets more of them count.')
     messages.print_assumptions(view, detections.photos, options.focal)
 
     pitch = lifter.anatomy.camera_pitch(options.up, [lifted.positions for lifted in people],
                                         lifter.normalization == 'person')
-    write(people, view, pitch, lifter.path, options)
+    write_people(people, view, pitch, lifter.path, options, options.up is not None)
     if options.render:
-        draw(people, view, pitch, detections.photos, options)
+        draw_people(people, view, pitch, detections.photos, options)
 
 
-def find_people(options: Input, lifter: Lifter, video: VideoFrames | None,
+def find_people(options: InputOptions, lifter: Lifter, video: VideoFrames | None,
                 focal: float | None) -> tuple[Detections, Layout, CameraView]:
     """Read the people of all frames, or find them in the video: in pixels, with their layout and the camera's view."""
     if options.input:
@@ -103,7 +103,7 @@ def find_people(options: Input, lifter: Lifter, video: VideoFrames | None,
         notes.append(counted)
     detections, scaled = detections.scaled(size)
     detections, layout, decisions = lifter.anatomy.infer_layout(detections, options, lifter.path)
-    fps = options.fps or (frame_rate(video) if video else detections.fps)
+    fps = options.fps or (mean_frame_rate(video) if video else detections.fps)
     view = CameraView(size, focal or default_focal(size), fps)
     messages.print_input(detections, layout, view, lifter)
     for note in filter(None, [*notes, scaled, *decisions]):
@@ -119,7 +119,7 @@ def follow_people(detections: Detections, layout: Layout, trained_on: str, optio
     return tracking.choose(tracks, options.person, detections.path)
 
 
-def complete_2d(track: Track, view: CameraView, scored: bool, anatomy: Anatomy, options: Motion) -> None:
+def complete_2d(track: Track, view: CameraView, scored: bool, anatomy: Anatomy, options: MotionOptions) -> None:
     """Remove joints that were guessed or thrown far away, fill gaps, and exchange left and right that are swapped."""
     anatomy.drop_guesses(track, view.size, view.rate / track.step, scored)
     tracking.fill_gaps(track, options.max_gap)
@@ -152,14 +152,15 @@ def lift(track: Track, view: CameraView, lifter: Lifter,
     return lifted, warnings
 
 
-def write(people: Sequence[LiftedTrack], view: CameraView, pitch: float, checkpoint: str, options: Options) -> None:
+def write_people(people: Sequence[LiftedTrack], view: CameraView, pitch: float, checkpoint: str,
+                 options: OutputOptions, upright: bool) -> None:
     """Write the files of each person."""
     several, written = len(people) > 1, []
-    upright = None if options.up is None else pitch
+    turned = pitch if upright else None
     for lifted in people:
         if options.output:
             path = lift_output.path_of(options.output, lifted.track, several)
-            lift_output.write(path, lifted.entries(view.of_picture(lifted.track.size), checkpoint, upright))
+            lift_output.write(path, lifted.entries(view.of_picture(lifted.track.size), checkpoint, turned))
             written.append(path)
         if options.bvh and np.isfinite(lifted.positions).any():
             path = lift_output.path_of(options.bvh, lifted.track, several)
@@ -169,30 +170,30 @@ def write(people: Sequence[LiftedTrack], view: CameraView, pitch: float, checkpo
             if between:
                 warn(f'{path}: {between} frames without a pose are interpolated.')
     if options.output:
-        print(f'positions_3d: {lift_output.units_text(people[0].skeleton)}, {lift_output.axes_text(upright)}.')
+        print(f'positions_3d: {lift_output.units_text(people[0].skeleton)}, {lift_output.axes_text(turned)}.')
     if written:
         print(f'Written: {listing(written, 8)}')
 
 
-def draw(people: Sequence[LiftedTrack], view: CameraView, pitch: float, photos: bool, options: Options) -> None:
+def draw_people(people: Sequence[LiftedTrack], view: CameraView, pitch: float, photos: bool, options: Options) -> None:
     """Draw all people in one scene, over the frames of the video; photographs become consecutive frames."""
     from common.rendering import animation  # matplotlib is loaded only for pictures
     assert options.render is not None
     if photos:
         people = [replace(lifted, track=replace(lifted.track, frames=np.array([place])))
                   for place, lifted in enumerate(people)]
-    clip, first, step = make_clip(people, view, pitch, os.path.basename(options.input or options.video or ''))
+    clip, first, step = clip_of_people(people, view, pitch, os.path.basename(options.input or options.video or ''))
     video = VideoFrames(options.video, first=first, step=step) if options.video else None
     animation.render(clip, options.render, options.viz_size, video=video)
     print(f'Written: {options.render}')
 
 
-def frame_rate(video: VideoFrames) -> float | None:
+def mean_frame_rate(video: VideoFrames) -> float | None:
     """The mean frame rate of a video; None if it has no duration."""
     return video.count / video.seconds if video.seconds > 0 else None
 
 
-def _check_outputs(options: Output) -> None:
+def _check_outputs(options: OutputOptions) -> None:
     if options.output:
         check_suffix(options.output, lift_output.SUFFIXES, '--output')
     if options.bvh:
@@ -204,7 +205,7 @@ def _check_outputs(options: Output) -> None:
         visualization.check_size(options.viz_size)
 
 
-def _image_size(options: Input, detections: Detections, video: VideoFrames | None) -> tuple[int, int]:
+def _image_size(options: InputOptions, detections: Detections, video: VideoFrames | None) -> tuple[int, int]:
     if detections.sizes and not options.size:
         return max(detections.sizes.values())  # each picture has its own size, see `CameraView.of_picture`
     known = {'--size': options.size, detections.path: detections.size, options.video or '': video and video.size}

@@ -24,7 +24,7 @@ def bodies():
 def test_perspective_is_a_cameras(bodies):
     torch.manual_seed(0)
     cameras = draw_cameras(8, 20.0, CPU)
-    image = cameras.projected(cameras.seen(bodies[:8, 0]))
+    image = cameras.projected(cameras.to_person_axes(bodies[:8, 0]))
     for index in range(8):
         turn = (cameras.looking[index] @ cameras.pointing[index]).double().numpy()     # world to camera
         hip = cameras.looking[index].double().numpy() @ [0, 0, float(cameras.distance[index])]
@@ -52,7 +52,7 @@ def test_cameras_stand_where_they_are_said_to(bodies):
     axis = cameras.looking[:, :, 2]                                                    # where the hip is seen
     assert (axis[:, :2].abs() / axis[:, 2:]).max() <= np.tan(np.radians(OFF_AXIS)) / np.cos(np.radians(OFF_AXIS))
     # an upright body stands upright: y points down
-    seen = cameras.seen(bodies[:1, 0].expand(20_000, -1, -1))
+    seen = cameras.to_person_axes(bodies[:1, 0].expand(20_000, -1, -1))
     assert (seen[:, 9, 1] < seen[:, 3, 1]).all()
 
 

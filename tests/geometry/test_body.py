@@ -73,7 +73,8 @@ def test_knees_of_real_motion_bend_forward_in_every_sequence(shared):
         assert body.bend_signs(np.concatenate(takes))[1] > 0.02
 
 
-OTHER_TABLES = {'bands', 'table', 'frame_of', 'BUTTOCKS', 'CONTACTS'}  # of equations, and of the demo's own 32 joints
+# Of equations, of the demo's own 32 joints, and of cameras.
+OTHER_TABLES = {'bands', 'table', 'frame_of', 'BUTTOCKS', 'CONTACTS', 'CAMERAS'}
 BY_JOINT = {'names', 'parents', 'sources', 'poses', 'pose', 'positions', 'keypoints', 'joints', 'points', 'scores'}
 
 

@@ -30,14 +30,14 @@ class RandomCameras:
     looking: Tensor
     distance: Tensor
 
-    def seen(self, world: Tensor) -> Tensor:
+    def to_person_axes(self, world: Tensor) -> Tensor:
         """(B, N, 3) metres from the hip in world axes, to the axes of the cameras that point at the person."""
         return world @ self.pointing.transpose(1, 2)
 
-    def projected(self, seen: Tensor) -> Tensor:
-        """Perspective: (B, N, 3) of `seen` to (B, N, 2) X / Z, Y / Z in the image of the camera, focal length 1."""
+    def projected(self, points: Tensor) -> Tensor:
+        """(B, N, 3) of `to_person_axes` to X / Z, Y / Z (B, N, 2) in the camera's image, focal length 1."""
         away = torch.stack([torch.zeros_like(self.distance)] * 2 + [self.distance], 1).unsqueeze(1)  # (B, 1, 3)
-        points = (seen + away) @ self.looking.transpose(1, 2)
+        points = (points + away) @ self.looking.transpose(1, 2)
         return points[..., :2] / points[..., 2:].clamp(min=_NEAREST)
 
 

@@ -70,8 +70,8 @@ def virtual_views(poses: Poses, skeleton: Skeleton, window: int, fps: float, wil
         window, fps: as in `VirtualSamples`.
         wild: its pitch and detector_noise are used.
     """
-    seen = VirtualCameras(pitch=wild.pitch, detector_noise=wild.detector_noise)
-    samples = VirtualSamples(poses, skeleton, window, fps, seen)
+    unchanged = VirtualCameras(pitch=wild.pitch, detector_noise=wild.detector_noise)
+    samples = VirtualSamples(poses, skeleton, window, fps, unchanged)
     with torch.random.fork_rng():
         torch.manual_seed(VIEWS_SEED)
         parts = [samples(batch) for batch in torch.arange(len(poses), device=poses.positions.device).split(CHUNK)]
@@ -129,9 +129,9 @@ class VirtualSamples:
 
         cameras = draw_cameras(count, wild.pitch, device)
         points = detector_points(bodies)
-        seen = cameras.seen(points.flatten(1, 2))
-        image = cameras.projected(seen).view(*points.shape[:3], 2)
-        positions = seen.view_as(points)[:, middle.start, :bodies.shape[2]]
+        facing = cameras.to_person_axes(points.flatten(1, 2))
+        image = cameras.projected(facing).view(*points.shape[:3], 2)
+        positions = facing.view_as(points)[:, middle.start, :bodies.shape[2]]
 
         if wild.detector_noise:
             image = noisy(image, wild.detector_noise)

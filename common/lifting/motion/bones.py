@@ -22,8 +22,8 @@ def bone_lengths(positions: np.ndarray, skeleton: Skeleton, guessed: np.ndarray 
     lengths[:, skeleton.root] = 0
     lengths = lengths[np.isfinite(lengths).all(1)]
     if guessed is not None:
-        seen = np.where((guessed | guessed[:, parents])[np.isfinite(positions).all((1, 2))], np.nan, lengths)
-        lengths = np.where(np.isnan(seen).all(0), lengths, seen)
+        detected = np.where((guessed | guessed[:, parents])[np.isfinite(positions).all((1, 2))], np.nan, lengths)
+        lengths = np.where(np.isnan(detected).all(0), lengths, detected)
     medians = np.nanmedian(lengths, axis=0)
     left, right = list(skeleton.left), list(skeleton.right)
     medians[left] = medians[right] = (medians[left] + medians[right]) / 2

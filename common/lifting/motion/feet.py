@@ -12,12 +12,12 @@ SHORTEST_STAND = 0.15  # seconds
 FADE = 0.2  # seconds in which a foot comes to its place and leaves it
 
 
-def standing_feet(positions: np.ndarray, seen: np.ndarray, path: np.ndarray, fps: float, cutoff: float) -> np.ndarray:
+def standing_feet(positions: np.ndarray, rays: np.ndarray, path: np.ndarray, fps: float, cutoff: float) -> np.ndarray:
     """(T, 2) whether the right and the left foot stand still, from the motion of their keypoints and their depth.
 
     Args:
         positions: (T, 16, 3) metres from the root, camera axes; NaN where there is no pose.
-        seen: (T, 16, 2) rays of the keypoints.
+        rays: (T, 16, 2) rays of the keypoints.
         path: (T, 3) of the root.
         fps: frames a second.
         cutoff: cutoff frequency of the smoothing, Hz.
@@ -26,7 +26,7 @@ def standing_feet(positions: np.ndarray, seen: np.ndarray, path: np.ndarray, fps
     if len(positions) < 3:
         return still
     for side, foot in enumerate(body.FEET):
-        place = smooth(seen[:, foot] * (positions[:, foot, 2:] + path[:, 2:]), fps, cutoff)  # metres across the view
+        place = smooth(rays[:, foot] * (positions[:, foot, 2:] + path[:, 2:]), fps, cutoff)  # metres across the view
         speed = np.linalg.norm(np.gradient(place, axis=0), axis=-1) * fps
         for start, end in runs(speed < STILL):
             still[start:end, side] = end - start >= SHORTEST_STAND * fps
@@ -38,18 +38,18 @@ def planted(positions: np.ndarray, path: np.ndarray, still: np.ndarray, fps: flo
 
     Args:
         positions, path, fps: as for `standing_feet`.
-        still: its result.
+        still: its out.
     Returns:
         (T, 16, 3). A foot that its leg does not reach from the hip comes as near as it can.
     """
-    made = positions.copy()
+    out = positions.copy()
     right, left = body.HIPS
     forward = np.cross(positions[:, left] - positions[:, right], positions[:, body.THORAX] - positions[:, body.HIP])
     forward /= np.maximum(np.linalg.norm(forward, axis=-1, keepdims=True), 1e-9)
     for side, (hip, knee, foot) in enumerate(zip(*body.LEGS, strict=True)):
         shift = _shifts(positions[:, foot] + path, still[:, side], max(round(FADE * fps), 1))
-        made[:, knee], made[:, foot] = _bent(positions[:, hip], positions[:, knee], positions[:, foot], shift, forward)
-    return made
+        out[:, knee], out[:, foot] = _bent(positions[:, hip], positions[:, knee], positions[:, foot], shift, forward)
+    return out
 
 
 def _shifts(place: np.ndarray, still: np.ndarray, fade: int) -> np.ndarray:

@@ -13,7 +13,7 @@ from common.geometry import body
 
 STRAIGHT = 0.97  # distance from the feet to the thorax, relative to the bones between; from here on a person stands
 FEW = 0.05  # least share of standing poses from which the camera's pitch is measured
-REACH = 0.5  # metres: feet that are not farther apart hardly tilt the floor
+FOOT_REACH = 0.5  # metres: feet that are not farther apart hardly tilt the floor
 
 
 @cache
@@ -66,6 +66,6 @@ def height_of_floor(joints: np.ndarray, still: np.ndarray) -> np.ndarray | float
         ground = ground[ground[:, 2] <= np.median(ground[:, 2])]
     middle = np.median(ground, axis=0)
     across = ground - middle
-    system = across[:, :2].T @ across[:, :2] + len(ground) * REACH ** 2 * np.eye(2)
+    system = across[:, :2].T @ across[:, :2] + len(ground) * FOOT_REACH ** 2 * np.eye(2)
     slope = np.linalg.solve(system, across[:, :2].T @ across[:, 2])
     return middle[2] + (joints[:, :1, :2] - middle[:2]) @ slope

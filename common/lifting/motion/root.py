@@ -54,14 +54,14 @@ def rays(keypoints: np.ndarray, view: CameraView) -> np.ndarray:
     return (keypoints - np.array(view.size) / 2) / view.focal
 
 
-def locate(positions: np.ndarray, seen: np.ndarray, weights: np.ndarray, fps: float, cutoff: float | None,
+def locate(positions: np.ndarray, directions: np.ndarray, weights: np.ndarray, fps: float, cutoff: float | None,
            still: np.ndarray | None = None) -> np.ndarray:
     """The path of the root, by the equations at the head of this module.
 
     Args:
         positions: (T, J, 3) metres from the root, camera axes; NaN where there is no pose.
-        seen: (T, J, 2) rays of the keypoints.
-        weights: (T, J) of the keypoints; 0 where a joint was not seen.
+        directions: (T, J, 2) rays of the keypoints.
+        weights: (T, J) of the keypoints; 0 where a joint was not detected.
         fps: frames a second.
         cutoff: cutoff frequency of the smoothing, Hz; None places each frame independently.
         still: (T, 2) whether the right and the left foot stand still.
@@ -69,15 +69,16 @@ def locate(positions: np.ndarray, seen: np.ndarray, weights: np.ndarray, fps: fl
         (T, 3) metres from the camera; NaN where there is no pose.
     """
     count = len(positions)
-    usable = np.isfinite(positions).all(-1) & np.isfinite(seen).all(-1)
+    usable = np.isfinite(positions).all(-1) & np.isfinite(directions).all(-1)
     weights = np.where(usable, weights, 0)[..., None]
-    positions, seen = np.nan_to_num(positions.astype(np.float64)), np.nan_to_num(seen)
-    rows = np.zeros((*seen.shape, 3))  # (T, J, 2, 3): of the system, for x and y
-    rows[..., 0, 0] = rows[..., 1, 1] = 1
-    rows[..., 2] = -seen
-    right = seen * positions[..., 2:] - positions[..., :2]
-    normal = np.einsum('tjk,tjkm,tjkn->tmn', np.broadcast_to(weights, seen.shape), rows, rows) + 1e-6 * np.eye(3)
-    target = np.einsum('tjk,tjkm->tm', weights * right, rows)
+    positions, directions = np.nan_to_num(positions.astype(np.float64)), np.nan_to_num(directions)
+    system = np.zeros((*directions.shape, 3))  # (T, J, 2, 3): rows for x and y
+    system[..., 0, 0] = system[..., 1, 1] = 1
+    system[..., 2] = -directions
+    right = directions * positions[..., 2:] - positions[..., :2]
+    weight = np.broadcast_to(weights, directions.shape)
+    normal = np.einsum('tjk,tjkm,tjkn->tmn', weight, system, system) + 1e-6 * np.eye(3)
+    target = np.einsum('tjk,tjkm->tm', weights * right, system)
     placed = usable.any(1)
     if cutoff is None:
         path = np.linalg.solve(normal, target[..., None])[..., 0]

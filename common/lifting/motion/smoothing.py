@@ -28,19 +28,19 @@ def smooth(values: np.ndarray, fps: float, cutoff: float = CUTOFF) -> np.ndarray
         fps: frames a second.
         cutoff: Hz; lower is smoother.
     """
-    known = np.isfinite(values).reshape(len(values), -1).all(1)
+    present = np.isfinite(values).reshape(len(values), -1).all(1)
     weight = stiffness(cutoff, fps)
-    if not weight or known.sum() < 3:
+    if not weight or present.sum() < 3:
         return values.copy()
     bands = second_differences(len(values)) * weight
-    bands[-1] += known
-    bands[-1] += 1e-9 * ~known
+    bands[-1] += present
+    bands[-1] += 1e-9 * ~present
     factor = cholesky_banded(bands)
     smoothed = np.full(values.shape, np.nan, values.dtype)
     columns, results = values.reshape(len(values), -1), smoothed.reshape(len(values), -1)
     for column in range(columns.shape[1]):  # one at a time: memory stays small for clips of hours
-        given = np.where(known, columns[:, column], 0).astype(np.float64)
-        results[known, column] = cho_solve_banded((factor, False), given)[known]
+        given = np.where(present, columns[:, column], 0).astype(np.float64)
+        results[present, column] = cho_solve_banded((factor, False), given)[present]
     return smoothed
 
 

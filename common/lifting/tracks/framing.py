@@ -36,24 +36,24 @@ def usable_range(recorded: dict[str, Any]) -> Range | None:
     return {name: recorded[name] for name in DEFAULT_RANGE} if recorded['height'][1] > 0 else None
 
 
-def center_crop(keypoints: np.ndarray, seen: Range) -> np.ndarray:
+def center_crop(keypoints: np.ndarray, usual: Range) -> np.ndarray:
     """Frame a person as the training cameras would: the usual size, and the hip at the usual place.
 
     All frames have the same scale, so a body that bends still gets shorter; the hip is moved in each frame.
 
     Args:
         keypoints: (T, 16, 2) normalised coordinates of one person; NaN where missing.
-        seen: from `measure_range`.
+        usual: place and size of the training poses, from `measure_range`.
     """
     with np.errstate(invalid='ignore'):
         heights = np.ptp(keypoints[..., 1], axis=1)
     heights = heights[np.isfinite(heights)]
     height = np.percentile(heights, 75) if len(heights) else 0.0  # upright rather than bent
-    scale = seen['height'][1] / height if height > 0 else 1.0
-    return (keypoints - keypoints[:, :1]) * scale + np.array([seen['hip_x'][1], seen['hip_y'][1]])
+    scale = usual['height'][1] / height if height > 0 else 1.0
+    return (keypoints - keypoints[:, :1]) * scale + np.array([usual['hip_x'][1], usual['hip_y'][1]])
 
 
-def far_off(keypoints: np.ndarray, seen: Range) -> list[str]:
+def far_off(keypoints: np.ndarray, usual: Range) -> list[str]:
     """Sentences with numbers about a person whose size or place in the image no training pose had; [] if all is usual.
 
     Args:
@@ -62,19 +62,19 @@ def far_off(keypoints: np.ndarray, seen: Range) -> list[str]:
     whole = keypoints[np.isfinite(keypoints).all((1, 2))]
     if not len(whole):
         return []
-    found = []
+    texts = []
     height = np.median(np.ptp(whole[..., 1], axis=1))
-    low, _, high = seen['height']
+    low, _, high = usual['height']
     if not low <= height <= high:
-        found.append(f'the person is {height:.2f} high in an image that counts as 2 wide, and 98% of the training '
+        texts.append(f'the person is {height:.2f} high in an image that counts as 2 wide, and 98% of the training '
                      f'poses were {low:.2f} to {high:.2f}')
     for axis, name in enumerate(('hip_x', 'hip_y')):
-        low, _, high = seen[name]
+        low, _, high = usual[name]
         place = np.median(whole[:, body.HIP, axis])
         if not low <= place <= high:
-            found.append(f'the hip is at {"xy"[axis]} = {place:.2f}, and in 98% of the training poses it was between '
+            texts.append(f'the hip is at {"xy"[axis]} = {place:.2f}, and in 98% of the training poses it was between '
                          f'{low:.2f} and {high:.2f} (0 is the middle of the image)')
-    return found
+    return texts
 
 
 def framing_warnings(unusual: list[str], size: tuple[int, int], framed: bool, asked: bool | None) -> list[str]:
@@ -114,7 +114,7 @@ def mark_guessed(track: Track, size: tuple[int, int]) -> None:
     track.hidden[:, body.KNEES + body.FEET] |= folded[:, None]
 
 
-def missing_joints(tracks: Sequence[Track], skeleton: Skeleton) -> str:
+def share_of_missing(tracks: Sequence[Track], skeleton: Skeleton) -> str:
     """The joints that are missing in at least one of 20 frames, each with its share, the most frequent first."""
     absent = np.concatenate([~np.isfinite(track.keypoints).all(-1) for track in tracks]).mean(0)
     return _shares(absent, np.argsort(-absent, kind='stable').tolist(), skeleton)
@@ -130,18 +130,18 @@ def _shares(share: np.ndarray, joints: Iterable[int], skeleton: Skeleton) -> str
 
 def misplaced_joints(track: Track, size: tuple[int, int], skeleton: Skeleton) -> list[str]:
     """Warnings about joints of a person that lie outside the image, or are guessed at its border, with numbers."""
-    found, known = [], np.isfinite(track.keypoints).all(-1)
-    if known.any():
-        outside = known & ((track.keypoints < -1) | (track.keypoints > np.array(size) + 1)).any(-1)
+    texts, present = [], np.isfinite(track.keypoints).all(-1)
+    if present.any():
+        outside = present & ((track.keypoints < -1) | (track.keypoints > np.array(size) + 1)).any(-1)
         if outside.any():
-            found.append(f'{100 * outside.sum() / known.sum():.1f}% of the joints lie outside the image '
+            texts.append(f'{100 * outside.sum() / present.sum():.1f}% of the joints lie outside the image '
                          f'({size[0]}x{size[1]}), in {outside.any(1).sum()} frames: is that its size?')
-    guessed = (track.hidden & known).mean(0)
+    guessed = (track.hidden & present).mean(0)
     if (guessed > _SOME).any():
-        found.append(f'joints are guessed at the image\'s border: {_shares(guessed, range(len(guessed)), skeleton)} of '
+        texts.append(f'joints are guessed at the image\'s border: {_shares(guessed, range(len(guessed)), skeleton)} of '
                      f'{len(track.frames)} frames; the file has no scores to show it, and the pose is not to be '
                      f'trusted there.')
-    return found
+    return texts
 
 
 def missing_parts(track: Track, lifted: np.ndarray, skeleton: Skeleton) -> list[str]:
@@ -163,16 +163,16 @@ def missing_parts(track: Track, lifted: np.ndarray, skeleton: Skeleton) -> list[
     if limbs > _SOME:
         return [f'in {100 * limbs:.0f}% of {frames} frames only the face or the shoulders are detected (scores below '
                 f'{_UNSURE}): there is no pose to lift.']
-    found = []
+    texts = []
     legs = share(*body.KNEES, *body.FEET)
     if legs > _SOME:
-        found.append(f'in {100 * legs:.0f}% of {frames} frames only the upper body is detected (knees and feet score '
+        texts.append(f'in {100 * legs:.0f}% of {frames} frames only the upper body is detected (knees and feet score '
                      f'below {_UNSURE}): the model needs the whole body, guessed legs bend the rest.')
-    found += missing_in_frames(track, lifted, skeleton)
+    texts += missing_in_frames(track, lifted, skeleton)
     headless = float((track.scores[present, body.HEAD] == 0).mean())
     if 1 - lifted.mean() <= _SOME and headless > _SOME:
-        found.append(f'in {100 * headless:.0f}% of {frames} frames the head is not detected.')
-    return found
+        texts.append(f'in {100 * headless:.0f}% of {frames} frames the head is not detected.')
+    return texts
 
 
 def missing_in_frames(track: Track, lifted: np.ndarray, skeleton: Skeleton) -> list[str]:
@@ -181,11 +181,11 @@ def missing_in_frames(track: Track, lifted: np.ndarray, skeleton: Skeleton) -> l
     Args:
         lifted: (T,) whether each frame has a pose.
     """
-    found, empty = [], 1 - lifted.mean()
+    texts, empty = [], 1 - lifted.mean()
     if lifted.any() and (lifted & ~track.complete).mean() > _SOME:
-        found.append(f'joints are missing, and are guessed from the others: {missing_joints([track], skeleton)} of '
+        texts.append(f'joints are missing, and are guessed from the others: {share_of_missing([track], skeleton)} of '
                      f'the frames.')
     if empty > _SOME and (track.scores > 0).any():
-        found.append(f'{100 * empty:.0f}% of its {len(track.frames)} frames lack joints and stay empty: '
-                     f'{missing_joints([track], skeleton)}; a lower --min_score or a higher --max_gap fills more.')
-    return found
+        texts.append(f'{100 * empty:.0f}% of its {len(track.frames)} frames lack joints and stay empty: '
+                     f'{share_of_missing([track], skeleton)}; a lower --min_score or a higher --max_gap fills more.')
+    return texts

@@ -31,8 +31,8 @@ def drop_outliers(track: Track, fps: float) -> int:
         size = (high - low).max(1)  # (T,)
         steps /= size[:-1, None]
         leaps = steps > LEAP / fps
-    known = steps[np.isfinite(steps)]
-    if not len(known) or np.percentile(known, 95) > LEAP / fps:  # everything leaps: the rate is lower than given
+    finite = steps[np.isfinite(steps)]
+    if not len(finite) or np.percentile(finite, 95) > LEAP / fps:  # everything leaps: the rate is lower than given
         return 0
     dropped = np.zeros(points.shape[:2], bool)
     for joint in range(points.shape[1]):

@@ -12,7 +12,7 @@ from common.lifting.tracks.tracking import Track
 CHANGE_COST = 0.3
 SWAPPED_COST = 0.002  # a frame: the detector is right more often than not
 TWIST_COST = 0.5  # a frame, times the width of hips or shoulders, if hips and shoulders face opposite ways
-SHORTEST = 5  # frames; fewer have too little motion for a decision
+FEWEST_FRAMES = 5  # frames; fewer have too little motion for a decision
 # If people move unpredictably from frame to frame (low rates, turns), a swap is not visible. The smallest acceleration
 # of any choice of sides, averaged over the frames around, raises the cost of changes; above the limit none is made.
 UNRULY_COST, UNRULY_LIMIT, AROUND = 2.5, 0.5, 7
@@ -27,7 +27,7 @@ def fix_swaps(track: Track) -> None:
     face are kept, and nothing is changed where the motion is too large to follow. A swap that lasts for more than half
     of the track is not found, because the motion does not show it.
     """
-    if len(track.frames) < SHORTEST or not track.complete.any():
+    if len(track.frames) < FEWEST_FRAMES or not track.complete.any():
         return
     points = track.keypoints / np.median(np.ptp(track.keypoints[track.complete][..., 1], axis=1))
     groups = [tuple(list(side) for side in zip(*pairs)) for pairs in (body.LEGS, body.ARMS)]
@@ -35,10 +35,10 @@ def fix_swaps(track: Track) -> None:
     changes = np.stack([_change_costs(bend) for bend in bends], axis=1)
     states = _best_states(bends[0], bends[1], _twist(points), _against_face(points, track.facing), changes)
     for group, (right, left) in enumerate(groups):
-        rows = np.flatnonzero(states[:, group] & np.isfinite(track.keypoints[:, right + left]).any((1, 2)))
+        frames = np.flatnonzero(states[:, group] & np.isfinite(track.keypoints[:, right + left]).any((1, 2)))
         for values in (track.keypoints, track.scores, track.interpolated):
-            values[rows[:, None], right + left] = values[rows[:, None], left + right]
-        track.swapped[rows, group] = True
+            values[frames[:, None], right + left] = values[frames[:, None], left + right]
+        track.swapped[frames, group] = True
 
 
 def _bends(right: np.ndarray, left: np.ndarray) -> np.ndarray:
