@@ -134,7 +134,7 @@ def lies_as_y_x(keypoints: np.ndarray, facing: np.ndarray) -> bool:
 
     Args:
         keypoints: (T, 16, 2) pixels.
-        facing: (T,) as `layouts.facing` returns it; only frames with a visible face can show a mirrored body.
+        facing: (T,) as `detector_layouts.facing` returns it; only frames with a visible face can show a mirrored body.
     """
     trunk = keypoints[:, body.THORAX] - keypoints[:, body.HIP]
     clear = np.isfinite(trunk).all(-1) & (facing > 0)
