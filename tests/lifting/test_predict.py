@@ -33,9 +33,9 @@ def walking():
 def save_model(path, recipe=None, seen=None):
     torch.manual_seed(0)
     config = ModelConfig('gcn', hid_dim=8, num_layers=1)
-    model = build_model(config, h36m.skeleton())
-    checkpoint.Checkpoint(1, 1e-3, 1, model.state_dict(), None, 50.0, config, recipe=recipe or {},
-                          keypoints_range=seen or {}).save(str(path))
+    state = build_model(config, h36m.skeleton()).state_dict()
+    kept = checkpoint.Checkpoint(1, 1e-3, 1, state, None, 50.0, config, recipe=recipe or {}, keypoints_range=seen or {})
+    kept.save(str(path))
     return str(path)
 
 
@@ -58,8 +58,7 @@ def lifted(run, model, path, *arguments):
 
 
 def test_every_format_gives_the_same_3d(run, model, walking, tmp_path):
-    joints = spread(walking, 'coco17')
-    np.save(tmp_path / 'plain.npy', joints)
+    np.save(tmp_path / 'plain.npy', joints := spread(walking, 'coco17'))
     expected = Lifter(model)(joints, SIZE, 'coco17')
     for format in COCO_LIKE:
         made, out, _ = lifted(run, model, write(tmp_path, format, [joints]), '--size', '1000x1000')
@@ -127,8 +126,7 @@ def test_gaps_are_told_marked_and_left_where_they_are_long(run, model, walking, 
     np.save(tmp_path / 'k.npy', np.concatenate([joints, scores], -1))
     made, out, err = lifted(run, model, 'k.npy', '--size', '1000x1000', '--layout', 'h36m16', '--bvh', 'o.bvh')
     assert np.argwhere(made['interpolated']).tolist() == [[5, 3], [6, 3], [7, 3]]
-    empty = np.isnan(made['positions_3d']).all((1, 2))
-    assert np.flatnonzero(empty).tolist() == list(range(15, 30))
+    assert np.flatnonzero(np.isnan(made['positions_3d']).all((1, 2))).tolist() == list(range(15, 30))
     assert 'joints interpolated in 3' in out and 'stay empty' in err and '15 frames without a pose' in err
     status, _, err = run('--checkpoint', model, '--input', 'k.npy', '--output', 'o.json', '--size', '1000x1000',
                            '--layout', 'h36m16', '--max_gap', '20')
@@ -234,9 +232,9 @@ def test_a_single_pose_and_what_is_wrong_with_it(model, walking):
     gappy = walking[:3].copy()
     gappy[1, 4] = np.nan
     assert np.isnan(lift(gappy, SIZE, 'h36m16')).any((1, 2)).tolist() == [False, True, False]
-    for keypoints, size in ((walking[None], SIZE), (walking[..., :1], SIZE), (walking, (0, 10))):
+    for wrong, size in ((walking[None], SIZE), (walking[..., :1], SIZE), (walking, (0, 10))):
         with pytest.raises(ValueError):
-            lift(keypoints, size, 'h36m16')
+            lift(wrong, size, 'h36m16')
 
 
 @pytest.mark.parametrize('arguments, sentence', [
@@ -296,7 +294,7 @@ def test_a_video_without_the_detector_says_what_to_install(run, model, walking, 
         monkeypatch.setitem(sys.modules, package, None)
     status, _, err = run('--checkpoint', model, '--video', video, '--output', 'o.npz')
     assert status == 2 and 'requirements-video.txt' in err and '--input' in err
-    status, _, err = run('--checkpoint', model, '--video', video, '--input', 'k.npy', '--layout', 'h36m16',
-                         '--output', 'o.npz', '--render', 'o.html')
+    status, _, err = run('--checkpoint', model, '--video', video, '--input', 'k.npy', '--layout', 'h36m16', '--output',
+                         'o.npz', '--render', 'o.html')
     assert status == 0, err
     assert np.load('o.npz')['fps'] == pytest.approx(30, abs=0.1)
