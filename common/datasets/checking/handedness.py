@@ -13,7 +13,7 @@ from common.geometry.skeleton import Skeleton
 # Medians of `bend_signs`: the knees have 0.07 to 0.21 in CMU's sequences, and the elbows more than 0 over all motion of
 # a person. Straight legs have none, so a sign counts from here on: of all motion of a person, and of a sequence (one of
 # 522 sequences of the free motion, acrobatics, has -0.012).
-KNEES, ELBOWS, KNEES_OF_SEQUENCE = -0.02, -0.04, -0.04
+KNEES, ELBOWS, KNEES_OF_SEQUENCE = -0.02, -0.04, -0.03
 FEWEST = 5  # frames
 # What rigs call the joints of a limb, by Human3.6M's words.
 _LIMBS = {'hip': ('hip', 'upleg', 'upperleg', 'thigh'), 'knee': ('knee', 'leg', 'lowerleg', 'calf', 'shin'),
