@@ -34,13 +34,15 @@ def mirrored_sequences(dataset: MocapDataset) -> tuple[list[str], int]:
     count = 0
     for subject, takes in dataset.positions.items():
         poses = {action: as_body(take, places) for action, take in takes.items()}
-        if _is_mirrored(np.concatenate(list(poses.values())), True):
-            found.append(subject)
-            count += len(poses)
-        else:
-            single = [f'{subject} {action}' for action, take in poses.items() if _is_mirrored(take, False)]
-            found += single
-            count += len(single)
+        knees = {action: body.bend_signs(take)[0] for action, take in poses.items() if len(take) >= FEWEST}
+        if not any(bend > -KNEES_OF_SEQUENCE for bend in knees.values()):
+            if _is_mirrored(np.concatenate(list(poses.values()))):
+                found.append(subject)
+                count += len(poses)
+            continue
+        single = [f'{subject} {action}' for action, bend in knees.items() if bend < KNEES_OF_SEQUENCE]
+        found += single
+        count += len(single)
     return found, count
 
 
@@ -84,10 +86,8 @@ def as_body(take: np.ndarray, places: list[list[int]]) -> np.ndarray:
     return np.stack([take[:, joints].mean(1) if joints else missing for joints in places], 1)
 
 
-def _is_mirrored(poses: np.ndarray, whole: bool) -> bool:
+def _is_mirrored(poses: np.ndarray) -> bool:
     if len(poses) < FEWEST:
         return False
     knees, elbows = body.bend_signs(poses)
-    if not whole:
-        return knees < KNEES_OF_SEQUENCE
     return knees < KNEES or (elbows < ELBOWS and not abs(knees) > -KNEES)
