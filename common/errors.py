@@ -17,10 +17,10 @@ def printable(content: object, limit: int = 200) -> str:
     return shown if len(text) <= limit else f'{shown}...'
 
 
-def listing(names: Iterable[object], limit: int = 12) -> str:
-    """Names in one line for an error or a warning; names after the first `limit` are only counted."""
+def listing(names: Iterable[object], limit: int = 12, length: int = 60) -> str:
+    """Names in one line for an error or a warning, cut after `length`; those after the first `limit` are counted."""
     names = list(names)
-    shown = ', '.join(printable(name, 60) for name in names[:limit])
+    shown = ', '.join(printable(name, length) for name in names[:limit])
     return shown if len(names) <= limit else f'{shown} and {len(names) - limit} more'
 
 

@@ -101,6 +101,23 @@ def test_layouts_of_detectors_are_converted_and_said(tmp_path, capsys, joints, n
             assert np.linalg.norm(one - two, axis=2).max() < 0.25  # of an image that is 2 wide
 
 
+def test_where_two_orders_fit_alike_the_file_must_state_one(people, tmp_path):
+    """MPII's thorax lies between Spine and Thorax, and may stand for either."""
+    joints = [NAMES.index(STAND_INS.get(name, name)) for name in MPII]
+    views = pixels_of(people, joints=joints)
+    for actions in views.values():
+        for each in (view for takes in actions.values() for view in takes):
+            each[:, MPII.index('Thorax')] += 35 * np.array([0, 1])
+    for metadata, words in (({}, 'alike: state layout_name in its metadata'), ({'layout_name': 'mpii'}, 'alike'),
+                            ({'layout_name': 'mpii16'}, ''), ({'layout_name': 'mpii16_sh'}, '')):
+        npz.write_npz(str(tmp_path / 'data_2d_own_det.npz'), positions_2d=views, metadata=metadata)
+        if words:
+            with pytest.raises(UserError, match=words):
+                read(tmp_path)
+        else:
+            read(tmp_path)
+
+
 @pytest.mark.parametrize('names, metadata, sentence', WRONG_2D)
 def test_other_orders_of_joints_are_refused(people, tmp_path, names, metadata, sentence):
     write_2d(tmp_path, people, names, metadata)

@@ -73,11 +73,11 @@ def check_agreement(path: str, dataset: MocapDataset, keypoints: Keypoints) -> N
         if reason:
             bad.append(f'{view.name} ({reason})')
     if bad:
-        raise UserError(f'{path}: {len(bad)} of {count} sequences do not show their 3D: {listing(bad, 5)}; write their '
-                        f'2D again, or leave them out of the file.')
+        raise UserError(f'{path}: {len(bad)} of {count} sequences do not show their 3D: {listing(bad, 5, 150)}; write '
+                        f'their 2D again, or leave them out of the file.')
     if doubtful:
         warn(f'{path}: the 2D of {len(doubtful)} of {count} sequences is far from the projected 3D: '
-             f'{listing(doubtful, 5)}.')
+             f'{listing(doubtful, 5, 150)}.')
 
 
 def expected_keypoints(world: np.ndarray, camera: Camera) -> np.ndarray:

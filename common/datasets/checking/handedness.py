@@ -13,7 +13,7 @@ from common.geometry.skeleton import Skeleton
 # Medians of `bend_signs`: the knees have 0.07 to 0.21 in CMU's sequences, and the elbows more than 0 over all motion of
 # a person. Straight legs have none, so a sign counts from here on: of all motion of a person, and of a sequence (one of
 # 522 sequences of the free motion, acrobatics, has -0.012).
-KNEES, ELBOWS, KNEES_OF_SEQUENCE = -0.02, -0.04, -0.04
+KNEES, ELBOWS, KNEES_OF_SEQUENCE = -0.02, -0.04, -0.03
 FEWEST = 5  # frames
 # What rigs call the joints of a limb, by Human3.6M's words.
 _LIMBS = {'hip': ('hip', 'upleg', 'upperleg', 'thigh'), 'knee': ('knee', 'leg', 'lowerleg', 'calf', 'shin'),
@@ -34,13 +34,15 @@ def mirrored_sequences(dataset: MocapDataset) -> tuple[list[str], int]:
     count = 0
     for subject, takes in dataset.positions.items():
         poses = {action: as_body(take, places) for action, take in takes.items()}
-        if _is_mirrored(np.concatenate(list(poses.values())), True):
-            found.append(subject)
-            count += len(poses)
-        else:
-            single = [f'{subject} {action}' for action, take in poses.items() if _is_mirrored(take, False)]
-            found += single
-            count += len(single)
+        knees = {action: body.bend_signs(take)[0] for action, take in poses.items() if len(take) >= FEWEST}
+        if not any(bend > -KNEES_OF_SEQUENCE for bend in knees.values()):
+            if _is_mirrored(np.concatenate(list(poses.values()))):
+                found.append(subject)
+                count += len(poses)
+            continue
+        single = [f'{subject} {action}' for action, bend in knees.items() if bend < KNEES_OF_SEQUENCE]
+        found += single
+        count += len(single)
     return found, count
 
 
@@ -84,10 +86,8 @@ def as_body(take: np.ndarray, places: list[list[int]]) -> np.ndarray:
     return np.stack([take[:, joints].mean(1) if joints else missing for joints in places], 1)
 
 
-def _is_mirrored(poses: np.ndarray, whole: bool) -> bool:
+def _is_mirrored(poses: np.ndarray) -> bool:
     if len(poses) < FEWEST:
         return False
     knees, elbows = body.bend_signs(poses)
-    if not whole:
-        return knees < KNEES_OF_SEQUENCE
     return knees < KNEES or (elbows < ELBOWS and not abs(knees) > -KNEES)

@@ -18,7 +18,8 @@ from common.geometry.detector_layouts import LAYOUTS, SIXTEEN, Layout, canonical
 
 TITLES = {'coco17': 'COCO order (coco17)', 'mpii16': 'MPII order (mpii16)', 'h36m16': 'Human3.6M order',
           'h36m17': 'Human3.6M order'}
-NAMES_ELSEWHERE = {'coco': 'coco17', 'mpii': 'mpii16', 'halpe': 'halpe26'}  # `layout_name` of other programs' files
+# `layout_name` of other programs' files, and the orders that it may mean.
+NAMES_ELSEWHERE = {'coco': ('coco17',), 'mpii': ('mpii16', 'mpii16_sh'), 'halpe': ('halpe26',)}
 CLEAR = 0.75  # ratio of the distances of the best and of another order, at most, for a clear choice
 SAME = 0.02  # of the size of a pose: two orders whose joints are this close are the same
 
@@ -44,6 +45,11 @@ class JointOrder:
     missing: tuple[str, ...] = ()
     layout: Layout | None = None
     trained_on: str = 'gt'
+
+    @property
+    def name(self) -> str:
+        """Of a layout, as `layout_name` may state it; '' for the data set's own order."""
+        return '' if self.layout is None else self.layout.name + ('_sh' if self.trained_on == 'sh' else '')
 
     def joints_of(self, keypoints: np.ndarray) -> np.ndarray:
         """(..., J, 2) the joints of the data set, of the file's (..., F, 2); NaN for joints that the order lacks."""
@@ -89,10 +95,10 @@ def usable_orders(path: str, spec: DatasetSpec, known: list[JointOrder], metadat
     stated = metadata.get('num_joints', joints)
     if not isinstance(stated, int | np.integer) or stated != joints:
         raise UserError(f'{path}: its metadata states {printable(stated)} joints, its arrays have {joints}.')
-    name = metadata.get('layout_name')
-    name = NAMES_ELSEWHERE.get(name, name) if isinstance(name, str) else None
-    found = [order for order in known if order.joints == joints
-             and (order.layout is None or not order.layout.by_hint or order.layout.name == name)]
+    stated_name = str(metadata.get('layout_name'))
+    named = [order for order in known if order.name in NAMES_ELSEWHERE.get(stated_name, (stated_name,))]
+    found = [order for order in named or known if order.joints == joints
+             and (named or order.layout is None or not order.layout.by_hint)]
     symmetry = metadata.get('keypoints_symmetry')
     if symmetry is not None:
         try:
@@ -100,8 +106,6 @@ def usable_orders(path: str, spec: DatasetSpec, known: list[JointOrder], metadat
         except (TypeError, ValueError) as error:
             raise UserError(f'{path}: its keypoints_symmetry is not a pair of lists of joint numbers.') from error
         found = [order for order in found if order.sides == sides]
-    if name in LAYOUTS:
-        found = [order for order in found if order.layout is not None and order.layout.name == name]
     usable = [order for order in found if not order.missing]
     if found and not usable:
         raise UserError(f'{path}: its joints are in {found[0].title}, which lacks {listing(found[0].missing)} of the '
@@ -153,12 +157,12 @@ def choose_order(path: str, spec: DatasetSpec, usable: list[JointOrder], known: 
         if other is not best and not _clearly(best, other, samples):
             raise UserError(f'{path}: its {best.joints} joints fit the 3D in {best.title} and in {other.title} alike: '
                             f'state layout_name in its metadata; docs/datasets.md lists the names.')
-    if best.layout is not None and best.layout.approximate:
-        warn(f'{path}: its {best.joints} joints are in {best.title} and are converted to the joints of {spec.name}; '
-             f'means of the joints around approximate '
-             f'{listing(best.layout.approximate)}.')
-    elif best.layout is not None and best.layout.name not in ('h36m16', 'h36m17'):
-        warn(f'{path}: its {best.joints} joints are in {best.title} and are converted to the joints of {spec.name}.')
+    if best.layout is not None and best.layout.name not in ('h36m16', 'h36m17'):
+        sources = best.layout.sources(best.trained_on)
+        means = [name for name, joint in zip(spec.skeleton.names, best.index) if len(sources[joint]) > 1]
+        approximate = f'; means of the joints around approximate {listing(means)}' if means else ''
+        warn(f'{path}: its {best.joints} joints are in {best.title}, and are converted to the joints of {spec.name}'
+             f'{approximate}.')
     return best
 
 
@@ -172,7 +176,9 @@ def _clearly(best: JointOrder, other: JointOrder, samples: list[Sample]) -> bool
         differ = apart > SAME
         ours.append(readings[0][differ])
         theirs.append(readings[1][differ])
-    return _median(np.concatenate(ours)) <= CLEAR * _median(np.concatenate(theirs))
+    one_order, other_order = np.concatenate(ours), np.concatenate(theirs)
+    known = np.isfinite(one_order) & np.isfinite(other_order)
+    return not known.any() or bool(one_order[known].mean() <= CLEAR * other_order[known].mean())
 
 
 def _median(values: np.ndarray) -> float:
