@@ -14,7 +14,8 @@ from common.geometry.skeleton import Skeleton
 # a person. Straight legs have none, so a sign counts from here on: of all motion of a person, and of a sequence (one of
 # 522 sequences of the free motion, acrobatics, has -0.012).
 KNEES, ELBOWS, KNEES_OF_SEQUENCE = -0.02, -0.04, -0.03
-FEWEST = 5  # frames
+FEWEST, FRAMES = 5, 200  # frames of a sequence that are judged
+BENT_OVER = -0.6  # cosine between the trunk and the legs
 # What rigs call the joints of a limb, by Human3.6M's words.
 _LIMBS = {'hip': ('hip', 'upleg', 'upperleg', 'thigh'), 'knee': ('knee', 'leg', 'lowerleg', 'calf', 'shin'),
           'ankle': ('ankle', 'foot'), 'shoulder': ('shoulder', 'arm', 'upperarm'),
@@ -80,10 +81,16 @@ def places_of_body(skeleton: Skeleton) -> list[list[int]] | None:
 
 
 def as_body(take: np.ndarray, places: list[list[int]]) -> np.ndarray:
-    """(T, 16, 3) a sample of a sequence (T, J, 3) in the order of `body.NAMES`; NaN for joints that it lacks."""
-    take = take[::-(-len(take) // 200)]
+    """(T, 16, 3) a sample of a sequence (T, J, 3) in the order of `body.NAMES`; NaN for joints that it lacks.
+
+    Frames in which the trunk is bent over the legs are left out, because its direction is then not up.
+    """
+    take = take[::-(-len(take) // FRAMES)]
     missing = np.full((len(take), 3), np.nan, take.dtype)
-    return np.stack([take[:, joints].mean(1) if joints else missing for joints in places], 1)
+    poses = np.stack([take[:, joints].mean(1) if joints else missing for joints in places], 1)
+    trunk, legs = poses[:, body.THORAX] - poses[:, body.HIP], poses[:, body.FEET].mean(1) - poses[:, body.HIP]
+    lengths = np.linalg.norm(trunk, axis=1) * np.linalg.norm(legs, axis=1)
+    return poses[~((trunk * legs).sum(1) > BENT_OVER * lengths)]
 
 
 def _is_mirrored(poses: np.ndarray) -> bool:
