@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from common.errors import UserError, listing, printable, warn
+from common.errors import UserError, counted, listing, printable, warn
 from common.geometry.detector_layouts import layout_of_names
 from common.lifting.formats import FORMATS, Format, loading
 from common.lifting.formats.found import Found, FrameName, frames_of_times
@@ -171,15 +171,23 @@ def _people(found: Found, missing: np.ndarray) -> Sequence[Person | None]:
     scores = np.where(missing, 0.0, 1.0 if found.scores is None else found.scores)
     weights = scores.mean(1) if found.weights is None else np.where(
         np.abs(found.weights) < 1e6, found.weights, scores.mean(1))
-    tracks = [None] * len(points) if found.tracks is None else [_track_name(track) for track in found.tracks]
+    tracks = [None] * len(points) if found.tracks is None else _track_names(found.tracks)
     there = np.logical_not(missing.all(1))
     return [Person(*each[1:]) if each[0] else None
             for each in zip(there, points, scores, weights.tolist(), tracks)]
 
 
-def _track_name(track: Any) -> str | None:
-    track = int(track) if isinstance(track, float) and track.is_integer() else track
-    return None if track is None or track != track else printable(track, 80)
+def _track_names(tracks: Sequence[Any]) -> list[str | None]:
+    """Identifiers as names that can stand in a file's name; what is no such name, or not unique, becomes a number."""
+    names: dict[Any, str | None] = {None: None}
+    for track in tracks:
+        if track not in names:
+            text = str(int(track) if isinstance(track, float) and track.is_integer() else track)
+            name = re.sub(r'[^\w.-]+', '_', text)[:40].strip('._')
+            while not name or name in names.values():
+                name = f'{name}_{len(names) - 1}'.strip('_')
+            names[track] = name if track == track else None
+    return [names.get(track) for track in tracks]
 
 
 def _report(made: Detections, found: Found, dropped: list[str]) -> None:
@@ -188,7 +196,7 @@ def _report(made: Detections, found: Found, dropped: list[str]) -> None:
     least, most = min(filter(None, counts)), max(counts)
     several = f'{least} to {most} people' if most > least else f'{most} people' if most > 1 else 'one person'
     named = 'named joints' if found.names else 'joints'
-    parts = [f'{len(counts):,} frame{"s"[:len(counts) != 1]}, {several} of {made.joints} {named}',
+    parts = [f'{counted(len(counts), "frame")}, {several} of {made.joints} {named}',
              'scores' if made.scored else 'no scores']
     if made.fps:
         parts.append(f'{made.fps:g} frames a second')

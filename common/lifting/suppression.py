@@ -6,6 +6,7 @@ from itertools import combinations
 
 import numpy as np
 
+from common.errors import counted
 from common.lifting.formats.people import Person
 
 _SAME = 0.07  # mean distance of the joints of two boxes on one person, in the person's size, at most
@@ -22,7 +23,7 @@ def suppressed(people: dict[int, list[Person]]) -> tuple[dict[int, list[Person]]
     low = [who.score < _NOBODY for who in everybody]
     if any(low) and not all(low):
         people = {frame: [who for who in found if who.score >= _NOBODY] for frame, found in people.items()}
-        notes.append(f'{sum(low)} detection{"s"[:sum(low) != 1]} with a score of the person below {_NOBODY:g} left out')
+        notes.append(f'{counted(sum(low), "detection")} with a score of the person below {_NOBODY:g} left out')
     doubles = 0
     for frame, found in (people := dict(people)).items():
         if len(found) > 1:
@@ -33,7 +34,7 @@ def suppressed(people: dict[int, list[Person]]) -> tuple[dict[int, list[Person]]
             people[frame] = [who for place, who in enumerate(found) if place not in gone]
             doubles += len(gone)
     if doubles:
-        notes.append(f'{doubles} second detection{"s"[:doubles != 1]} of the same person left out')
+        notes.append(f'{counted(doubles, "second detection")} of the same person left out')
     return people, notes
 
 

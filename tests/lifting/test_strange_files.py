@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from common.argument_types import image_size
 from common.errors import UserError
 from common.geometry.detector_layouts import COCO_17
 from common.lifting.detections import read_detections
@@ -166,7 +167,7 @@ def test_two_boxes_on_one_person_and_random_detections(tmp_path, joints, scores,
     found = read(tmp_path, entries)
     assert [len(everybody) for everybody in found.people.values()] == [2] * 10
     np.testing.assert_allclose(found.people[4][0].keypoints, joints[4])
-    assert {who.track for who in found.people[4]} == {'a b/c', 'ü'}
+    assert {who.track for who in found.people[4]} == {'a_b_c', 'ü'}
     said = capsys.readouterr().out
     assert '10 detections with a score of the person below 0.1' in said and '10 second detections' in said
 
@@ -179,3 +180,8 @@ def test_what_was_understood_is_said_in_one_line(tmp_path, joints, capsys):
     assert capsys.readouterr().out.splitlines() == [
         f'{tmp_path / "k.json"}: 10 frames, 1 to 2 people of 17 named joints, no scores, size 1000x1000 from '
         'canvas_width']
+
+
+@pytest.mark.parametrize('text', ['1920x1080', '1920X1080', '1920,1080', '1920, 1080', '(1920, 1080)'])
+def test_sizes_have_many_spellings(text):
+    assert image_size(text) == (1920, 1080)

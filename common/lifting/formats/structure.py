@@ -17,7 +17,7 @@ import numpy as np
 from common.geometry.detector_layouts import LAYOUTS, canonical_name
 from common.lifting.formats import bodies
 from common.lifting.formats.bodies import FEWEST, Joints, Names
-from common.lifting.formats.words import is_data, is_score, names_of, plain, rank, role, size_of
+from common.lifting.formats.words import is_body, is_data, is_score, names_of, plain, rank, role, size_of
 
 MAX_DEPTH = 40
 _LEGS = tuple(f'{side}_{part}' for side, parts in (('right', ('ankle', 'knee', 'hip')),
@@ -74,6 +74,8 @@ class Walk:
         if isinstance(node, np.ndarray) and node.dtype.kind == 'O':
             node = node.tolist()
         if isinstance(node, np.ndarray) and node.dtype.kind in 'iufb':
+            if node.ndim == 1 and name and not is_body(name):
+                return False  # numbers of frames
             return self._array(node, levels, facts, name)
         if isinstance(node, dict):
             return self._object(node, levels, facts, name)
@@ -90,6 +92,8 @@ class Walk:
             self.empty += [((*levels, (name, index)), facts) for index in range(len(node))] or [(levels, facts)]
             return False
         if type(first) in (int, float):
+            if type(node[0]) in (int, float) and name and not is_body(name):
+                return False  # numbers of frames
             array = bodies.joints_of_lists(node, len(facts['names']) if 'names' in facts else None)
             if array is not None and (name or array.ndim > 2 or len(node) >= FEWEST):
                 return self._array(array, levels, facts, name, arranged=True)
@@ -134,7 +138,7 @@ class Walk:
 
     def _best(self, node: dict, holders: dict, levels: tuple[Level, ...], facts: dict[str, Any]) -> bool:
         """Follow the field that most likely holds bodies; the others are left out, and that is noted."""
-        order = sorted(holders, key=lambda key: (rank(key), plain(key) in ('xyn', 'skeleton'), 'data' in plain(key)))
+        order = sorted(holders, key=lambda key: (rank(key), not is_body(key), 'data' in plain(key)))
         only = [key for key in order if rank(key) < 2 and 'people' not in plain(key)] or order
         for place, key in enumerate(only):
             empty = len(self.empty)

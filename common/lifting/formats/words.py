@@ -66,6 +66,10 @@ def role(key: Any) -> str | None:
     return _ROLE.get(plain(key))
 
 
+def is_body(key: Any) -> bool:
+    return bool(_BODY.search(plain(key)))
+
+
 def is_score(key: Any) -> bool:
     return bool(SCORES.search(plain(key)))
 
