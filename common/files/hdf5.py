@@ -12,7 +12,7 @@ from common.errors import UserError, printable
 from common.files import safe_pickle
 
 _MAX_BYTES, _MAX_RATIO, _FREE = 1 << 30, 200, 1 << 20  # of a dataset; of its size to its size in the file
-_MAX_ITEMS, _MAX_DEPTH, _MAX_TEXTS = 1000, 6, 5000
+_MAX_ITEMS, _MAX_DEPTH, _MAX_TEXTS = 1000, 6, 1000
 
 
 def read_hdf5(path: str) -> dict[str, Any]:
@@ -51,17 +51,16 @@ def _group(group: Any, left: list[int], depth: int) -> dict[str, Any]:
 def _dataset(entry: Any) -> Any:
     size = entry.size * entry.dtype.itemsize if entry.shape is not None else 0
     stored = entry.id.get_storage_size()
-    if entry.dtype.kind == 'O' and (entry.size > _MAX_TEXTS or size > 2 * stored):
-        raise ValueError(f'its dataset {printable(entry.name)} claims {entry.size:,} texts')
     if entry.external or entry.is_virtual:
         raise ValueError('it refers to data in other files')
     if size > _MAX_BYTES or size > max(_FREE, _MAX_RATIO * stored):
         raise ValueError(f'its dataset {printable(entry.name)} claims {size:,} bytes, and {stored:,} are in the file')
     if entry.dtype.kind in 'iufb':
         return entry[()]
-    if entry.dtype.kind in 'SO' and h5py.check_string_dtype(entry.dtype):
-        values = np.atleast_1d(entry.asstr(errors='replace')[()]).ravel().tolist()
-        return values if entry.shape else values[0]
+    texts = entry.dtype.kind == 'O' and h5py.check_string_dtype(entry.dtype) and 'name' in entry.name
+    if entry.dtype.kind == 'S' or (texts and entry.ndim == 1 and entry.size <= _MAX_TEXTS):
+        # Others of variable length are not read: a damaged length takes seconds.
+        return [bytes(entry[index]).decode(errors='replace') for index in np.ndindex(entry.shape)]
     if entry.dtype.names and 'values_block_0' in entry.dtype.names:
         return _pandas(entry)
     return None
@@ -69,6 +68,8 @@ def _dataset(entry: Any) -> Any:
 
 def _pandas(entry: Any) -> dict[str, Any]:
     """DeepLabCut's table: pandas keeps the columns' names, (scorer, individual, bodypart, coordinate), pickled."""
+    if entry.attrs.get_id('values_block_0_kind').dtype.kind != 'S':
+        raise ValueError('the names of its columns are not a text of fixed length')
     kind = entry.attrs['values_block_0_kind']
     columns = safe_pickle.load_plain(io.BytesIO(bytes(kind) if isinstance(kind, bytes | np.bytes_)
         else str(kind).encode()))

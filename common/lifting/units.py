@@ -86,13 +86,13 @@ def unit_of(path: str, keypoints: np.ndarray, size: tuple[int, int], file: Any) 
 
 def _is_centred(keypoints: np.ndarray, file: Any) -> bool:
     """Whether the middle of the hips is the origin in every frame."""
-    for layout in LAYOUTS.values():
-        if layout.joints == keypoints.shape[1] and (file.layout in (None, layout.name)):
-            hips = [layout.joint_names.index(name) for name in ('left_hip', 'right_hip')]
-            middle = np.linalg.norm(keypoints[:, hips].mean(1), axis=-1)
-            with np.errstate(invalid='ignore'):
-                sizes = (np.nanmax(keypoints, 1) - np.nanmin(keypoints, 1)).max(-1)
-            known = np.isfinite(middle) & (sizes > 0)
-            if known.any() and np.percentile(middle[known] / sizes[known], 90) < _CENTRED:
-                return True
+    fitting = [layout for layout in LAYOUTS.values() if layout.joints == keypoints.shape[1]]
+    for layout in [layout for layout in fitting if layout.name == file.layout] or fitting:
+        hips = [layout.joint_names.index(name) for name in ('left_hip', 'right_hip')]
+        middle = np.linalg.norm(keypoints[:, hips].mean(1), axis=-1)
+        with np.errstate(invalid='ignore'):
+            sizes = (np.nanmax(keypoints, 1) - np.nanmin(keypoints, 1)).max(-1)
+        known = np.isfinite(middle) & (sizes > 0)
+        if known.any() and np.percentile(middle[known] / sizes[known], 90) < _CENTRED:
+            return True
     return False

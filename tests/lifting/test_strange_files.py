@@ -93,7 +93,11 @@ def test_units_are_recognised_or_refused_with_what_they_are(tmp_path, joints, sc
     deep = np.concatenate([world, np.full((10, 17, 1), -0.2)], -1)
     shifted = np.concatenate([world + (0.4, 0.3), np.full((10, 17, 1), 0.7)], -1)
     shifted[:, ::2, 2] = -0.3
-    for content, name, sentence in ((world, 'k.npy', 'around the hip'), (deep.tolist(), 'k.json', 'around the hip'),
+    body = spread(demo_walking(2)[:10], 'mediapipe33')
+    marks = [[{'x': x, 'y': y, 'z': -0.1, 'visibility': 0.9} for x, y in points.tolist()]
+             for points in (body - body[:, 23:25].mean(1, keepdims=True)) / 500]
+    for content, name, sentence in ((world, 'k.npy', 'around the hip'), (marks, 'm.json', 'around the hip'),
+                                    (deep.tolist(), 'k.json', 'around the hip'),
                                     (shifted, 's.npy', 'third coordinate'),
                                     ((joints - middle) * 3, 'mm.npy', 'millimetres'),
                                     (world * 2 + 3, 'far.npy', None)):
