@@ -38,8 +38,8 @@ def auto_yes_no(text: str) -> bool | None:
 
 
 def image_size(text: str) -> tuple[int, int]:
-    """(width, height) of text like 1920x1080."""
-    size = re.fullmatch(r'([1-9]\d{0,4})x([1-9]\d{0,4})', text)
+    """(width, height) of text like 1920x1080, 1920X1080, 1920,1080."""
+    size = re.fullmatch(r'\(?([1-9]\d{0,4})\s*[xX*, ]\s*([1-9]\d{0,4})\)?', text.strip())
     if not size:
         raise argparse.ArgumentTypeError(f'{text} is not like 1920x1080')
     return int(size[1]), int(size[2])

@@ -24,6 +24,11 @@ def listing(names: Iterable[object], limit: int = 12, length: int = 60) -> str:
     return shown if len(names) <= limit else f'{shown} and {len(names) - limit} more'
 
 
+def counted(number: int, noun: str) -> str:
+    """1 frame, 2 frames."""
+    return f'{number:,} {noun}' + 's' * (number != 1)
+
+
 _recordings: list[tuple[list[str], bool]] = []  # with whether it is quiet
 _silent = False
 

@@ -113,6 +113,9 @@ BODY_25B = (*COCO_17, 'upper_neck', 'head', *_limb('left', *_FOOT), *_limb('righ
 COCO_18 = ('nose', 'neck', *_ARMS, *_LEGS, *_EYES[::-1], *_EARS[::-1])
 MPI_15 = ('head', 'neck', *_ARMS, *_LEGS, 'chest')
 POSETRACK_17 = ('nose', 'upper_neck', 'head', *_EARS, *_LIMBS)
+SAPIENS_308 = ('nose', *_EYES, *_EARS, *_sides('left', 'right', 'shoulder', 'elbow', *_LEG), *_limb('left', *_FOOT),
+               *_limb('right', *_FOOT), *(f'right_finger_{joint}' for joint in range(20)), 'right_wrist',
+               *(f'left_finger_{joint}' for joint in range(20)), 'left_wrist')
 H36M_17 = (*SIXTEEN[:body.HEAD], 'neck_nose', *SIXTEEN[body.HEAD:])
 _OWN = (('hip',), ('spine',), ('thorax',), ('head',))
 
@@ -129,6 +132,7 @@ LAYOUTS = {layout.name: layout for layout in (
     Layout('mpi15', MPI_15, _HIPS, _SHOULDERS + _HIPS, ('neck',), ('head',)),
     Layout('posetrack17', POSETRACK_17, _HIPS, _SHOULDERS + _HIPS, _SHOULDERS, ('head',), by_hint=True),
     Layout('wholebody133', COCO_17, _HIPS, _SHOULDERS + _HIPS, _SHOULDERS, _EYES, raised_over='nose', more=116),
+    Layout('sapiens308', SAPIENS_308, _HIPS, _SHOULDERS + _HIPS, _SHOULDERS, _EYES, raised_over='nose', more=245),
     Layout('halpe136', HALPE_26, ('hip',), ('neck', 'hip'), ('neck',), ('head',), more=110),
     Layout('h36m17', H36M_17, *_OWN),
     Layout('h36m16', SIXTEEN, *_OWN),

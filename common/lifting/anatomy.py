@@ -44,7 +44,8 @@ class Anatomy:
             UserError: there is such an option.
         """
         needs = {'a --video without --input': not options.input, '--bvh': options.bvh, '--height': options.height,
-                 '--up without a number': options.up != options.up, '--axes yx': options.axes == 'yx',
+                 '--up without a number': options.up != options.up,
+                 f'--axes {options.axes}': options.axes not in (None, 'xy'),
                  f'--layout {options.layout}': options.layout not in (None, OWN)}
         if wrong := [flag for flag, given in needs.items() if given]:
             raise UserError(f'{wrong[0]} is for checkpoints of the 16 joints, and {checkpoint} lifts joints of its '

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from common.errors import warn
+from common.errors import counted, warn
 from common.geometry.camera import FIELD_OF_VIEW
 from common.geometry.detector_layouts import OWN, Layout
 from common.lifting.formats.people import Detections
@@ -18,9 +18,9 @@ from common.lifting.tracks import framing
 
 def print_input(detections: Detections, layout: Layout, view: CameraView, lifter: Lifter) -> None:
     """Print what was recognised, and what the model is."""
-    frames = 'photographs' if detections.photos else 'frames'
+    frames = counted(len(detections.people), 'photograph' if detections.photos else 'frame')
     of = 'several sizes' if detections.sizes else f'{view.size[0]}x{view.size[1]}'
-    print(f'{detections.path}: {detections.format}, layout {layout.name}, {len(detections.people):,} {frames} of {of}')
+    print(f'{detections.path}: {detections.format}, layout {layout.name}, {frames} of {of}')
     if layout.more:
         print(f'Of its {layout.joints} joints the first {layout.joints - layout.more} are used.')
     if layout.approximate:

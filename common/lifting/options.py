@@ -11,6 +11,7 @@ from common.geometry.detector_layouts import LAYOUTS, OWN, TRAINED_ON
 from common.lifting.detectors.detector import DETECTORS
 from common.lifting.formats import FORMATS
 from common.lifting.motion.smoothing import CUTOFF
+from common.lifting.orientation import AXES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +33,8 @@ class InputOptions:
     photos: bool | None = flag(None, 'whether frames are single photographs, in which nobody is followed (default: '
                                      'auto, recognised)', type=argument_types.auto_yes_no, metavar='auto|yes|no',
                                more=True)
-    axes: str | None = flag(None, 'order of the coordinates (default: recognised)', choices=('xy', 'yx'), more=True)
+    axes: str | None = flag(None, 'order of the coordinates, or what is turned back: a mirrored picture, y upwards '
+                                  '(default: recognised)', choices=AXES, more=True)
     fps: float | None = flag(None, "frames a second (default: the video's, the file's, or 30)",
                              type=argument_types.positive_float, metavar='N', more=True)
     detector: str | None = flag(None, 'finds the people in a video without --input (default: the first that is '

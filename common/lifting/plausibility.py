@@ -6,13 +6,13 @@ The signs are bones of wrong lengths, sides that differ, a head below the hip, a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
 
 from common.geometry import body
-from common.geometry.detector_layouts import LAYOUTS, Layout, candidates, choose_layout, facing, to_h36m
+from common.geometry.detector_layouts import LAYOUTS, Layout, candidates, choose_layout, to_h36m
 from common.lifting.formats.people import Detections
+from common.lifting.orientation import oriented
 
 _UNEQUAL = 1.5  # ratio of the median lengths of a left and a right bone in 3D, at most
 _MOST = 0.6  # share of frames
@@ -20,7 +20,6 @@ _ALL = 0.95
 _ODD = 0.8  # mean deviation (of the logarithm) from human proportions, at most; 150 clips of real motion reach 0.7
 _WINS = 0.65  # ratio of the scores of the best and the second best reading, at most, for a clear choice
 _SAMPLE = 5000  # number of people of a file that are checked, at most
-_ORDER_UNKNOWN = ('array',)  # formats that do not state the order of x and y
 ENOUGH = 5  # poses; with fewer, proportions are not reliable
 _STEEP = 0.5  # cosine between a trunk and the vertical; below it, the trunk lies
 
@@ -72,7 +71,7 @@ def infer_layout(detections: Detections, name: str | None = None,
 
     Args:
         name: of the layout, if the user gives it.
-        axes: 'xy' or 'yx', the order of the coordinates; None: recognised in files that do not state it.
+        axes: of `orientation.AXES`; None: recognised.
     Raises:
         UserError: no layout has this number of joints, or several have and no reading is clearly the most human.
     """
@@ -93,16 +92,8 @@ def infer_layout(detections: Detections, name: str | None = None,
                 notes.append(f'of {names}, which have {detections.joints} joints, the poses are human as {best}.')
         else:
             layout = choose_layout(detections.joints, name, detections.layout, detections.path)
-    poses = to_h36m(keypoints, scores, layout)[0]
-    if axes == 'yx' or (axes is None and detections.format in _ORDER_UNKNOWN
-                        and lies_as_y_x(poses, facing(keypoints, scores, layout))):
-        people = {frame: [replace(person, keypoints=person.keypoints[:, ::-1]) for person in persons]
-                  for frame, persons in detections.people.items()}
-        detections = replace(detections, people=people)
-        if axes is None:
-            notes.append(f'{detections.path} read as x, y is not human: {"; ".join(faults_2d(poses))}, mirrored and '
-                         f'with the head to the left. Read as y, x it stands, and is taken so; --axes xy keeps the '
-                         f'order.')
+    detections, turned = oriented(detections, layout, axes)
+    notes += turned
     return detections, layout, notes
 
 
@@ -127,21 +118,6 @@ def most_human(readings: Mapping[str, np.ndarray]) -> tuple[str, bool]:
         scores[name] = _deviation(keypoints) * float(np.median(total)) if len(total) else np.inf
     best, second = sorted(scores, key=scores.__getitem__)[:2]
     return best, bool(scores[best] < _WINS * scores[second] and _deviation(readings[best]) <= _ODD)
-
-
-def lies_as_y_x(keypoints: np.ndarray, facing: np.ndarray) -> bool:
-    """Whether a person lies with the head to the left and mirrored in all frames, as if x and y were exchanged.
-
-    Args:
-        keypoints: (T, 16, 2) pixels.
-        facing: (T,) as `detector_layouts.facing` returns it; only frames with a visible face can show a mirrored body.
-    """
-    trunk = keypoints[:, body.THORAX] - keypoints[:, body.HIP]
-    clear = np.isfinite(trunk).all(-1) & (facing > 0)
-    across = keypoints[:, body.LEFT_SHOULDER] - keypoints[:, body.RIGHT_SHOULDER]
-    mirrored = across[..., 1] * trunk[..., 0] - across[..., 0] * trunk[..., 1] < 0
-    lying = trunk[..., 0] < -np.abs(trunk[..., 1]) / _STEEP * (1 - _STEEP ** 2) ** 0.5
-    return bool(clear.sum() >= ENOUGH and (lying & mirrored)[clear].mean() > _ALL)
 
 
 def _bones(points: np.ndarray) -> dict[int, np.ndarray]:

@@ -1,19 +1,22 @@
 """Targets of the fuzzing: files of 2D detectors, read and lifted as predict.py does."""
 
 import os
+import pickle
 import tempfile
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 
+from common.geometry.detector_layouts import COCO_17
 from common.lifting import prediction
 from common.lifting.options import Options
 from experiments.layouts import spread
 from tests.fuzzing.npz import checkpoint
 from tests.fuzzing.target import Target
-from tests.helpers.make_damage import damage_entries, damage_json, npz_of, pickled_entries
+from tests.helpers.make_damage import damage, damage_entries, damage_json, npz_of, pickled_entries
 from tests.helpers.make_detections import COCO_LIKE, MORE, demo_walking, write
+from tests.helpers.make_structures import structures
 
 FRAMES = 'clip_{:012d}_keypoints.json'  # of OpenPose
 
@@ -32,6 +35,10 @@ def targets() -> list[Target]:
         *(Target(f'table, {format}', f'x.{suffix}', lambda format=format: [seed(format)], lift)
           for format, suffix in (('deeplabcut', 'csv'), ('mediapipe_csv', 'csv'), ('landmarks_csv', 'csv'),
                                  ('trc', 'trc'), ('ultralytics_txt', 'txt'))),
+        *(Target(f'structure, {suffix}', f'x.{suffix}', lambda suffix=suffix: structure_seeds(suffix), lift,
+                 damage=damage_json if suffix == 'json' else damage) for suffix in ('json', 'jsonl', 'pkl', 'h5',
+                 'npy')),
+        Target('structure, lines of a table', 'x.csv', lambda: tables(), lift),
         Target('npy, several people', 'x.npy', lambda: [seed('people_npy'), seed('mediapipe_rows')], lift),
     ]
 
@@ -61,6 +68,35 @@ def arrays() -> list[bytes]:
         pickled_entries(boxes=boxes, keypoints=frames, metadata=size),
         pickled_entries(keypoints=spread(person(), 'body25'), scores=np.ones((5, 25)), frames=np.arange(5)),
     ]
+
+
+def structure_seeds(suffix: str) -> list[bytes]:
+    """Files of many tools, and some that are nested deep or hold themselves."""
+    with tempfile.TemporaryDirectory() as folder:
+        seeds = [structure.write(Path(folder)).read_bytes() for structure in structures().values()
+                 if structure.suffix == suffix]
+    if suffix == 'json':
+        seeds += [b'[' * 90 + b']' * 90, b'{"people":' * 50 + b'[]' + b'}' * 50]
+    if suffix == 'pkl':
+        itself: list[object] = [[1.0] * 51]
+        itself.append(itself)
+        seeds.append(pickle.dumps({'keypoints': itself}))
+    return seeds
+
+
+def tables() -> list[bytes]:
+    """Tables as people have them: with several people, times, cells, and without a header."""
+    joints = spread(person(), 'coco17')
+    head = [f'person{who}_{name}_{axis}' for who in range(2) for name in COCO_17 for axis in 'xy']
+    rows = [np.concatenate([points.ravel(), points.ravel() + 300]) for points in joints]
+    return ['\n'.join([sign.join(['time', *head]), *(sign.join(map(str, [index / 30, *row])) for index,
+        row in enumerate(
+        rows))]).encode(encoding) for sign, encoding in ((',', 'utf-8'), (';', 'utf-16'))] + [
+        '\n'.join(','.join(map(str, row[:34])) for row in rows).encode(),
+        '\n'.join(['frame,id,x,y', *(f'{frame},{joint},{x},{y}' for frame, points in enumerate(joints) for joint, (
+            x, y) in enumerate(points.tolist()))]).encode(),
+        '\n'.join([','.join(COCO_17), *(','.join(f'"[{x}, {y}]"' for x, y in points.tolist())
+        for points in joints)]).encode()]
 
 
 @cache

@@ -15,12 +15,11 @@ from experiments.layouts import spread
 from tests.helpers.make_detections import COCO_LIKE, MORE, demo_walking, write
 from tests.lifting.test_predict import lifted, model, run  # noqa: F401
 
-FORMAT_OF = {'mmpose_video': 'mmpose', 'mmpose_demo': 'mmpose', 'mmpose_image': 'mmpose',
-             'ultralytics_track': 'ultralytics', 'ultralytics_image': 'ultralytics', 'alphapose_merged': 'alphapose',
-             'alphapose_open': 'openpose', 'openpose_old': 'openpose', 'openpose_body25b': 'openpose',
-             'mediapipe_frames': 'mediapipe', 'mediapipe_npy': 'array', 'mediapipe_rows': 'array',
-             'mediapipe_csv': 'csv', 'landmarks_csv': 'csv', 'tensorflow_js': 'mediapipe', 'halpe136': 'coco',
-             'rtmlib': 'array', 'people_npy': 'array', 'wholebody': 'array'}
+FORMAT_OF = {'openpose': 'openpose', 'openpose_old': 'openpose', 'openpose_body25b': 'openpose',
+    'alphapose_open': 'openpose',
+             'mediapipe_csv': 'csv', 'landmarks_csv': 'csv', 'deeplabcut': 'csv', **{name: name for name in (
+                 'coco_dataset', 'videopose3d', 'detectron2', 'ultralytics_txt', 'trc')},
+             **dict.fromkeys(('mediapipe_npy', 'mediapipe_rows', 'rtmlib', 'people_npy', 'wholebody'), 'array')}
 LAYOUT_OF = {**dict.fromkeys((*COCO_LIKE, 'mmpose_image', 'ultralytics_image'), 'coco17'), 'openpose': 'body25', **MORE}
 ONE = ('mediapipe', 'mediapipe_frames', 'mediapipe_npy', 'mediapipe_rows', 'mediapipe_csv', 'landmarks_csv',
        'deeplabcut', 'trc', 'wholebody', 'videopose3d')
@@ -38,10 +37,10 @@ def test_every_format_is_recognised_and_read(tmp_path, walking, format):
     people = [joints] if format in ONE else [joints, joints + (200.0, 5.0)]
     path = str(write(tmp_path, format, people))
     found = read_detections(path)
-    assert found.format == FORMAT_OF.get(format, format) and not found.photos
-    assert read_detections(path, found.format).people.keys() == found.people.keys()
+    assert found.format == FORMAT_OF.get(format, 'keypoints') and not found.photos
     if format in COCO_LIKE:
         assert found.layout == 'coco17'
+    size = found.size
     found, _ = found.scaled((1000, 1000))
     found, layout, _ = infer_layout(found)
     assert layout.name == {'mediapipe_csv': 'mediapipe33'}.get(format, name)
@@ -52,7 +51,7 @@ def test_every_format_is_recognised_and_read(tmp_path, walking, format):
         for person, joints in zip(everybody, people):
             np.testing.assert_allclose(person.keypoints[used], joints[place][used], atol=5e-3)
             assert 0.85 < person.scores[used].min() <= 1
-    assert found.size == ((1000, 1000) if format in ('coco_dataset', 'videopose3d', 'detectron2') else None)
+    assert size == ((1000, 1000) if format in ('coco_dataset', 'videopose3d', 'detectron2') else None)
     assert found.fps == {'mediapipe_frames': 25, 'trc': 30}.get(format)
     tracks = {who.track for everybody in found.people.values() for who in everybody}
     assert tracks == {'coco_dataset': {'0', '1'}, 'vitpose': {'0', '1'}, **dict.fromkeys(
@@ -120,7 +119,8 @@ def test_each_person_of_each_photograph_is_lifted_alone(run, model, walking, tmp
     joints = spread(walking, 'coco17')
     images = [{'id': 7, 'file_name': 'party.jpg', 'width': 640, 'height': 480},
               {'id': 9, 'file_name': 'beach.jpg', 'width': 1000, 'height': 1000}]
-    annotations = [{'image_id': 7, 'keypoints': entry['keypoints']} for entry in results([0, 0], joints[:2] * 0.4)]
+    annotations = [{'image_id': 7, 'keypoints': entry['keypoints']} for entry in results([0, 0],
+        joints[:2] * 0.4 + np.array([[[0]], [[200]]]))]
     annotations += [{'image_id': 9, 'keypoints': entry['keypoints']} for entry in results([0], joints[2:3])]
     (tmp_path / 'x.json').write_text(json.dumps({'images': images, 'annotations': annotations}))
     status, out, err = run('--checkpoint', model, '--input', 'x.json', '--output', 'o.npz', '--render', 'o.png',
@@ -176,14 +176,15 @@ def test_what_is_missing_is_named(run, model, walking, tmp_path):  # noqa: F811
 
 
 @pytest.mark.parametrize('name, text, sentence', [
-    ('x.h5', 'x', 'is not read here. Read are .json, .npz'), ('x.csv', 'a,b\n1,2\n', 'of no format known'),
-    ('x.csv', '', 'holds no person'), ('x.csv', 'nose_x,nose_y\n1,2\n', 'are not a human body: left_shoulder'),
+    ('x.mat', 'x', 'is not read here. Read are .json, .jsonl'), ('x.h5', 'x', 'is not a readable HDF5 file'),
+    ('x.csv', 'a,b\n1,2\n', 'its columns are a, b, and none are named like nose_x'),
+    ('x.csv', '', 'has no rows'), ('x.csv', 'nose_x,nose_y\n1,2\n', 'are not a human body: left_shoulder'),
     ('x.csv', 'scorer,a\nbodyparts,nose\n', 'no rows of bodyparts and coords'),
     ('x.trc', 'PathFileType\t4\n', 'header of five rows'), ('x.txt', '0 .5 .5 .1 .1 .9\n', 'Use a -pose model'),
     ('x.txt', '0 .5 .5 .1 .1' + ' 0.5' * 13, 'no class, box and joints'),
     ('x.json', '{"images": [{"id": 1}], "annotations": [{"image_id": 2, "keypoints": [1, 2, 2]}]}', 'of image 2'),
-    ('x.json', '{"keypoints": [{"0": [[1, 2, 3]]}], "skeleton": {"0": "nose"}}', 'are not a human body'),
-    ('x.json', '[[{"x": 1, "y": 2}, 7]]', 'not a list of landmarks'),
+    ('x.json', '{"keypoints": [{"0": [[1, 2, 3]]}], "skeleton": {"0": "nose"}}', 'are a list of 3 values like 1, 2'),
+    ('x.json', '[[{"x": 1, "y": 2}, 7]]', 'only the entries x, y'),
 ])
 def test_damaged_files_get_one_sentence(tmp_path, name, text, sentence):
     (tmp_path / name).write_text(text)
@@ -192,10 +193,15 @@ def test_damaged_files_get_one_sentence(tmp_path, name, text, sentence):
     assert name in str(caught.value) and '\n' not in str(caught.value)
 
 
-def test_a_trc_in_metres_is_refused(tmp_path, walking):
-    path = write(tmp_path, 'trc', [spread(walking, 'halpe26') / 1000])
-    with pytest.raises(UserError, match='in m, not in pixels'):
-        read_detections(str(path))
+def test_a_trc_in_metres_is_turned_and_fills_the_image(tmp_path, walking):
+    """Sports2D's metres have y up."""
+    joints = spread(walking, 'halpe26')
+    path = str(write(tmp_path, 'trc', [(joints - (500, 900)) / (500, -500)]))
+    found, _ = read_detections(path).scaled((1920, 1080))
+    keypoints = found.keypoints()
+    assert found.fps == 30 and keypoints.min() > 0 and keypoints[..., 1].max() < 1080
+    away = keypoints - joints * np.ptp(keypoints[:, 15, 0]) / np.ptp(joints[:, 15, 0])
+    assert np.ptp(away, axis=(0, 1)).max() < 1e-3
 
 
 def test_help_fits_on_a_screen():

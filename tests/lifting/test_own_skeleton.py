@@ -67,7 +67,7 @@ def test_joints_are_matched_by_their_names(lift, tmp_path):
     write_deeplabcut(tmp_path / 'dlc.csv', [*(names[joint] for joint in order), 'Elbow'],
                      np.concatenate([keypoints[:, order], keypoints[:, :1]], 1))
     status, out, err = lift('hand of 21', '--input', 'dlc.csv', '--output', 'o.npz', '--no_smooth')
-    assert status == 0 and 'deeplabcut, layout own' in out, err
+    assert status == 0 and 'csv, layout own' in out, err
     made = np.load('o.npz')
     np.testing.assert_allclose(made['keypoints_2d'], keypoints, atol=1e-4)
     np.testing.assert_allclose(made['positions_3d'], Lifter('m.pth.tar')(keypoints, (640, 480)), atol=1e-5)

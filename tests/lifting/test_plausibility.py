@@ -56,7 +56,7 @@ def test_coordinates_in_the_order_y_x_are_found_where_a_face_shows_them():
     facing = np.array(STANDING) + np.arange(8.0)[:, None, None]
     found, _, notes = infer_layout(detections(facing[..., ::-1]), 'coco17')
     np.testing.assert_array_equal(found.people[4][0].keypoints, facing[4])
-    assert 'not human' in notes[0] and '100% of' in notes[0] and '--axes xy' in notes[0]
+    assert 'read as y, x they stand' in notes[0] and '--axes xy' in notes[0]
     kept, _, notes = infer_layout(detections(facing[..., ::-1]), 'coco17', 'xy')
     assert kept.people[4][0].keypoints[0, 0] == facing[4, 0, 1] and not notes
     asked, _, _ = infer_layout(detections(facing[..., ::-1]), 'coco17', 'yx')

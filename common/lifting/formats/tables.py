@@ -1,170 +1,367 @@
-"""Tables of text: DeepLabCut's CSV, `.trc` of Sports2D, and CSV with a header. Joints and columns are found by name."""
+"""Tables of text as people have them: a row a frame, a person or a joint; columns are found by their names.
+
+Read are headers like nose_x, x_nose, nose.x, x_0, 0_x, noseX, `Nose (px) x`, person1_nose_x, cells like `[x, y]`,
+headers of several rows as DeepLabCut writes them, and rows without a header whose length fits a layout.
+"""
 
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
 
 import numpy as np
 
-from common.lifting.formats.format import TEXT, Format, Found, FrameName, Seen
-from common.lifting.formats.people import person
+from common.errors import listing
+from common.lifting.formats.bodies import COUNTS, FLAT
+from common.lifting.formats.found import Found, FrameName, frames_of_times, one_layout, read_scores
+from common.lifting.formats.loading import Cells
+from common.lifting.formats.structure import Leaf, is_joint_name
+from common.lifting.formats.words import plain
+from common.lifting.units import FRACTIONS, METRES
 
-Rows = list[list[str]]
 Column = tuple[str, str, str]  # person, joint, axis
-_SCORES = ('v', 'vis', 'visibility', 'score', 's', 'c', 'conf', 'confidence', 'likelihood', 'prob')
+_SCORES = ('v', 'vis', 'visibility', 'score', 's', 'c', 'conf', 'confidence', 'likelihood', 'prob', 'probability', 'p')
 _AXES = {'x': 'x', 'y': 'y', 'z': 'z', **dict.fromkeys(_SCORES, 'score')}
-_FRAMES = ('frame', 'frames', 'frame#', 'frame_id', 'frame_number', 'frame_num', 'frame_idx', 'frame_index', 'image',
-           '')
-_TRACKS = ('track', 'track_id', 'person', 'person_id', 'individual', 'individuals', 'id')
-_JOINTS = ('landmark', 'landmark_id', 'landmark_index', 'landmark_name', 'joint', 'joint_id', 'joint_name', 'keypoint',
-           'keypoint_id', 'keypoint_name', 'bodypart', 'bodyparts')
-_METRES = 20.0  # coordinates below it in a .trc that says m are metres: no image is so small
+_UNITS = ('px', 'pixel', 'pixels', 'norm', 'normalized', 'normalised', 'coord', 'coordinate', 'pos', 'position', 'm',
+    'cm',
+          'mm', 'image', 'kp', 'keypoint', 'joint', 'landmark', 'point')
+_FRAMES = ('frame', 'frames', 'frameid', 'framenumber', 'framenum', 'frameidx', 'frameindex', 'frameno', 'image',
+    'imageid',
+           'imagename', 'filename', 'file', 'iter', 'iteration', 'unnamed0', '')
+_TIMES = ('time', 't', 'timestamp', 'times', 'timesec', 'timeseconds', 'timems', 'timestampms', 'seconds', 'sec', 'ms')
+_TRACKS = ('track', 'trackid', 'person', 'personid', 'personidx', 'individual', 'individuals', 'subject', 'player',
+    'id')
+_JOINTS = tuple(f'{word}{end}' for word in ('landmark', 'joint', 'keypoint', 'bodypart', 'kpt', 'kp', 'marker', 'point')
+                for end in ('', 's', 'id', 'index', 'idx', 'name', 'number')) + ('part', 'id', 'name', 'index',
+                'label', 'type')
+_PEOPLE = ('person', 'p', 'player', 'subject', 'id', 'track', 'individual', 'skeleton', 'human', 'actor')
+_EMPTY = ('', 'nan', 'none', 'null', 'na', 'n/a', '-', '--', 'inf', '-inf')
+_CELL = re.compile(r'[\[(]\s*([^\[\]()]*?)\s*[\])]')
+_METRES = 20.0  # coordinates below it in a .trc are metres: no image is so small
+_BEFORE = 5  # class and box of Ultralytics' labels
 
 
-def _is_deeplabcut(rows: Rows) -> bool:
-    return bool(rows) and rows[0][0] == 'scorer'
+def number(cell: str) -> float:
+    """The number in a cell, with a decimal point or comma; NaN if there is none."""
+    try:
+        return float(cell)
+    except ValueError:
+        try:
+            return float(cell.replace(',', '.'))
+        except ValueError:
+            return np.nan
 
 
-def _deeplabcut(rows: Rows) -> Found:
-    if not _is_deeplabcut(rows):
-        raise ValueError('its first row does not begin with scorer')
-    heads = {row[0]: row for row in rows[:4]}
-    if not {'bodyparts', 'coords'} <= heads.keys():
-        raise ValueError('it has no rows of bodyparts and coords')
-    body = rows[len([row for row in rows[:4] if row[0] in ('scorer', 'individuals', 'bodyparts', 'coords')]):]
-    first = heads['coords'].count('coords')
-    while first < len(heads['coords']) and heads['coords'][first] == '':  # the names of images may take three columns
-        first += 1
-    people = heads.get('individuals', [''] * len(heads['coords']))
-    columns = {index: (people[index], heads['bodyparts'][index], _AXES.get(heads['coords'][index], ''))
-               for index in range(first, min(map(len, (people, heads['bodyparts'], heads['coords']))))}
-    frames = [_frame_name(row[first - 1], index) if row else index for index, row in enumerate(body)]
-    return _people(body, frames, columns)
+def _is_number(cell: str) -> bool:
+    return cell.lower() in _EMPTY or number(cell) == number(cell)
 
 
-def _is_trc(rows: Rows) -> bool:
-    return bool(rows) and rows[0][0] == 'PathFileType'
+def _cell(row: list[str], index: int) -> str:
+    return row[index] if 0 <= index < len(row) else ''
 
 
-def _trc(rows: Rows) -> Found:
-    if not _is_trc(rows) or len(rows) < 5:
-        raise ValueError('it has no header of five rows that begins with PathFileType')
-    head = dict(zip(rows[1], rows[2]))
-    columns = {index + axis: ('', name, 'xy'[axis]) for index, name in enumerate(rows[3])
-               if name and index >= 2 for axis in range(2)}
-    body = [row for row in rows[4:] if re.fullmatch(r'\d+', row[0])]
-    numbers = np.array([_number(row[index]) for row in body for index in columns if index < len(row)])
-    depths = np.array([_number(row[index + 2]) for row in body for index in columns
-                       if columns[index][2] == 'x' and index + 2 < len(row)])
-    if np.nanmax(np.abs(depths), initial=0) > 0:
-        raise ValueError('it has a third coordinate: these are 3D markers, not pixels; give the _px_ file of Sports2D')
-    if head.get('Units') not in ('px', 'pixels') and np.nanmax(np.abs(numbers), initial=0) < _METRES:
-        raise ValueError(f'it is in {head.get("Units") or "metres"}, not in pixels; give the _px_ file of Sports2D')
-    fps = _number(head.get('DataRate', ''))
-    found = _people(body, [_frame_name(row[0], index) for index, row in enumerate(body)], columns)
-    return Found(found.people, joined=True, fps=fps if 0 < fps < 10_000 else None)
+def _values(body: Cells, index: int) -> np.ndarray:
+    cells = [_cell(row, index) for row in body]
+    try:
+        return np.array(cells, np.float64)
+    except ValueError:
+        return np.array([number(cell) for cell in cells])
 
 
-def _header(rows: Rows) -> dict[int, Column]:
-    """The columns that the first row names (x1, nose_x, LEFT_HIP.y, Landmark_0_x); {} if there is no such row."""
-    columns = {}
-    for index, name in enumerate(rows[0] if rows else ()):
-        before = re.fullmatch(r'(x|y|z|v|c|s)[ _.]?(\d+)', name.lower())
-        after = re.fullmatch(r'(.+?)[ _.\-]+([a-z]+)', name.strip(), re.IGNORECASE)
-        if before:
-            columns[index] = ('', before[2], _AXES[before[1]])
-        elif after and after[2].lower() in _AXES:
-            columns[index] = ('', after[1], _AXES[after[2].lower()])
-    return columns if {'x', 'y'} <= {axis for _, _, axis in columns.values()} else {}
+def parse(rows: Cells, single: bool) -> Found:
+    """The bodies of a table.
+
+    Raises:
+        ValueError: its columns are not understood.
+    """
+    heads = next((index for index, row in enumerate(rows) if sum(map(_is_number, row)) > len(row) / 2 or any(
+        map(_CELL.fullmatch, row))), len(rows))
+    if not rows:
+        raise ValueError('it has no rows')
+    if heads == 0 and len(rows) > 1 and (rows[0][-3:] == [str(len(rows[0]) - place) for place in (3, 2, 1)]
+        or rows[0][-3:] == [
+            str(len(rows[0]) - place) for place in (4, 3, 2)]):
+        heads = 1  # columns that are only counted, as pandas writes them
+        if not any(map(_CELL.fullmatch, rows[1])):
+            return _headerless(Cells(rows[1:] if rows[0][0] == '0' else [row[1:] for row in rows[1:]]))
+    if heads == 0:
+        return _headerless(rows)
+    head, body = rows[:heads], Cells(rows[heads:])
+    if heads > 1:
+        return _of_several_rows(head, body)
+    if heads == len(rows):
+        raise ValueError('it has a header and no numbers')
+    names = head[0]
+    if any(_CELL.fullmatch(cell) for cell in body[0]):
+        return _of_cells(names, body)
+    words = [plain(name) for name in names]
+    axes = _exact_axes(names)
+    if {'x', 'y'} <= axes.keys():
+        return _long(words, axes, body)
+    columns = {index: column for index, name in enumerate(names) if (column := _column(name))}
+    if not {'x', 'y'} <= {axis for _, _, axis in columns.values()}:
+        raise ValueError(
+            f'its columns are {listing(names, 6)}, and none are named like nose_x and nose_y, or x1 and y1')
+    return _wide(names, columns, body)
 
 
-def _is_long(rows: Rows) -> bool:
-    """A row for each joint: frame, landmark, x, y."""
-    names = [name.lower() for name in rows[0]] if rows else []
-    return {'x', 'y'} <= set(names) and any(name in _JOINTS for name in names)
+def _words(name: str) -> list[str]:
+    return re.findall(r'[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+', name)
 
 
-def _is_csv(rows: Rows) -> bool:
-    return _is_long(rows) or bool(_header(rows))
+def _exact_axes(names: Sequence[str]) -> dict[str, int]:
+    """{axis: column} of columns that name an axis and no joint: x, `X (px)`, pos_y."""
+    found: dict[str, int] = {}
+    for index, name in enumerate(names):
+        words = [word for word in map(str.lower, _words(name)) if word not in _UNITS]
+        if len(words) == 1 and words[0] in _AXES:
+            found.setdefault(_AXES[words[0]], index)
+    return found
 
 
-def _csv(rows: Rows) -> Found:
-    if not _is_csv(rows):
-        raise ValueError('its first row does not name columns like nose_x and nose_y, or x1 and y1')
-    if _is_long(rows):
-        rows = _wide(rows)
-    names = [name.lower() for name in rows[0]]
-    frame = next((index for index, name in enumerate(names) if name in _FRAMES), None)
-    track = next((index for index, name in enumerate(names) if name in _TRACKS), None)
-    body = rows[1:]
-    frames = [index if frame is None else _frame_name(_cell(row, frame), index) for index, row in enumerate(body)]
+@cache
+def _column(name: str) -> Column | None:
+    """The person, joint and axis of a column; None if it is of none."""
+    words = [word for word in _words(name) if word.lower() not in _UNITS] if len(name) < 200 else []
+    for place in (-1, 0, -2):
+        if len(words) > 1 and -place <= len(words) and words[place].lower() in _AXES and (
+                place != -2 or words[-1].isdigit()):
+            axis = _AXES[words[place].lower()]
+            rest = words[:place] + words[place + 1:] if place != -1 else words[:-1]
+            return (*_person(rest), axis) if rest else None
+    return None
+
+
+def _person(words: list[str]) -> tuple[str, str]:
+    """The person and the joint of the words of a column, as in person1_nose, nose_2 and Anna_left_hip."""
+    if len(words) > 2 and words[0].lower() in _PEOPLE and words[1].isdigit():
+        return words[1], '_'.join(words[2:])
+    if len(words) > 2 and words[-2].lower() in _PEOPLE and words[-1].isdigit():
+        return words[-1], '_'.join(words[:-2])
+    for first in range(len(words)):
+        if is_joint_name(' '.join(words[first:])):
+            return '_'.join(words[:first]), '_'.join(words[first:])
+        if words[-1].isdigit() and is_joint_name(' '.join(words[first:-1])):
+            return '_'.join([*words[:first], words[-1]]), '_'.join(words[first:-1])
+    return '', '_'.join(words)
+
+
+def _wide(names: list[str], columns: dict[int, Column], body: Cells) -> Found:
+    frame, time, track = _indices([plain(name) if index not in columns else '-' for index, name in enumerate(names)])
+    frames, fps = _frames_and_rate(body, frame, time)
     tracks = None if track is None else [_cell(row, track) for row in body]
-    return _people(body, frames, _header(rows), tracks)
+    other = [name for index, name in enumerate(names) if index not in columns and index not in (frame, time, track)]
+    return _people(body, frames, columns, tracks, fps, [f'columns not used: {listing(other, 6)}'] if other else [])
 
 
-def _wide(rows: Rows) -> Rows:
-    """A table with a row for each joint, converted to a row for each person."""
-    names = [name.lower() for name in rows[0]]
-    joint = next(index for index, name in enumerate(names) if name in _JOINTS)
-    keys = [index for index, name in enumerate(names) if name in _FRAMES + _TRACKS and index != joint]
-    values = {index: name for index, name in enumerate(names) if name in _AXES}
-    table: dict[tuple[str, ...], dict[str, str]] = {}
-    for row in rows[1:]:
-        entry = table.setdefault(tuple(_cell(row, index) for index in keys), {})
-        entry.update({f'{_cell(row, joint)}_{name}': _cell(row, index) for index, name in values.items()})
-    columns = list(dict.fromkeys(name for entry in table.values() for name in entry))
-    return [[*(names[index] for index in keys), *columns],
-            *([*key, *(entry.get(name, '') for name in columns)] for key, entry in table.items())]
+def _indices(words: list[str]) -> tuple[int | None, int | None, int | None]:
+    """The columns of frames, times and people."""
+    frame, time, track = (next((index for index, word in enumerate(words) if word in known), None)
+                          for known in (_FRAMES, _TIMES, _TRACKS))
+    return frame, time, track
 
 
-def _people(body: Rows, frames: list[FrameName], columns: dict[int, Column], tracks: list[str] | None = None) -> Found:
-    """The people in rows, one or several a row.
+def _frames_and_rate(body: Cells, frame: int | None, time: int | None) -> tuple[list[FrameName], float | None]:
+    frames: list[FrameName] = list(range(len(body)))
+    if frame is not None:
+        frames = [_frame_name(_cell(row, frame), index) for index, row in enumerate(body)]
+    times = [] if time is None else _values(body, time).tolist()
+    if len(set(times)) < 2 or not np.isfinite(times).all() or times != sorted(times):
+        return frames, None
+    counted, fps = frames_of_times(times, frames if frame is not None else None)
+    return (frames, fps) if frame is not None else (list(counted), fps)
+
+
+def _found(leaves: list[Leaf], frames: Sequence[FrameName], tracks: Sequence[Any] | None = None,
+           fps: float | None = None, notes: Sequence[str] = ()) -> Found:
+    points, given, names, more = one_layout(leaves)
+    scores, points, depth, note = read_scores(points, given)
+    return Found(frames, points, scores, list(dict.fromkeys(frames)), tracks, None, names, fps=fps, depth=depth,
+                 joined=tracks is None and len(set(frames)) == len(frames),
+                 notes=tuple(filter(None, (*notes, *more, note))))
+
+
+def _people(body: Cells, frames: Sequence[FrameName], columns: dict[int, Column], tracks: list[str] | None = None,
+            fps: float | None = None, notes: Sequence[str] = ()) -> Found:
+    """The people in rows, one or several side by side.
 
     Args:
         columns: {index: (person, joint, axis)}; the axis is x, y, z or score.
         tracks: the identifier of the person in each row.
     """
-    first: set[str] = set()
-    found: list[Seen] = [(frame, None) for frame in frames]
-    for name in dict.fromkeys(who for who, _, _ in columns.values()):
-        joints = list(dict.fromkeys(joint for who, joint, _ in columns.values() if who == name))
-        values = np.full((len(body), len(joints), 3), np.nan)
-        for index, (owner, joint, axis) in columns.items():
-            if owner == name and axis in ('x', 'y', 'score'):
-                values[:, joints.index(joint), ('x', 'y', 'score').index(axis)] = [
-                    _number(_cell(row, index)) for row in body]
-        scored = np.isfinite(values[..., 2]).any()
-        first = first or set(joints)
-        if first != set(joints):
-            continue  # DeepLabCut's unique body parts, which belong to nobody
-        names = () if all(re.fullmatch(r'\D*\d+', joint) for joint in joints) else tuple(joints)
-        for row, (frame, points) in enumerate(zip(frames, values)):
-            who = person(points[:, :2], np.nan_to_num(points[:, 2]) if scored else None,
-                         (tracks[row] or None) if tracks else name or None, None, f'row {row}')
-            if np.isfinite(who.keypoints).any():
-                found.append((frame, replace(who, names=names)))
-    alone = tracks is None and len({who for who, _, _ in columns.values()}) == 1
-    return Found(found, joined=alone and len(set(frames)) == len(frames))
+    places: dict[str, dict[str, int]] = {}
+    for who, joint, axis in columns.values():
+        if axis in 'xy':
+            places.setdefault(who, {}).setdefault(joint, len(places[who]))
+    values = {who: np.full((len(body), len(joints), 3), np.nan) for who, joints in places.items()}
+    for index, (who, joint, axis) in columns.items():
+        if axis != 'z' and joint in places.get(who, ()):
+            values[who][:, places[who][joint], ('x', 'y', 'score').index(axis)] = _values(body, index)
+    scored = any(axis == 'score' for _, _, axis in columns.values())
+    most = max(map(len, places.values()))
+    # What has few joints belongs to nobody: DeepLabCut's unique body parts, a box.
+    others = [f'{who} {joint}'.strip() for who, joints in places.items() if 2 * len(joints) < most for joint in joints]
+    leaves = [Leaf((), {'track': who or '0'}, values[who][..., :2], np.nan_to_num(values[who][..., 2]) if scored
+        else None,
+                   tuple(joints)) for who, joints in places.items() if 2 * len(joints) >= most]
+    notes = [*notes, *([f'left out: {listing(others, 6)}'] if others else [])]
+    if len(leaves) > 1 and not tracks:
+        tracks = [leaf.facts['track'] for leaf in leaves for _ in frames]
+    elif tracks:
+        tracks = list(tracks) * len(leaves)
+    return _found(leaves, [*frames] * len(leaves), tracks and [who or None for who in tracks], fps, notes)
 
 
-def _cell(row: list[str], index: int) -> str:
-    return row[index] if index < len(row) else ''
+def _long(words: list[str], axes: dict[str, int], body: Cells) -> Found:
+    """A row for each joint: frame, landmark, x, y."""
+    words = [word if index not in axes.values() else '-' for index, word in enumerate(words)]
+    joint = next((words.index(name) for name in _JOINTS if name in words), None)
+    if joint is None:
+        raise ValueError('it has columns x and y, and none that names the joint of a row, like landmark or keypoint_id')
+    words[joint] = '-'
+    frame, time, track = _indices(words)
+    counted = frame if frame is not None else time
+    places: dict[tuple[str, str], int] = {}
+    joints: dict[str, int] = {}
+    where: list[tuple[int, int]] = []
+    turn, seen = 0, set[str]()
+    for row in body:
+        name = re.sub(r'[.,]0+$', '', _cell(row, joint))
+        if name in seen and counted is None:  # without frames, each begins where a joint comes again
+            turn, seen = turn + 1, set[str]()
+        seen.add(name)
+        key = (str(turn) if counted is None else _cell(row, counted), '' if track is None else _cell(row, track))
+        where.append((places.setdefault(key, len(places)), joints.setdefault(name, len(joints))))
+    if len(set(where)) < 0.9 * len(where):
+        raise ValueError(f'a joint has several rows in a frame: {listing(joints, 3)} do not name the joints')
+    values = np.full((len(places), len(joints), 3), np.nan)
+    for place, axis in enumerate(('x', 'y', 'score')):
+        if axis in axes:
+            values[tuple(np.array(where).T) + (place,)] = _values(body, axes[axis])
+    keys = Cells([list(key) for key in places])
+    frames, fps = _frames_and_rate(keys, None if frame is None and time is not None else 0,
+        0 if frame is None else None)
+    other = [word for index, word in enumerate(words) if word != '-' and index not in (frame, time, track)]
+    leaf = Leaf((), {}, values[..., :2], np.nan_to_num(values[..., 2]) if 'score' in axes else None, tuple(joints))
+    return _found([leaf], frames, [who or None for _, who in places] if track is not None else None, fps,
+                  [f'columns not used: {listing(other, 6)}'] if other else [])
 
 
-def _number(cell: str) -> float:
-    try:
-        return float(cell)
-    except ValueError:
-        return np.nan
+def _of_cells(names: list[str], body: Cells) -> Found:
+    """A column for each joint, with cells like [x, y]."""
+    cells = [index for index in range(len(names)) if any(_CELL.fullmatch(_cell(row, index)) for row in body[:20])]
+    split = [[[number(part) for part in re.split(r'[,;\s]+', found[1]) if part] if (
+        found := _CELL.fullmatch(_cell(row, index))) else [] for index in cells] for row in body]
+    width = max(len(cell) for row in split for cell in row)
+    if not 2 <= width <= 5:
+        raise ValueError(f'its cells hold {width} numbers, which are not x and y')
+    values = np.array([[cell + [np.nan] * (width - len(cell)) for cell in row] for row in split])
+    frame, time, _ = _indices([plain(name) if index not in cells else '-' for index, name in enumerate(names)])
+    frames, fps = _frames_and_rate(body, frame, time)
+    return _found([Leaf((), {}, values, None, tuple(names[index] for index in cells))], frames, fps=fps)
+
+
+def _of_several_rows(head: list[list[str]], body: Cells) -> Found:
+    """A header of several rows: (scorer,) (individuals,) bodyparts, coords."""
+    heads = [row for row in head if plain(row[0]) != 'scorer' and any(row)]
+    last = next((place for place, row in enumerate(heads) if {'x', 'y'} <= {cell.lower() for cell in row}), 0)
+    if not last:
+        raise ValueError('its header has several rows, and no rows of bodyparts and coords (x, y) among them')
+    people = heads[last - 2] if last > 1 else [''] * len(heads[last])
+    columns = {index: (who, joint, _AXES[axis.lower()]) for index, (who, joint, axis) in enumerate(zip(
+        people, heads[last - 1], heads[last])) if axis.lower() in _AXES}
+    first = min(columns) - 1
+    return _people(body, [_frame_name(_cell(row, first), index) for index, row in enumerate(body)], columns)
+
+
+def is_trc(rows: Cells) -> bool:
+    return bool(rows) and rows[0][0] == 'PathFileType'
+
+
+def parse_trc(rows: Cells, single: bool) -> Found:
+    if len(rows) < 5:
+        raise ValueError('it has no header of five rows that begins with PathFileType')
+    head = dict(zip(rows[1], rows[2]))
+    columns = {index + axis: ('', name, 'xyz'[axis]) for index, name in enumerate(rows[3])
+               if name and index >= 2 for axis in range(3)}
+    body = Cells([row for row in rows[4:] if re.fullmatch(r'\d+', row[0])])
+    if not body or not columns:
+        raise ValueError('it has no markers')
+    values, depths = (np.array([_values(body, index) for index, column in columns.items() if column[2] in axis])
+                      for axis in ('xy', 'z'))
+    if np.nanmax(np.abs(depths), initial=0) > 0:
+        raise ValueError(
+            'it has a third coordinate: these are 3D markers, not places in an image; give the file of the '
+                         '2D poses')
+    found = _people(body, [_frame_name(row[0], index) for index, row in enumerate(body)], columns)
+    fps = number(head.get('DataRate', ''))
+    metres = np.nanmax(np.abs(values), initial=0) < _METRES
+    return found.but(fps=fps if 0 < fps < 10_000 else None, unit=METRES if metres else None, notes=(
+        *found.notes, *(['in metres, y up'] if metres else [])))
+
+
+def _headerless(rows: Cells) -> Found:
+    """Rows of numbers alone: a frame each where their length fits a layout, or a joint each: frame, joint, x, y."""
+    width = Counter(map(len, rows)).most_common(1)[0][0]
+    values = np.array([_values(rows, index) for index in range(width)]).T
+    for before in (0, 1, 2):
+        if width - before in FLAT and (values[:, :before] == np.rint(values[:, :before])).all():
+            counted = before and (np.diff(values[:, 0]) >= 0).all() and values[0, 0] >= 0
+            frames = [int(value) for value in values[:, 0]] if counted else list(range(len(rows)))
+            return _found([Leaf((), {}, values[:, before:].reshape(len(rows), FLAT[width - before], -1))], frames,
+                          [str(int(who)) for who in values[:, 1]] if before == 2 else None,
+                          notes=[
+                          f'no header: a row of {width} numbers is taken for a {("frame", "person")[before == 2]}'])
+    if 4 <= width <= 5 and len(rows) > 1 and (values[:, :2] == np.rint(values[:, :2])).all() and \
+            values[:, 1].max() < max(COUNTS) and len(set(values[:, 1])) > 4:
+        head = ['frame', 'joint', 'x', 'y', 'score'][:width]
+        found = _long(head, _exact_axes(head), rows)
+        return found.but(notes=(f'no header: columns are taken for {listing(head)}', *found.notes))
+    raise ValueError(
+        f'it has no header, and rows of {width} numbers fit no layout in x, y or x, y, score: name the columns '
+                     f'like nose_x and nose_y')
+
+
+def are_labels(rows: Cells) -> bool:
+    """Whether rows are Ultralytics': a class, a box and joints as fractions of the image."""
+    if not rows or len(rows[0]) < _BEFORE or not all(map(_is_number, rows[0])):
+        return False
+    start = np.array([[number(cell) for cell in row[:_BEFORE]] for row in rows[:50] if len(row) >= _BEFORE])
+    rest = [number(cell) for row in rows[:50] for cell in row[_BEFORE:_BEFORE + 30]]
+    return bool((start[:, 0] == np.rint(start[:, 0])).all() and (start[:, 0] >= 0).all()
+        and (start[:, 1:] >= -0.1).all() and (
+        start[:, 1:] <= 1.1).all() and np.nanmax(np.abs(rest), initial=0) <= 2.5)
+
+
+def parse_labels(rows: Cells, single: bool) -> Found:
+    """Ultralytics' labels of a frame: class, box, x, y and perhaps the score of each joint, confidence, identifier."""
+    people, tracks, weights = [], [], []
+    for index, row in enumerate(rows):
+        count = len(row) - _BEFORE
+        if 0 <= count <= 2:
+            raise ValueError(
+                f'line {index + 1} has a box and no keypoints: did its model find boxes only? Use a -pose model')
+        fitting = ((joints, width) for joints in (17, *sorted(COUNTS - {17})) for width in (3, 2)
+                   if 0 <= count - joints * width <= 2)
+        joints, width = next(fitting, (0, 0))
+        values = [number(cell) for cell in row[_BEFORE:]]
+        if not joints:
+            raise ValueError(f'line {index + 1} has {len(row)} numbers, which are no class, box and joints of a layout')
+        rest = row[_BEFORE + joints * width:]
+        tracks.append(rest[-1] if rest and rest[-1].isdigit() else None)
+        weights.append(number(rest[0]) if len(rest) > (tracks[-1] is not None) else np.nan)
+        people.append(Leaf((), {}, np.array(values[:joints * width]).reshape(joints, width)))
+    points, given, _, _ = one_layout(people)
+    scores, points, _, _ = read_scores(points, given)
+    return Found([None] * len(people), points, scores, [None], tracks if any(tracks) else None, np.array(weights), (),
+                 'coco17', unit=FRACTIONS, counted_from=1)
 
 
 def _frame_name(cell: str, index: int) -> FrameName:
     """A frame's number, the name of its image, or its place."""
-    if re.fullmatch(r'\d{1,10}(\.0*)?', cell):
-        return int(float(cell))
+    if re.fullmatch(r'\d{1,10}([.,]0*)?', cell):
+        return int(number(cell))
     return cell or index
-
-
-FORMATS = (Format('deeplabcut', _is_deeplabcut, _deeplabcut, TEXT), Format('trc', _is_trc, _trc, TEXT),
-           Format('csv', _is_csv, _csv, TEXT))

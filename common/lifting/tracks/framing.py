@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from common.datasets.poses import RANGE_PERCENTILES, Range
-from common.errors import listing
+from common.errors import counted, listing
 from common.geometry import body
 from common.geometry.skeleton import Skeleton
 from common.lifting.tracks.tracking import Track
@@ -134,8 +134,9 @@ def misplaced_joints(track: Track, size: tuple[int, int], skeleton: Skeleton) ->
     if present.any():
         outside = present & ((track.keypoints < -1) | (track.keypoints > np.array(size) + 1)).any(-1)
         if outside.any():
-            texts.append(f'{100 * outside.sum() / present.sum():.1f}% of the joints lie outside the image '
-                         f'({size[0]}x{size[1]}), in {outside.any(1).sum()} frames: is that its size?')
+            share = 100 * outside.sum() / present.sum()
+            texts.append(f'{f"{share:.1f}%" if share >= 0.1 else "less than 0.1%"} of the joints lie outside the image '
+                         f'({size[0]}x{size[1]}), in {counted(int(outside.any(1).sum()), "frame")}: is that its size?')
     guessed = (track.hidden & present).mean(0)
     if (guessed > _SOME).any():
         texts.append(f'joints are guessed at the image\'s border: {_shares(guessed, range(len(guessed)), skeleton)} of '

@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from common.errors import UserError, listing
+from common.errors import UserError, counted, listing
 from common.geometry.detector_layouts import OWN, Layout, facing, to_h36m
 from common.lifting.formats.people import Detections
 from common.lifting.tracks.matching import DetectedPeople, group_by_name, group_by_place, names_are_usable
@@ -207,6 +207,7 @@ def _without_ghosts(tracks: list[Track], path: str) -> list[Track]:
     chosen = [track for track in tracks if track.detected >= enough]
     ghosts = sum(track.detected for track in tracks) - sum(track.detected for track in chosen)
     if ghosts:
-        print(f'{path}: {ghosts} detections of {len(tracks) - len(chosen)} people, each in fewer than {SHORTEST} '
-              f'frames, are too short to lift; --person ID lifts one.')
+        people = 'one person' if len(tracks) - len(chosen) == 1 else f'{len(tracks) - len(chosen)} people'
+        print(f'{path}: {counted(ghosts, "detection")} of {people}, each in fewer than {SHORTEST} frames, too short to '
+              f'lift; --person ID lifts one.')
     return chosen
