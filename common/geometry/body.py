@@ -47,11 +47,6 @@ FACE = {'nose': (0.11, 0.0, -0.04), 'left_eye': (0.09, 0.032, 0.0), 'right_eye':
         'left_ear': (0.0, 0.075, -0.01), 'right_ear': (0.0, -0.075, -0.01), 'top': (0.0, 0.0, 0.09)}
 
 
-def is_human(skeleton: Skeleton) -> bool:
-    """Whether its joints are the 16, which detectors' joints become and of which it is known what is human."""
-    return skeleton.names == NAMES
-
-
 def bend_signs(positions: np.ndarray) -> tuple[float, float]:
     """How far knees bend forward and elbows backward over a sequence: positive for humans, negative if mirrored.
 
