@@ -10,8 +10,6 @@ Both programs are timed in turns, ABAB..., and medians are printed. Ratios are v
 quiet one. Conclusions: docs/performance.md.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

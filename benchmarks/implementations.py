@@ -1,7 +1,5 @@
 """This program and the reference program with one interface, and the poses that both get."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Iterable, Iterator
 

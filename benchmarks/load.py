@@ -5,8 +5,6 @@ how much the peak has risen, without the requested output. The rest is extrapola
 and must grow by less than `FLAT` bytes.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """Timing in turns with medians, and the hardware that the figures depend on."""
 
-from __future__ import annotations
-
 import os
 import platform
 import statistics

@@ -4,8 +4,6 @@ Nothing here is slow on purpose. It has PyTorch's usual tools: a Dataset of sing
 PyTorch's Adam, and for P-MPJPE NumPy's batched SVD. Networks run the `forward` of `models/`, without `models/fast/`.
 """
 
-from __future__ import annotations
-
 import itertools
 from typing import Any
 

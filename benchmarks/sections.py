@@ -1,7 +1,5 @@
 """The sections of the benchmark: each function yields the rows of one table."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

@@ -1,7 +1,5 @@
 """Checkpoint files: the published keys, and what rebuilding the network and resuming to the same bits need."""
 
-from __future__ import annotations
-
 import dataclasses
 import io
 import math

@@ -4,8 +4,6 @@ Within an operation on a few hundred poses PyTorch's threads wait for each other
 Threads that work on separate slices do neither.
 """
 
-from __future__ import annotations
-
 import collections
 import itertools
 import math

@@ -8,8 +8,6 @@ Each row is a command. Errors are P1 and P2 of the last epoch in mm, averaged ov
 over seeds. Conclusions: docs/accuracy.md and docs/measurements/accuracy.md.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import shlex

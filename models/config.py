@@ -1,7 +1,5 @@
 """The config that describes a network, and the network that it describes."""
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
@@ -43,7 +41,7 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         wrong = [f'{field.name} {getattr(self, field.name)!r}' for field in fields(self)
-                 if type(getattr(self, field.name)).__name__ != field.type]
+                 if type(getattr(self, field.name)) is not field.type]
         if not wrong and self.architecture not in DEFAULTS_BY_ARCHITECTURE:
             wrong.append(f'architecture {self.architecture!r}')
         if not wrong and self.conv not in CONVOLUTIONS:

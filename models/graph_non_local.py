@@ -1,7 +1,5 @@
 """Non-local block on the skeleton: every joint attends to every group of joints."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

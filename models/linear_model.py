@@ -4,8 +4,6 @@ Deliberate difference from the published code: biases in front of a batch norm k
 (`models/bias.py`).
 """
 
-from __future__ import annotations
-
 from torch import Tensor, nn
 from torch.nn import functional as F
 

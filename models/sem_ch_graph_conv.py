@@ -1,7 +1,5 @@
 """Channel-wise semantic graph convolution: every output channel has its own weights of the skeleton's edges."""
 
-from __future__ import annotations
-
 import math
 
 import torch

@@ -7,8 +7,6 @@ Deliberate differences from the published code:
   evaluations.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from torch import Tensor, nn

@@ -1,7 +1,5 @@
 """Semantic graph convolution: the skeleton's edges have learned weights, shared by all channels."""
 
-from __future__ import annotations
-
 import math
 
 import torch

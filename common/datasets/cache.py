@@ -4,8 +4,6 @@ The name of a file in DATA_DIR/cache identifies its origin: the sources, a diges
 and a digest of the options. So an outdated file is never found, and the folder can be deleted at any time.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

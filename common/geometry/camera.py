@@ -135,11 +135,6 @@ def project(positions: np.ndarray, camera: Camera) -> np.ndarray:
     return project_by(camera.intrinsic.astype(positions.dtype), positions, camera.limit)
 
 
-def project_linear(positions: np.ndarray, camera: Camera) -> np.ndarray:
-    """Project as `project` does, without distortion."""
-    return project_by(np.append(camera.intrinsic[:4], np.zeros(5)).astype(positions.dtype), positions, camera.limit)
-
-
 def behind(positions: np.ndarray, camera: Camera) -> np.ndarray:
     """(T,) whether a joint of a pose is not in front of the camera, which then cannot see the pose.
 

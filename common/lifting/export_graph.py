@@ -1,7 +1,5 @@
 """Writes a network as ONNX or as a PyTorch program, and compares the file with the network."""
 
-from __future__ import annotations
-
 import contextlib
 import io
 import json

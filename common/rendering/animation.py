@@ -4,8 +4,6 @@ Frames are drawn and encoded one at a time, so memory does not grow with the cli
 Pillow's writer keeps all frames until the end (docs/measurements/rendering.md).
 """
 
-from __future__ import annotations
-
 import itertools
 import math
 import os

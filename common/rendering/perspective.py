@@ -4,8 +4,6 @@ The direction and the limits of a view are fixed for the whole clip, so nothing 
 where mplot3d would lay out its axes again. The angles are as in matplotlib's `view_init`.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Videos, through the ffmpeg of imageio-ffmpeg: reading the frames of a clip's poses, and encoding pictures."""
 
-from __future__ import annotations
-
 import contextlib
 import math
 import os

@@ -4,8 +4,6 @@ One matplotlib axes holds everything. Its unit is the pixel, y down, so joints a
 parts are drawn once, as a background; for each frame only the skeletons and the notes are drawn.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Writes a clip as one self-contained web page, which works offline and lets the reader turn the 3D views."""
 
-from __future__ import annotations
-
 import base64
 import html
 import io

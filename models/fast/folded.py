@@ -4,8 +4,6 @@ Up to rounding, a folded network returns what its original returns in evaluation
 original and cannot be trained.
 """
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Iterable
 

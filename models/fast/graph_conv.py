@@ -4,8 +4,6 @@ Poses are joint-major: the sum over a joint's edges is then one matrix product f
 The edge weights of a convolution are [S o I, S o (1 - I)], (J, 2 J), with S as in `models.sem_graph_conv`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from typing import Any
 

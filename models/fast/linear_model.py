@@ -1,7 +1,5 @@
 """The linear model, with faster dropout in training and batch norm folded into the weights for inference."""
 
-from __future__ import annotations
-
 import torch
 from torch import nn
 

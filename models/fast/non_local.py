@@ -4,8 +4,6 @@ Poses are joint-major. The pairs come first, their joints side by side (0 and 1,
 group of their own follow.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

@@ -1,7 +1,5 @@
 """SemGCN, with gradients written out in training and batch norm folded into the weights for inference."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Sequence
 from typing import Any

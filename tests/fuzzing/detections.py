@@ -11,9 +11,9 @@ import numpy as np
 from common.geometry.detector_layouts import COCO_17
 from common.lifting import prediction
 from common.lifting.options import Options
-from experiments.layouts import spread
 from tests.fuzzing.npz import checkpoint
 from tests.fuzzing.target import Target
+from tests.helpers.layouts import spread
 from tests.helpers.make_damage import damage, damage_entries, damage_json, npz_of, pickled_entries
 from tests.helpers.make_detections import COCO_LIKE, MORE, demo_walking, write
 from tests.helpers.make_structures import structures

@@ -10,7 +10,7 @@ from common.errors import UserError
 from common.files import npz
 from common.lifting.detections import read_detections
 from common.lifting.formats import loading
-from experiments.layouts import spread
+from tests.helpers.layouts import spread
 from tests.helpers.make_detections import write
 
 

@@ -11,7 +11,7 @@ from common.files import npz
 from common.geometry.detector_layouts import LAYOUTS
 from common.lifting.detections import read_detections, sequence_names
 from common.lifting.plausibility import infer_layout
-from experiments.layouts import spread
+from tests.helpers.layouts import spread
 from tests.helpers.make_detections import COCO_LIKE, MORE, demo_walking, write
 from tests.lifting.test_predict import lifted, model, run  # noqa: F401
 

@@ -7,7 +7,7 @@ from common.datasets import h36m
 from common.errors import UserError
 from common.geometry import body
 from common.geometry.detector_layouts import LAYOUTS, choose_layout, to_h36m
-from experiments.layouts import spread
+from tests.helpers.layouts import spread
 
 LIMBS = [joint for pair in body.LEGS + body.ARMS for joint in pair]
 

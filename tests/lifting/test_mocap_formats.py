@@ -13,8 +13,8 @@ from common.files import npz
 from common.geometry.camera import image_coordinates, project, world_to_camera
 from common.geometry.detector_layouts import LAYOUTS
 from common.lifting.lifter import Lifter
-from experiments.layouts import spread, with_face
 from tests.conftest import ROOT
+from tests.helpers.layouts import spread, with_face
 
 CAMERA = 1  # of S9's the first of 1000x1000
 EVERY = 4  # of 60 frames a second

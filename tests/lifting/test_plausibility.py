@@ -9,7 +9,7 @@ from common.errors import UserError
 from common.geometry.detector_layouts import LAYOUTS, to_h36m
 from common.lifting.formats.people import Detections, Person
 from common.lifting.plausibility import faults_2d, faults_3d, infer_layout
-from experiments.layouts import spread
+from tests.helpers.layouts import spread
 from tests.helpers.make_detections import demo_person, demo_walking
 
 

@@ -18,8 +18,8 @@ from common.lifting import lifter
 from common.lifting.lifter import Lifter
 from common.lifting.motion.floor import mean_camera_pitch
 from common.lifting.tracks.framing import DEFAULT_RANGE, usable_range
-from experiments.layouts import spread
 from models.config import ModelConfig, build_model
+from tests.helpers.layouts import spread
 from tests.helpers.make_detections import COCO_LIKE, demo_walking, write
 
 SIZE = (1000, 1000)

@@ -10,7 +10,7 @@ from common.datasets import h36m
 from common.files import npz
 from common.geometry.camera import image_coordinates, project, world_to_camera
 from common.rendering.video import VideoFrames
-from experiments.layouts import spread, with_face
+from tests.helpers.layouts import spread, with_face
 from tests.helpers.make_clips import frames_of_page, write_video
 from tests.helpers.make_detections import write
 
