@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 
 from common.geometry.detector_layouts import COCO_17, MEDIAPIPE_33
-from experiments.layouts import spread
+from tests.helpers.layouts import spread
 from tests.helpers.make_detections import demo_walking
 
 FRAMES = 12

@@ -10,7 +10,7 @@ from common.errors import UserError
 from common.geometry.detector_layouts import COCO_17
 from common.lifting.detections import read_detections
 from common.lifting.plausibility import infer_layout
-from experiments.layouts import spread
+from tests.helpers.layouts import spread
 from tests.helpers.make_detections import demo_walking
 
 SIZE = (1000, 1000)

@@ -9,7 +9,7 @@ import pytest
 from common.errors import UserError
 from common.geometry.detector_layouts import COCO_17
 from common.lifting.detections import read_detections
-from experiments.layouts import spread
+from tests.helpers.layouts import spread
 from tests.helpers.make_detections import demo_walking
 from tests.helpers.make_structures import FRAMES, structures
 
