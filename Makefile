@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO_RUN := $(VENV)/demo
 
-.PHONY: demo test test-video fuzz load bench lint clean help
+.PHONY: demo test test-video test-blender fuzz load bench lint clean help
 
 help:
 	@echo "make demo   install into $(VENV), train on the demo data for two minutes, evaluate, draw demo.gif"
@@ -14,6 +14,7 @@ help:
 	@echo "make bench  measure speed and memory against a straightforward program, half an hour"
 	@echo "make load   measure that memory stays flat with five million poses and with long clips"
 	@echo "make test-video  a real clip through predict.py with MediaPipe, and rtmlib with small models, each in its own environment"
+	@echo "make test-blender  Blender imports the BVH that predict.py writes, in an environment of its own (Python 3.11)"
 	@echo "make clean  remove $(VENV) and what the demo made"
 
 $(BIN)/python:
@@ -66,6 +67,17 @@ $(VENV)-rtmlib/installed: requirements.txt requirements-video.txt
 	$(VENV)-rtmlib/bin/python -m pip install -q torch==2.13.0 -r requirements-video.txt onnx pytest
 	@touch $@
 
+# Blender's own importer on the BVH files of three clips; bpy 4.2 is a package for Python 3.11 alone.
+BLENDER_PYTHON ?= python3.11
+test-blender: $(VENV)/installed-dev $(VENV)-blender/installed
+	$(BIN)/python tests/blender_check.py write $(VENV)-blender/clips
+	$(VENV)-blender/bin/python tests/blender_check.py check $(VENV)-blender/clips
+
+$(VENV)-blender/installed:
+	$(BLENDER_PYTHON) -m venv $(VENV)-blender
+	$(VENV)-blender/bin/python -m pip install -q 'bpy==4.2.*'
+	@touch $@
+
 # Ten thousand damaged files: each must be read, or refused with a sentence.
 fuzz: $(VENV)/installed-dev
 	$(BIN)/python -m tests.fuzzing --inputs 10000
@@ -79,4 +91,4 @@ load: $(VENV)/installed-dev
 	$(BIN)/python -m benchmarks.load
 
 clean:
-	rm -rf $(VENV) $(VENV)-video $(VENV)-rtmlib demo.gif data/data_3d_demo.npz
+	rm -rf $(VENV) $(VENV)-video $(VENV)-rtmlib $(VENV)-blender demo.gif data/data_3d_demo.npz

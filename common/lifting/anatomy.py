@@ -43,7 +43,8 @@ class Anatomy:
         Raises:
             UserError: there is such an option.
         """
-        needs = {'a --video without --input': not options.input, '--bvh': options.bvh, '--height': options.height,
+        bvh = options.bvh or (options.output or '').lower().endswith('.bvh')
+        needs = {'a --video without --input': not options.input, '--bvh': bvh, '--height': options.height,
                  '--up without a number': options.up != options.up,
                  f'--axes {options.axes}': options.axes not in (None, 'xy'),
                  f'--layout {options.layout}': options.layout not in (None, OWN)}

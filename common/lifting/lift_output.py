@@ -1,8 +1,7 @@
-"""The output files of each lifted person: an `.npz` of plain arrays, or the same as `.json`."""
+"""A lifted person, and the entries of the files about it."""
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from typing import Any
@@ -10,14 +9,10 @@ from typing import Any
 import numpy as np
 
 from common.errors import printable
-from common.files import npz
-from common.files.atomic import atomic_write
 from common.geometry.skeleton import Skeleton
 from common.geometry.upright import AXES, AXES_UP, to_upright
 from common.lifting.motion.root import CameraView
 from common.lifting.tracks.tracking import Track
-
-SUFFIXES = ('.npz', '.json')
 
 
 @dataclass(frozen=True)
@@ -70,33 +65,3 @@ def units_text(skeleton: Skeleton) -> str:
 def axes_text(pitch: float | None) -> str:
     """A description of the three coordinates."""
     return AXES if pitch is None else f'{AXES_UP}, pitch {pitch:.2f} degrees'
-
-
-def path_of(path: str, track: Track, several: bool) -> str:
-    """OUT.npz for a single person; OUT_<track>.npz for each of several."""
-    return with_end(path, f'_{track.name}') if several else path
-
-
-def with_end(path: str, end: str) -> str:
-    """The path with `end` in front of its suffix."""
-    stem, suffix = os.path.splitext(path)
-    return f'{stem}{end}{suffix}'
-
-
-def write(path: str, entries: dict[str, Any]) -> None:
-    """Write `.npz` or `.json`, by the suffix."""
-    if path.lower().endswith('.npz'):
-        npz.write_npz(path, **entries)
-        return
-    with atomic_write(path, 'w') as file:
-        json.dump({name: _plain(value) for name, value in entries.items()}, file, allow_nan=False)
-        file.write('\n')
-
-
-def _plain(value: np.ndarray) -> Any:
-    """Lists and numbers, with null for NaN."""
-    if value.dtype.kind != 'f':
-        return value.tolist()
-    rounded = np.array(np.round(value.astype(np.float64), 6), object)
-    rounded[~np.isfinite(value)] = None
-    return rounded.tolist()

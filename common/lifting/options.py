@@ -76,8 +76,11 @@ class MotionOptions:
 class OutputOptions:
     """The files to write; of several people, NAME_<track>.npz each."""
 
-    output: str | None = flag(None, 'positions and all that belongs to them: .npz or .json', metavar='OUT.npz')
+    output: str | None = flag(None, 'positions: .npz, .json, .csv, .trc (biomechanics) or .bvh (animation)',
+                              metavar='OUT.npz')
     bvh: str | None = flag(None, 'motion for animation programs', metavar='OUT.bvh')
+    bvh_names: str = flag('animation', "names of a BVH's joints: of animation programs (Hips, LeftArm), or the own",
+                          choices=('animation', 'own'), more=True)
     render: str | None = flag(None, 'a picture of the people: .gif, .mp4, .html or .png', metavar='OUT.mp4')
     viz_size: float = flag(5.0, 'side of a panel of --render, in 100 pixels', type=argument_types.positive_float,
                            metavar='N', more=True)

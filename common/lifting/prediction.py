@@ -13,9 +13,8 @@ from common.errors import UserError, listing, warn
 from common.files.atomic import check_suffix
 from common.geometry.camera import default_focal, normalize_screen
 from common.geometry.detector_layouts import Layout
-from common.lifting import lift_output, messages
+from common.lifting import messages, writers
 from common.lifting.anatomy import Anatomy
-from common.lifting.bvh import write_bvh
 from common.lifting.detections import read_detections, sequence_names
 from common.lifting.detectors.detector import detect, make_detector
 from common.lifting.formats.people import Detections
@@ -24,7 +23,7 @@ from common.lifting.lifter import Lifter
 from common.lifting.motion.root import CameraView
 from common.lifting.motion.stabilise import stabilise
 from common.lifting.options import InputOptions, MotionOptions, Options, OutputOptions
-from common.lifting.placing import clip_of_people, in_room
+from common.lifting.placing import clip_of_people
 from common.lifting.tracks import framing, tracking
 from common.lifting.tracks.tracking import Track
 from common.rendering.video import VideoFrames
@@ -49,7 +48,7 @@ def run(options: Options) -> None:
     for name in names:
         print(f'Sequence {name}')
         end = '_' + re.sub(r'[^\w.-]+', '_', name)
-        output, bvh, render = (path and lift_output.with_end(path, end)
+        output, bvh, render = (path and writers.with_end(path, end)
                                for path in (options.output, options.bvh, options.render))
         predict_people(replace(options, sequence=name, output=output, bvh=bvh, render=render))
 
@@ -156,21 +155,15 @@ def write_people(people: Sequence[LiftedTrack], view: CameraView, pitch: float, 
                  options: OutputOptions, upright: bool) -> None:
     """Write the files of each person."""
     several, written = len(people) > 1, []
-    turned = pitch if upright else None
+    scene = writers.Scene(checkpoint, pitch, upright, options.bvh_names)
     for lifted in people:
-        if options.output:
-            path = lift_output.path_of(options.output, lifted.track, several)
-            lift_output.write(path, lifted.entries(view.of_picture(lifted.track.size), checkpoint, turned))
-            written.append(path)
-        if options.bvh and np.isfinite(lifted.positions).any():
-            path = lift_output.path_of(options.bvh, lifted.track, several)
-            x, y, z = np.moveaxis(in_room(lifted, pitch), -1, 0)
-            between = write_bvh(path, np.stack([x, z, -y], axis=-1), view.rate / lifted.track.step)
-            written.append(path)
-            if between:
-                warn(f'{path}: {between} frames without a pose are interpolated.')
+        for asked in filter(None, (options.output, options.bvh)):
+            if writers.has_content(asked, lifted):
+                written.append(writers.path_of(asked, lifted.track, several))
+                for sentence in writers.write(written[-1], lifted, view.of_picture(lifted.track.size), scene):
+                    warn(sentence)
     if options.output:
-        print(f'positions_3d: {lift_output.units_text(people[0].skeleton)}, {lift_output.axes_text(turned)}.')
+        print(writers.meaning(options.output, people[0].skeleton, scene))
     if written:
         print(f'Written: {listing(written, 8)}')
 
@@ -195,7 +188,7 @@ def mean_frame_rate(video: VideoFrames) -> float | None:
 
 def _check_outputs(options: OutputOptions) -> None:
     if options.output:
-        check_suffix(options.output, lift_output.SUFFIXES, '--output')
+        check_suffix(options.output, writers.SUFFIXES, '--output')
     if options.bvh:
         check_suffix(options.bvh, ('.bvh',), '--bvh')
     if options.render:

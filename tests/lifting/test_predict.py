@@ -239,7 +239,7 @@ def test_a_single_pose_and_what_is_wrong_with_it(model, walking):
 
 @pytest.mark.parametrize('arguments, sentence', [
     (('--output', 'o.npz'), 'give --input, or a --video'), (('--input', 'k.npy'), 'nothing is asked for'),
-    (('--input', 'k.npy', '--output', 'o.txt'), 'must end in .npz or .json'),
+    (('--input', 'k.npy', '--output', 'o.txt'), 'must end in .npz, .json, .csv, .trc or .bvh'),
     (('--input', 'k.npy', '--output', 'o.npz', '--layout', 'h36m16'), 'give --size WxH, or the --video'),
     (('--input', 'k.npy', '--bvh', 'o.npz'), 'must end in .bvh'),
     (('--input', 'k.npy', '--render', 'o'), '--render o: the name must end in .gif, .mp4, .html or .png'),

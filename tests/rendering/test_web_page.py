@@ -96,9 +96,14 @@ def test_in_a_browser(tmp_path, browse):
     turned = [np.degrees(np.arctan2(eye[1], eye[0])) for eye in (*before, *after)]
     np.testing.assert_allclose(np.mod(np.subtract(turned[:2], turned[2:]), 360), 30, atol=1)  # half a degree a pixel
 
-    page.value('slider.value = 20; slider.dispatchEvent(new Event("input")); 0')
-    page.wait_for('pictures[20].complete')
-    picture = np.asarray(Image.open(io.BytesIO(page.screenshot())).convert('RGB')).astype(int)
+    pictures = []
+    for frame in (3, 20):
+        page.value(f'slider.value = {frame}; slider.dispatchEvent(new Event("input")); 0')
+        page.wait_for(f'pictures[{frame}].complete')
+        pictures.append(np.asarray(Image.open(io.BytesIO(page.screenshot())).convert('RGB')).astype(int))
+    picture = pictures[1]
+    differs = (np.abs(pictures[0] - picture).max(2) > 40)[:, :960]
+    assert all(panel.sum() > 100 for panel in np.array_split(differs, 3, axis=1))  # the input and both views move
     for color in (LEFT, RIGHT):
         near = np.abs(picture - ImageColor.getrgb(color)).max(2) < 40
         assert all(panel.sum() > 100 for panel in np.array_split(near[:, :960], 3, axis=1))
