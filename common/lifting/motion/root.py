@@ -70,15 +70,9 @@ def locate(positions: np.ndarray, directions: np.ndarray, weights: np.ndarray, f
     """
     count = len(positions)
     usable = np.isfinite(positions).all(-1) & np.isfinite(directions).all(-1)
-    weights = np.where(usable, weights, 0)[..., None]
+    weights = np.where(usable, weights, 0)
     positions, directions = np.nan_to_num(positions.astype(np.float64)), np.nan_to_num(directions)
-    system = np.zeros((*directions.shape, 3))  # (T, J, 2, 3): rows for x and y
-    system[..., 0, 0] = system[..., 1, 1] = 1
-    system[..., 2] = -directions
-    right = directions * positions[..., 2:] - positions[..., :2]
-    weight = np.broadcast_to(weights, directions.shape)
-    normal = np.einsum('tjk,tjkm,tjkn->tmn', weight, system, system) + 1e-6 * np.eye(3)
-    target = np.einsum('tjk,tjkm->tm', weights * right, system)
+    normal, target = _normal_equations(positions, directions, weights[..., None])
     placed = usable.any(1)
     if cutoff is None:
         path = np.linalg.solve(normal, target[..., None])[..., 0]
@@ -102,3 +96,13 @@ def locate(positions: np.ndarray, directions: np.ndarray, weights: np.ndarray, f
         path = solveh_banded(bands, target.ravel()).reshape(-1, 3)
     path[~placed] = np.nan
     return path
+
+
+def _normal_equations(positions: np.ndarray, directions: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(T, 3, 3) and (T, 3) of each frame by itself; each joint has the rows (1, 0, -u) and (0, 1, -v)."""
+    right = weights * (directions * positions[..., 2:] - positions[..., :2])  # (T, J, 2)
+    normal = np.zeros((len(positions), 3, 3))
+    normal[:, 0, 0] = normal[:, 1, 1] = weights.sum((1, 2))
+    normal[:, :2, 2] = normal[:, 2, :2] = -(weights * directions).sum(1)
+    normal[:, 2, 2] = (weights * directions ** 2).sum((1, 2))
+    return normal + 1e-6 * np.eye(3), np.concatenate([right.sum(1), -(right * directions).sum((1, 2))[:, None]], axis=1)
