@@ -1,6 +1,7 @@
 """Checks whether poses are human, in 2D and in 3D, and which reading of a file gives human poses.
 
-The signs are bones of wrong lengths, sides that differ, a head below the hip, and feet above the hip.
+The signs are bones of wrong lengths, sides that differ, and knees that bend backward. People may lie, bend over and
+stand on their hands, so a head below the hip is reported apart, as a possibility.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from common.lifting.formats.people import Detections
 from common.lifting.orientation import oriented
 
 _UNEQUAL = 1.5  # ratio of the median lengths of a left and a right bone in 3D, at most
+_BACKWARD = -0.03  # median bend of the knees (`body.bend_signs`), at least; 522 clips of real motion reach -0.012
 _MOST = 0.6  # share of frames
 _ALL = 0.95
 _ODD = 0.8  # mean deviation (of the logarithm) from human proportions, at most; 150 clips of real motion reach 0.7
@@ -32,11 +34,10 @@ def faults_2d(keypoints: np.ndarray) -> list[str]:
     """
     if np.isfinite(keypoints[..., 0]).all(1).sum() < ENOUGH:
         return []
-    faults = _upside_down(keypoints)
     deviation = _deviation(keypoints)
-    if deviation > _ODD:
-        faults.insert(0, f'bones that differ from human proportions by a factor of {np.exp(deviation):.1f} in the mean')
-    return faults
+    if deviation <= _ODD:
+        return []
+    return [f'bones that differ from human proportions by a factor of {np.exp(deviation):.1f} in the mean']
 
 
 def faults_3d(positions: np.ndarray) -> list[str]:
@@ -60,7 +61,10 @@ def faults_3d(positions: np.ndarray) -> list[str]:
         right, left = (bones[end] for end in ends)
         if max(left, right) > _UNEQUAL * min(left, right):
             faults.append(f'a left {part} of {left:.2f} m and a right one of {right:.2f}')
-    return faults + _upside_down(poses)
+    knees, _ = body.bend_signs(poses)
+    if len(poses) >= ENOUGH and knees < _BACKWARD:
+        faults.append(f'knees that bend backward, by {-100 * knees:.0f}% of the length of the legs')
+    return faults
 
 
 def infer_layout(detections: Detections, name: str | None = None,
@@ -98,10 +102,15 @@ def infer_layout(detections: Detections, name: str | None = None,
 
 
 def not_human(keypoints: np.ndarray, positions: np.ndarray) -> list[str]:
-    """Warnings about a person whose 2D is not human, or, if the 2D is human, whose 3D is not."""
-    faults = faults_2d(keypoints) or faults_3d(positions)
-    return [f'the result is not human: {"; ".join(faults)}. Is the layout right, and the order of the coordinates?'
-            ] if faults else []
+    """Warnings about a person whose 2D is not human, or, if it is, whose 3D is not, or who is not upright."""
+    warnings = []
+    if faults := faults_2d(keypoints) or faults_3d(positions):
+        warnings.append(f'the result is not human: {"; ".join(faults)}. Is the layout right, and the order of the '
+                        f'coordinates?')
+    if faults := not_upright(keypoints):
+        warnings.append(f'{" and ".join(faults)}. That is right for somebody who lies, bends over or stands on the '
+                        f'hands; otherwise the image or its coordinates are turned, which --axes may correct.')
+    return warnings
 
 
 def most_human(readings: Mapping[str, np.ndarray]) -> tuple[str, bool]:
@@ -138,10 +147,10 @@ def _deviation(points: np.ndarray) -> float:
     return float(np.abs(np.clip(np.array(ratios) - np.median(ratios), -2, 2)).mean())
 
 
-def _upside_down(points: np.ndarray) -> list[str]:
-    """Parts of sentences about head, feet and trunk of poses (T, 16, 2 or 3) with y down."""
+def not_upright(points: np.ndarray) -> list[str]:
+    """Parts of sentences about head, feet and trunk of poses (T, 16, 2 or 3) with y down; [] for upright ones."""
     points = points[np.isfinite(points[..., 0]).all(1)]
-    if not len(points):
+    if len(points) < ENOUGH:
         return []
     hip = points[:, body.HIP]
     trunk = hip - points[:, body.THORAX]
@@ -153,6 +162,6 @@ def _upside_down(points: np.ndarray) -> list[str]:
         faults.append(f'the head is below the hip in {100 * head:.0f}% of {len(points)} frames')
     if feet > _MOST:
         faults.append(f'both feet are above the hip in {100 * feet:.0f}% of {len(points)} frames')
-    if lying > _ALL and not faults and len(points) >= ENOUGH:
+    if lying > _ALL and not faults:
         faults.append(f'the trunk lies, over 60 degrees from upright, in {100 * lying:.0f}% of {len(points)} frames')
     return faults

@@ -187,6 +187,26 @@ def test_the_floor_is_level_where_a_wrong_pitch_tilts_it(walk):
         assert np.percentile(np.abs(lowest), 90) < 0.1
 
 
+@pytest.mark.parametrize('degrees', [90, -90, 180, 120])
+def test_who_lies_or_stands_on_the_hands_is_on_the_floor(walk, degrees):
+    """The floor was fitted to the feet, so that a lying trunk hung below it."""
+    sine, cosine = np.sin(np.radians(degrees)), np.cos(np.radians(degrees))
+    turned = (walk - walk[:, :1]) @ np.array([[1, 0, 0], [0, cosine, sine], [0, -sine, cosine]]) + (0, 0, 5.0)
+    lifted = stabilise(lifted_from(make_track(turned), turned - turned[:, :1]), SHOT, 6.0)
+    pitch = camera_pitch([lifted.positions])
+    heights = in_room(lifted, pitch)[..., 2]
+    assert pitch == mean_camera_pitch() and heights.min() == pytest.approx(0, abs=1e-9)
+    expected = to_upright(lifted.positions.astype(float), pitch)[..., 2]
+    relative = heights - heights[:, :1] - expected  # the pose is not sheared
+    assert np.abs(relative).max() < 1e-6
+
+
+def test_a_crouch_after_standing_is_on_the_floor(walk):
+    lifted = stabilise(lifted_from(make_track(walk), walk - walk[:, :1]), SHOT, 6.0)
+    lifted.positions[40:60, body.HEAD, 1] = lifted.positions[40:60, body.FEET, 1].max() + 0.3  # below the feet
+    assert in_room(lifted, 0.0)[..., 2].min() == pytest.approx(0, abs=1e-9)
+
+
 def test_nobody_and_a_single_frame(walk):
     lifted = stabilise(lifted_from(make_track(walk[:1]), walk[:1] - walk[:1, :1]), SHOT, 6.0)
     np.testing.assert_allclose(lifted.root, walk[:1, 0], atol=0.01)

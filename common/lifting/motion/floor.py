@@ -1,4 +1,4 @@
-"""Where the floor is: the pitch of the camera over it, and the plane under people's feet."""
+"""Where the floor is: the pitch of the camera over it, and the plane under people."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from common.geometry import body
 
 STRAIGHT = 0.97  # distance from the feet to the thorax, relative to the bones between; from here on a person stands
 FEW = 0.05  # least share of standing poses from which the camera's pitch is measured
+UPRIGHT = 0.5  # cosine between a standing body and the vertical of the image, at least
 FOOT_REACH = 0.5  # metres: feet that are not farther apart hardly tilt the floor
+CLOSE = 0.15  # metres above the lowest joint of the pose, at most: a foot on the floor
 
 
 @cache
@@ -39,6 +41,7 @@ def camera_pitch(people: Sequence[np.ndarray]) -> float:
     straight = (length(*right) + length(*left)) / 2 + length(body.HIP, body.SPINE, body.THORAX)
     axis = poses[:, body.THORAX] - poses[:, body.FEET].mean(1)
     standing = np.linalg.norm(axis, axis=-1) > STRAIGHT * straight
+    standing &= -axis[:, 1] > UPRIGHT * np.linalg.norm(axis, axis=-1)  # not lying, nor on the hands
     standing &= np.abs(axis[:, 0]) < 0.5 * np.linalg.norm(axis, axis=-1)  # not lying across the view
     if standing.sum() < max(FEW * len(poses), 3):
         return mean_camera_pitch()
@@ -47,9 +50,10 @@ def camera_pitch(people: Sequence[np.ndarray]) -> float:
 
 
 def height_of_floor(joints: np.ndarray, still: np.ndarray) -> np.ndarray | float:
-    """The height of the floor under a person's hip, metres: a plane fitted to the feet that stand still.
+    """The height of the floor under a person's hip, metres: it touches the lowest joint of the clip.
 
-    If none do, it is fitted to the lower half of the feet.
+    Its slope is fitted to the feet that stand still, or else to the lower half of the feet; feet in the air, of people
+    who lie or stand on their hands, do not count. Without feet on the floor it is level.
 
     Args:
         joints: (T, 16, 3) metres, z up; NaN where there is no pose.
@@ -57,15 +61,18 @@ def height_of_floor(joints: np.ndarray, still: np.ndarray) -> np.ndarray | float
     Returns:
         (T, 1), or 0 if there is no pose.
     """
-    feet = joints[:, body.FEET]
-    present = np.isfinite(feet).all(-1)
-    ground = feet[still & present] if (still & present).any() else feet[present]
-    if not len(ground):
+    if not np.isfinite(joints).any():
         return 0.0
-    if not (still & present).any():
-        ground = ground[ground[:, 2] <= np.median(ground[:, 2])]
-    middle = np.median(ground, axis=0)
-    across = ground - middle
-    system = across[:, :2].T @ across[:, :2] + len(ground) * FOOT_REACH ** 2 * np.eye(2)
-    slope = np.linalg.solve(system, across[:, :2].T @ across[:, 2])
-    return middle[2] + (joints[:, :1, :2] - middle[:2]) @ slope
+    feet, lowest = joints[:, body.FEET], joints[..., 2].min(1)
+    on_floor = feet[..., 2] < lowest[:, None] + CLOSE  # False where there is no pose
+    height = np.zeros((len(joints), 1))
+    if on_floor.any():
+        ground = feet[still & on_floor] if (still & on_floor).any() else feet[on_floor]
+        if not (still & on_floor).any():
+            ground = ground[ground[:, 2] <= np.median(ground[:, 2])]
+        middle = np.median(ground, axis=0)
+        across = ground - middle
+        system = across[:, :2].T @ across[:, :2] + len(ground) * FOOT_REACH ** 2 * np.eye(2)
+        slope = np.linalg.solve(system, across[:, :2].T @ across[:, 2])
+        height = (joints[:, :1, :2] - middle[:2]) @ slope
+    return height + np.nanmin(lowest[:, None] - height)
