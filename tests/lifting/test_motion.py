@@ -187,6 +187,17 @@ def test_the_floor_is_level_where_a_wrong_pitch_tilts_it(walk):
         assert np.percentile(np.abs(lowest), 90) < 0.1
 
 
+def test_the_hips_are_one_bone(walk, rng):
+    """So that files of rotations (BVH) have every joint where it is."""
+    noisy = walk + rng.normal(0, 0.01, walk.shape)
+    lifted = stabilise(lifted_from(make_track(walk), noisy - noisy[:, :1]), SHOT, 6.0)
+    sides = [np.linalg.norm(np.diff(lifted.positions[:, pair], axis=1), axis=-1)
+             for pair in (body.HIPS, (body.HIP, body.LEFT_HIP), (body.HIP, body.RIGHT_HIP))]
+    assert max(np.ptp(side) for side in sides) < 1e-5 and sides[0][0] > 0.15
+    before = stabilise(lifted_from(make_track(walk), walk - walk[:, :1]), SHOT, 6.0)
+    assert np.linalg.norm(lifted.positions - before.positions, axis=-1).mean() < 0.02
+
+
 @pytest.mark.parametrize('degrees', [90, -90, 180, 120])
 def test_who_lies_or_stands_on_the_hands_is_on_the_floor(walk, degrees):
     """The floor was fitted to the feet, so that a lying trunk hung below it."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from common.lifting.anatomy import anatomy_of
 from common.lifting.lift_output import LiftedTrack
-from common.lifting.motion.bones import body_height, bone_lengths, with_lengths
+from common.lifting.motion.bones import body_height, bone_lengths, with_lengths, with_rigid_hips
 from common.lifting.motion.feet import planted, standing_feet
 from common.lifting.motion.root import CameraView, locate, rays
 from common.lifting.motion.smoothing import smooth
@@ -35,6 +35,7 @@ def stabilise(lifted: LiftedTrack, view: CameraView, cutoff: float | None, heigh
     else:
         positions = smooth(with_lengths(positions, skeleton, lengths), fps, cutoff)
         positions = with_lengths(positions, skeleton, lengths * scale)
+        positions = with_rigid_hips(positions) if anatomy_of(skeleton).stands else positions
     directions = rays(track.keypoints, view)
     weights = np.where(lifted.guessed, 0.0, np.where(track.interpolated, INTERPOLATED, 1.0))
     root, still = locate(positions, directions, weights, fps, cutoff), lifted.still

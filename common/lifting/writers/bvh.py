@@ -23,7 +23,7 @@ from scipy.spatial.transform import Rotation
 from common.errors import UserError
 from common.files.atomic import atomic_write
 from common.geometry import body
-from common.lifting.motion.bones import body_height, bone_lengths
+from common.lifting.motion.bones import MIRRORED, body_height, bone_lengths, pelvis
 
 CHANNELS = 'Zrotation Xrotation Yrotation'  # applied as R = Rz Rx Ry
 BEHIND = 0.03  # of the height: from the hip back to the beginning of the spine
@@ -120,13 +120,8 @@ def _filled(positions: np.ndarray, there: np.ndarray) -> np.ndarray:
 
 def _offsets(joints: Mapping[str, np.ndarray], lengths: Mapping[str, float], height: float) -> dict[str, np.ndarray]:
     """{joint of the file, or the name of its end: (3,) metres from the parent at rest}."""
-    across = _unit(joints['LHip'] - joints['RHip'])
-    forward = _unit(np.cross(across, joints['Spine'] - joints['Hip']))
-    axes = np.stack([across, np.cross(forward, across), forward], axis=1)  # (T, 3, 3)
-    left, right = (np.median(np.einsum('tij,tj->ti', axes, joints[name] - joints['Hip']), axis=0)
-                   for name in ('LHip', 'RHip'))
-    hip = (left + right * [-1, 1, 1]) / 2
-    offsets = {'Hips': np.zeros(3), 'LeftUpLeg': hip, 'RightUpLeg': hip * [-1, 1, 1],
+    _, hip = pelvis(np.stack([joints[name] for name in body.NAMES], axis=1))
+    offsets = {'Hips': np.zeros(3), 'LeftUpLeg': hip, 'RightUpLeg': hip * MIRRORED,
                'Spine': np.array([0, 0, -BEHIND * height]), 'Spine1': np.array([0, lengths['Spine'], BEHIND * height])}
     for name, joint in _ALL.items():
         bone = 'Thorax' if joint.parent == 'Spine1' else joint.own
