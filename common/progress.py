@@ -1,10 +1,14 @@
 """The progress of a long task: a bar on a terminal, a line every ten seconds in a log."""
 
 import sys
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 from tqdm import tqdm
 
 from common import distributed
+
+Item = TypeVar('Item')
 
 
 def progress_bar(label: str, total: int, done: int = 0) -> tqdm:
@@ -12,3 +16,11 @@ def progress_bar(label: str, total: int, done: int = 0) -> tqdm:
     interval = 0.1 if sys.stderr.isatty() else 10.0
     return tqdm(total=total, desc=label, initial=done, unit='pose', unit_scale=True, leave=False, dynamic_ncols=True,
                 mininterval=interval, delay=interval, disable=distributed.rank() > 0)
+
+
+def with_progress(label: str, items: Sequence[Item]) -> Iterator[Item]:
+    """The items one by one, under a bar."""
+    with progress_bar(label, len(items)) as bar:
+        for item in items:
+            yield item
+            bar.update()

@@ -149,26 +149,27 @@ class Lifter:
             return euro(positions, 1 / fps).astype(np.float32)
         return lift_next
 
-    def lift_track(self, keypoints: np.ndarray, view: CameraView, center_crop: bool = False,
-                   last_only: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    def lift_track(self, keypoints: np.ndarray, view: CameraView, center_crop: bool = False, last_only: bool = False,
+                   report: Callable[[int], object] | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Lift one person through a clip.
 
         Args:
             keypoints: (T, 16, 2) pixels; NaN where a joint is missing.
             last_only: lift only the last frame.
+            report: called with the number of frames that were lifted since the last call.
         Returns:
             positions (T, 16, 3) metres from the hip, camera axes, NaN where a frame is not lifted; and (T, 16) the
             joints that were guessed.
         """
         poses = normalize_screen(keypoints, *view.size)
         if self.normalization == 'person':
-            return self._lift_person(poses, keypoints, view, last_only)
+            return self._lift_person(poses, keypoints, view, last_only, report)
         if center_crop:
             poses = framing.center_crop(poses, self.range)
-        return self.lift(poses), np.zeros(keypoints.shape[:2], bool)
+        return self.lift(poses, report), np.zeros(keypoints.shape[:2], bool)
 
-    def _lift_person(self, poses: np.ndarray, keypoints: np.ndarray, view: CameraView,
-                     last_only: bool) -> tuple[np.ndarray, np.ndarray]:
+    def _lift_person(self, poses: np.ndarray, keypoints: np.ndarray, view: CameraView, last_only: bool,
+                     report: Callable[[int], object] | None) -> tuple[np.ndarray, np.ndarray]:
         visible = np.isfinite(keypoints).all(-1)
         usable = visible.sum(1) >= visible.shape[1] * self.fewest
         positions = np.full((*visible.shape, 3), np.nan, np.float32)
@@ -180,10 +181,16 @@ class Lifter:
                 ray = person_ray(torch.from_numpy(rays(keypoints[frames], view)))
                 positions[frames] = predict(self.model, inputs.to(self.device), mirror=self.mirror,
                                             rays=ray.to(self.device, torch.float32)).cpu().numpy()
+                if report:
+                    report(len(frames))
         return positions, ~visible & np.isfinite(positions[:, :1, 0])
 
-    def lift(self, poses: np.ndarray) -> np.ndarray:
-        """Lift inputs (N, J, 2 W) of the network to (N, J, 3) metres from the root; NaN where a joint is missing."""
+    def lift(self, poses: np.ndarray, report: Callable[[int], object] | None = None) -> np.ndarray:
+        """Lift inputs (N, J, 2 W) of the network to (N, J, 3) metres from the root; NaN where a joint is missing.
+
+        Args:
+            report: as of `lift_track`.
+        """
         positions = np.full((*poses.shape[:2], 3), np.nan, np.float32)
         for start in range(0, len(poses), _CHUNK):
             part, lifted = poses[start:start + _CHUNK], positions[start:start + _CHUNK]
@@ -191,4 +198,6 @@ class Lifter:
             if whole.any():
                 inputs = torch.from_numpy(part[whole].astype(np.float32)).to(self.device)
                 lifted[whole] = predict(self.model, inputs).cpu().numpy()
+            if report:
+                report(len(part))
         return positions

@@ -26,6 +26,7 @@ from common.lifting.options import InputOptions, MotionOptions, Options, OutputO
 from common.lifting.placing import clip_of_people
 from common.lifting.tracks import framing, tracking
 from common.lifting.tracks.tracking import Track
+from common.progress import progress_bar
 from common.rendering.video import VideoFrames
 
 _LOST = 15  # frames after which a person without identifier counts as a new one, unless --max_gap is longer
@@ -61,10 +62,12 @@ def predict_people(options: Options) -> None:
 
     detections, layout, view = find_people(options, lifter, video, options.focal)
     tracks = follow_people(detections, layout, lifter.trained_on, options)
+    scored = detections.scored
+    detections = replace(detections, people={frame: [] for frame in detections.people})  # the tracks have them
     people = []
     for track in tracks:
         picture = view.of_picture(track.size)
-        complete_2d(track, picture, detections.scored, lifter.anatomy, options)
+        complete_2d(track, picture, scored, lifter.anatomy, options)
         lifted, warnings = lift(track, picture, lifter, options.center_crop)
         people.append(stabilise(lifted, picture, options.cutoff, options.height))
         if not detections.photos:
@@ -138,7 +141,8 @@ def lift(track: Track, view: CameraView, lifter: Lifter,
         unusual = framing.far_off(normalize_screen(track.keypoints, *view.size), lifter.range)
         crop = bool(unusual) if center_crop is None else center_crop
     visible = np.where(track.hidden[..., None], np.nan, track.keypoints) if lifter.guesses else track.keypoints
-    positions, guessed = lifter.lift_track(visible, view, crop)
+    with progress_bar('lifting', len(visible)) as bar:
+        positions, guessed = lifter.lift_track(visible, view, crop, report=bar.update)
     posed = np.isfinite(positions).all((1, 2))
     lifted = LiftedTrack(track, positions, np.full((len(positions), 3), np.nan), guessed,
                          np.zeros((len(positions), 2), bool), lifter.skeleton)

@@ -15,6 +15,7 @@ from common.datasets.poses import measure_range
 from common.geometry.camera import normalize_screen
 from common.geometry.upright import to_upright
 from common.lifting import lifter
+from common.lifting.formats.people import Detections
 from common.lifting.lifter import Lifter
 from common.lifting.motion.floor import mean_camera_pitch
 from common.lifting.tracks.framing import DEFAULT_RANGE, usable_range
@@ -100,6 +101,22 @@ def test_files_hold_what_the_documentation_says(run, model, walking, tmp_path):
     np.testing.assert_allclose(content['scores'], made['scores'], atol=1e-6)
     again, _, _ = lifted(run, model, 'out.npz', '--size', '1000x1000')  # its own output is an input
     np.testing.assert_allclose(again['positions_3d'], made['positions_3d'], atol=1e-4)
+
+
+def test_the_scores_of_a_file_are_not_searched_for_each_person(run, model, walking, tmp_path, monkeypatch):
+    """With hundreds of people of long clips that took most of the time."""
+    searched = []
+    whole = Detections.scored.fget
+    monkeypatch.setattr(Detections, 'scored', property(lambda self: searched.append(1) or whole(self)))
+    counts = []
+    for people in (1, 3):
+        searched.clear()
+        joints = [spread(walking * 0.3 + (300 * place, 0), 'coco17') for place in range(people)]
+        path = write(tmp_path, 'alphapose', joints, ids=list(range(people)))
+        status, _, err = run('--checkpoint', model, '--input', path, '--size', '1000x1000', '--output', 'out.npz')
+        assert status == 0, err
+        counts.append(len(searched))
+    assert counts[0] == counts[1]
 
 
 def test_every_person_gets_files_of_their_own(run, model, walking, tmp_path):

@@ -10,6 +10,7 @@ from common.geometry.camera import image_coordinates, project, world_to_camera
 from common.geometry.detector_layouts import LAYOUTS
 from common.lifting.anatomy import HumanBody
 from common.lifting.formats.people import Detections, Person
+from common.lifting.tracks import tracking
 from common.lifting.tracks.framing import misplaced_joints
 from common.lifting.tracks.swaps import fix_swaps
 from common.lifting.tracks.tracking import Track, choose, fill_gaps, make_tracks
@@ -49,6 +50,31 @@ def test_people_are_kept_apart_whatever_their_order(walking, rng):
     for track in tracks:
         expected = walking if abs(track.keypoints[0, 0, 0] - walking[0, 0, 0]) < 1 else other
         np.testing.assert_array_equal(track.keypoints, expected)
+
+
+def test_somebody_alone_is_followed_as_among_others(walking):
+    """Frames with one person take a shorter way through the costs."""
+    jumps = {5: (300, 0), 9: (0, 20), 20: (-400, 100), 30: (40, 0)}
+    alone = walking.copy()
+    for frame, jump in jumps.items():
+        alone[frame:] += jump
+    far = np.repeat(walking[:1] * 0.5 + (4000, 4000), len(walking), 0)
+    tracks = make_tracks(detections({frame: [alone[frame]] for frame in range(len(alone))}), H36M)
+    others = make_tracks(detections({frame: [alone[frame], far[frame]] for frame in range(len(alone))}), H36M)
+    near = [track for track in others if np.nanmax(track.keypoints) < 3000]
+    assert len(tracks) == len(near) > 1
+    for track, other in zip(tracks, near):
+        np.testing.assert_array_equal(track.frames, other.frames)
+        np.testing.assert_array_equal(track.keypoints, other.keypoints)
+
+
+def test_more_people_than_are_converted_at_a_time(walking, monkeypatch):
+    frames = detections({frame: [walking[frame]] for frame in range(len(walking))})
+    expected = make_tracks(frames, H36M)[0]
+    monkeypatch.setattr(tracking, 'AT_A_TIME', 7)
+    made = make_tracks(frames, H36M)[0]
+    for name in ('keypoints', 'scores', 'facing'):
+        np.testing.assert_array_equal(getattr(made, name), getattr(expected, name))
 
 
 def test_somebody_who_comes_back_soon_is_the_same_and_after_long_somebody_new(walking):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from common.errors import warn
+from common.progress import with_progress
 
 LONGEST_ABSENCE = 90  # frames; after a longer absence a person who returns gets a new track
 SAME_SIZE, NEAR = 1.25, 0.5  # ratio of the heights, and distance in heights, at most, of a person who returns
@@ -82,11 +83,17 @@ def group_by_place(people: DetectedPeople, max_lost: int) -> dict[str, list[int]
     boxes = np.concatenate([np.nanmin(people.keypoints, 1), np.nanmax(people.keypoints, 1)], axis=1)
     numbers, starts = np.unique(people.frame, return_index=True)
     active: list[int] = []
-    for number, start, end in zip(numbers, starts, [*starts[1:], len(people.frame)]):
+    in_turn = _cost(people.keypoints[:-1], boxes[:-1], people.keypoints[1:], boxes[1:])  # of each to the next
+    frames = list(zip(numbers.tolist(), starts.tolist(), [*starts[1:].tolist(), len(people.frame)]))
+    for number, start, end in with_progress('following', frames):
         active = [track for track in active if number - people.frame[tracks[track][-1]] <= max_lost]
         last = [tracks[track][-1] for track in active]
         free, taken = set(range(start, end)), set()
-        cost = _cost(people.keypoints[last], boxes[last], people.keypoints[start:end], boxes[start:end])
+        if last == [start - 1] and end == start + 1:  # one person, as in most clips
+            cost = in_turn[[start - 1], None]
+        else:
+            cost = _cost(people.keypoints[last][:, None], boxes[last][:, None], people.keypoints[start:end],
+                         boxes[start:end])
         for flat in np.argsort(cost, axis=None, kind='stable'):
             old, new = divmod(int(flat), int(end - start))
             if not cost[old, new] <= MAX_COST:
@@ -129,12 +136,12 @@ def _rejoined(parts: list[list[int]], frame: np.ndarray, boxes: np.ndarray) -> l
 
 
 def _cost(old: np.ndarray, old_boxes: np.ndarray, new: np.ndarray, new_boxes: np.ndarray) -> np.ndarray:
-    """(M, N) costs of matching M people to N: 1 - intersection over union + mean distance of the joints in sizes."""
-    a, b = old_boxes[:, None], new_boxes[None]
+    """Costs (...) of matching people (..., 16, 2): 1 - intersection over union + mean distance of joints in sizes."""
+    a, b = old_boxes, new_boxes
     overlap = np.clip(np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2]), 0, None).prod(-1)
     area_a, area_b = (np.clip(box[..., 2:] - box[..., :2], 1, None).prod(-1) for box in (a, b))
     union = area_a + area_b - overlap
-    distance = np.linalg.norm(old[:, None] - new[None], axis=-1)  # (M, N, 16)
+    distance = np.linalg.norm(old - new, axis=-1)  # (..., 16)
     common = np.isfinite(distance)
     mean = np.where(common, distance, 0).sum(-1) / np.maximum(common.sum(-1), 1)
     between = np.linalg.norm((a[..., :2] + a[..., 2:] - b[..., :2] - b[..., 2:]) / 2, axis=-1)

@@ -18,6 +18,7 @@ from common.lifting.tracks.matching import DetectedPeople, group_by_name, group_
 MAX_FRAMES = 2_000_000  # of all tracks together; a frame takes 400 bytes and more
 # Frame numbers can be wrong, so the frames of tracks are limited: for any file, and further ones for each detection.
 FREE_FRAMES, FRAMES_EACH = 10_000, 100
+AT_A_TIME = 4096  # people whose joints are converted at a time, so that little memory is needed besides the result
 SHORTEST = 5  # frames; a shorter track is a false detection if others are much longer
 
 
@@ -133,19 +134,26 @@ def _check_spans(path: str, spans: dict[str, tuple[int, int]], step: int, detect
 def _gather(detections: Detections, layout: Layout, trained_on: str, min_score: float) -> DetectedPeople:
     """All people with at least one joint of this score, in the joints of the tracks."""
     people = [(frame, person) for frame, persons in detections.people.items() for person in persons]
-    keypoints = np.stack([person.keypoints for _, person in people])
-    scores = np.stack([person.scores for _, person in people])
-    faces = facing(keypoints, scores, layout)
-    if not detections.scored and np.isfinite(keypoints).all():
+    made, complete = [], True
+    for start in range(0, len(people), AT_A_TIME):
+        part = people[start:start + AT_A_TIME]
+        keypoints = np.stack([person.keypoints for _, person in part])
+        scores = np.stack([person.scores for _, person in part])
+        complete = complete and bool(np.isfinite(keypoints).all())
+        faces = facing(keypoints, scores, layout)
+        joints: np.ndarray = np.where((scores < min_score)[..., None], np.nan, keypoints)
+        if layout.name != OWN:
+            joints, scores = to_h36m(joints, scores, layout, trained_on)
+        made.append((joints, np.where(np.isnan(joints[..., 0]), 0.0, scores), faces))
+    joints, scores, faces = (np.concatenate(parts) for parts in zip(*made))
+    if complete and not detections.scored:
         faces[:] = 0  # a file without scores and without missing joints shows no faces
-    joints: np.ndarray = np.where((scores < min_score)[..., None], np.nan, keypoints)
-    if layout.name != OWN:
-        joints, scores = to_h36m(joints, scores, layout, trained_on)
-    scores = np.where(np.isnan(joints[..., 0]), 0.0, scores)
     kept = np.flatnonzero(np.isfinite(joints).any((1, 2)))
-    return DetectedPeople(np.array([people[index][0] for index in kept], np.int64), joints[kept], scores[kept],
-                          np.array([people[index][1].score for index in kept]), faces[kept],
-                          [people[index][1].track for index in kept])
+    if len(kept) < len(people):
+        joints, scores, faces, people = joints[kept], scores[kept], faces[kept], [people[index] for index in kept]
+    return DetectedPeople(np.array([frame for frame, _ in people], np.int64), joints, scores,
+                          np.array([person.score for _, person in people]), faces,
+                          [person.track for _, person in people])
 
 
 def _step(frames: Sequence[int]) -> int:

@@ -24,6 +24,7 @@ from common.errors import UserError
 from common.files.atomic import atomic_write
 from common.geometry import body
 from common.lifting.motion.bones import MIRRORED, body_height, bone_lengths, pelvis
+from common.progress import with_progress
 
 CHANNELS = 'Zrotation Xrotation Yrotation'  # applied as R = Rz Rx Ry
 BEHIND = 0.03  # of the height: from the hip back to the beginning of the spine
@@ -106,7 +107,8 @@ def write_bvh(path: str, positions: np.ndarray, fps: float, names: str = 'animat
     with atomic_write(path, 'w') as file:
         file.write('\n'.join(['HIERARCHY', *_lines('Hips', offsets, names, 0), 'MOTION', f'Frames: {len(positions)}',
                               f'Frame Time: {1 / fps:.8f}', '']))
-        file.writelines(row % tuple(values) + '\n' for values in np.concatenate(channels, axis=1).tolist())
+        file.writelines(row % tuple(values) + '\n'
+                        for values in with_progress('writing', np.concatenate(channels, axis=1).tolist()))
     away = max(float(np.linalg.norm(places[name] - filled[joint.own], axis=-1)[there].max())
                for name, joint in _ALL.items() if joint.own in filled)
     return int((~there).sum()), away

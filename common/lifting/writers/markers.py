@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from common.files.atomic import atomic_write
+from common.progress import with_progress
 
 NAMES = {'RFoot': 'RAnkle', 'LFoot': 'LAnkle', 'Thorax': 'Neck'}  # where they differ from the 16 joints' names
 
@@ -40,5 +41,5 @@ def write_trc(path: str, positions: np.ndarray, names: Sequence[str], frames: np
     row = '%d\t%.6f' + '\t%.6f' * 3 * len(markers) + '\n'
     with atomic_write(path, 'w') as file:
         file.write('\n'.join(lines) + '\n')
-        for frame, pose in zip(frames.tolist(), positions.reshape(len(frames), -1)):
+        for frame, pose in zip(with_progress('writing', frames.tolist()), positions.reshape(len(frames), -1)):
             file.write(row % (frame, frame / rate, *pose.tolist()))

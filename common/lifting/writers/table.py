@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from common.files.atomic import atomic_write
+from common.progress import with_progress
 
 
 def write_csv(path: str, positions: np.ndarray, names: Sequence[str], frames: np.ndarray, rate: float) -> None:
@@ -25,5 +26,5 @@ def write_csv(path: str, positions: np.ndarray, names: Sequence[str], frames: np
     with atomic_write(path, 'w') as file:
         coordinates = [f'{name.lower()}_{axis}' for name in names for axis in 'xyz']
         csv.writer(file, lineterminator='\n').writerow(['frame', 'time', *coordinates])
-        for frame, pose in zip(frames.tolist(), positions.reshape(len(frames), -1)):
+        for frame, pose in zip(with_progress('writing', frames.tolist()), positions.reshape(len(frames), -1)):
             file.write((row % (frame, frame / rate, *pose.tolist())).replace('nan', ''))
