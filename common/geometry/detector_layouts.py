@@ -32,7 +32,7 @@ class Layout:
         hip, spine, thorax, head: the 1, 2 or 4 joints whose mean it is.
         spine_sh, thorax_sh: the same for models trained on Stacked Hourglass detections, if it differs.
         raised_over: a joint; the Head is raised by its height above this joint. None: the Head is a plain mean.
-        more: number of further joints in the files, which are not used.
+        more: further joints in the files, which are not lifted.
         by_hint: chosen only if it is named or the file names its joints, never by the number of joints.
         rare: chosen only if the poses are human in this layout and in no other.
     """
@@ -46,13 +46,18 @@ class Layout:
     spine_sh: Names | None = None
     thorax_sh: Names | None = None
     raised_over: str | None = None
-    more: int = 0
+    more: Names = ()
     by_hint: bool = False
     rare: bool = False
 
     @property
     def joints(self) -> int:
-        return len(self.joint_names) + self.more
+        return len(self.joint_names + self.more)
+
+    @property
+    def is_whole_body(self) -> bool:
+        """Whether it has joints of hands, feet or a whole face, which the 16 joints lack."""
+        return any(re.search('toe|heel|foot_index|thumb|face', name) for name in self.joint_names + self.more)
 
     @property
     def sides(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -117,6 +122,11 @@ SAPIENS_308 = ('nose', *_EYES, *_EARS, *_sides('left', 'right', 'shoulder', 'elb
                *_limb('right', *_FOOT), *(f'right_finger_{joint}' for joint in range(20)), 'right_wrist',
                *(f'left_finger_{joint}' for joint in range(20)), 'left_wrist')
 H36M_17 = (*SIXTEEN[:body.HEAD], 'neck_nose', *SIXTEEN[body.HEAD:])
+_FACE_68 = tuple(f'face_{number}' for number in range(68))
+_HANDS = tuple(f'{side}_{part}' for side in ('left', 'right') for part in ('hand_root', *(
+    f'{finger}_{number}' for finger in ('thumb', 'forefinger', 'middle_finger', 'ring_finger', 'pinky_finger')
+    for number in range(1, 5))))
+_FEET = (*_limb('left', *_FOOT), *_limb('right', *_FOOT))
 _OWN = (('hip',), ('spine',), ('thorax',), ('head',))
 
 LAYOUTS = {layout.name: layout for layout in (
@@ -131,9 +141,11 @@ LAYOUTS = {layout.name: layout for layout in (
     Layout('coco18', COCO_18, _HIPS, _SHOULDERS + _HIPS, ('neck',), _EYES[::-1], raised_over='nose'),
     Layout('mpi15', MPI_15, _HIPS, _SHOULDERS + _HIPS, ('neck',), ('head',)),
     Layout('posetrack17', POSETRACK_17, _HIPS, _SHOULDERS + _HIPS, _SHOULDERS, ('head',), by_hint=True),
-    Layout('wholebody133', COCO_17, _HIPS, _SHOULDERS + _HIPS, _SHOULDERS, _EYES, raised_over='nose', more=116),
-    Layout('sapiens308', SAPIENS_308, _HIPS, _SHOULDERS + _HIPS, _SHOULDERS, _EYES, raised_over='nose', more=245),
-    Layout('halpe136', HALPE_26, ('hip',), ('neck', 'hip'), ('neck',), ('head',), more=110),
+    Layout('wholebody133', COCO_17, _HIPS, _SHOULDERS + _HIPS, _SHOULDERS, _EYES, raised_over='nose',
+           more=(*_FEET, *_FACE_68, *_HANDS)),
+    Layout('sapiens308', SAPIENS_308, _HIPS, _SHOULDERS + _HIPS, _SHOULDERS, _EYES, raised_over='nose',
+           more=tuple(f'further_{number}' for number in range(245))),
+    Layout('halpe136', HALPE_26, ('hip',), ('neck', 'hip'), ('neck',), ('head',), more=_FACE_68 + _HANDS),
     Layout('h36m17', H36M_17, *_OWN),
     Layout('h36m16', SIXTEEN, *_OWN),
 )}

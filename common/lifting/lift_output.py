@@ -47,6 +47,9 @@ class LiftedTrack:
         if pitch is not None:
             positions, root = to_upright(positions, pitch), to_upright(root, pitch)
         name: Any = int(track.name) if track.name.lstrip('-').isdecimal() else track.name
+        whole = {} if track.whole is None else {
+            'keypoints_2d_all': track.whole[..., :2], 'scores_all': track.whole[..., 2],
+            'joint_names_all': np.array(track.whole_names)}
         return {'positions_3d': positions.astype(np.float32), 'root': root.astype(np.float32), 'frames': track.frames,
                 'scores': track.scores.astype(np.float32), 'track': np.array(name),
                 'keypoints_2d': track.keypoints.astype(np.float32), 'interpolated': track.interpolated,
@@ -54,7 +57,7 @@ class LiftedTrack:
                 'bones': np.array(skeleton.bones), 'image_size': np.array(view.size), 'focal': np.array(view.focal),
                 'fps': np.array(view.fps or np.nan), 'axes': np.array(axes_text(pitch)),
                 'units': np.array(f'{units_text(skeleton)}; root: metres from the camera'),
-                'checkpoint': np.array(printable(os.path.basename(checkpoint)))}
+                'checkpoint': np.array(printable(os.path.basename(checkpoint))), **whole}
 
 
 def units_text(skeleton: Skeleton) -> str:

@@ -22,7 +22,7 @@ def print_input(detections: Detections, layout: Layout, view: CameraView, lifter
     of = 'several sizes' if detections.sizes else f'{view.size[0]}x{view.size[1]}'
     print(f'{detections.path}: {detections.format}, layout {layout.name}, {frames} of {of}')
     if layout.more:
-        print(f'Of its {layout.joints} joints the first {layout.joints - layout.more} are used.')
+        print(f'Of its {layout.joints} joints the first {len(layout.joint_names)} are lifted.')
     if layout.approximate:
         print(f'{layout.name} has no {", ".join(layout.approximate)} of its own: approximated from the joints around.')
     print(f'{lifter.path}: {lifter.description}, {lifter.training()}.')

@@ -13,6 +13,7 @@ from common import checkpoint, inference
 from common.datasets import h36m
 from common.datasets.poses import measure_range
 from common.geometry.camera import normalize_screen
+from common.geometry.detector_layouts import LAYOUTS
 from common.geometry.upright import to_upright
 from common.lifting import lifter
 from common.lifting.formats.people import Detections
@@ -117,6 +118,26 @@ def test_the_scores_of_a_file_are_not_searched_for_each_person(run, model, walki
         assert status == 0, err
         counts.append(len(searched))
     assert counts[0] == counts[1]
+
+
+@pytest.mark.parametrize('name, feet, hand', [('wholebody133', 17, 91), ('halpe136', 20, 94), ('body25', 19, None),
+                                              ('mediapipe33', 29, 17)])
+def test_hands_feet_and_face_stay_in_the_file(run, model, walking, tmp_path, rng, name, feet, hand):
+    joints = spread(walking, name)
+    further = LAYOUTS[name].joints - joints.shape[1]
+    joints = np.concatenate([joints, rng.uniform(100, 900, (len(joints), further, 2))], axis=1)
+    scores = rng.uniform(0.5, 1, joints.shape[:2])
+    joints[3], scores[3] = np.nan, 0
+    np.save(tmp_path / 'k.npy', np.concatenate([joints, scores[..., None]], axis=-1))
+    made, _, _ = lifted(run, model, 'k.npy', '--size', '1000x1000', '--layout', name)
+    names = made['joint_names_all'].tolist()
+    assert made['keypoints_2d_all'].shape == joints.shape and len(set(names)) == len(names) == joints.shape[1]
+    np.testing.assert_allclose(made['keypoints_2d_all'], joints, rtol=1e-6)
+    np.testing.assert_allclose(made['scores_all'][4:], scores[4:], rtol=1e-6)
+    assert re.match('left.*(big_toe|heel)', names[feet])
+    assert hand is None or re.match('left.*(root|pinky)', names[hand])
+    again, _, _ = lifted(run, model, 'out.npz', '--size', '1000x1000')
+    assert again['keypoints_2d'].shape == (len(joints), 16, 2) and 'keypoints_2d_all' not in again
 
 
 def test_every_person_gets_files_of_their_own(run, model, walking, tmp_path):

@@ -22,6 +22,7 @@ from common.geometry.camera import default_focal
 from common.lifting.motion.smoothing import second_differences, stiffness
 
 USUAL_FPS = 30.0  # frames a second, where the rate is unknown
+AT_A_TIME = 4096  # frames whose equations are set up at a time, so that little memory is needed
 GRIP = 20.0  # weight of feet that stand still, beside 1 for a keypoint
 
 
@@ -69,11 +70,10 @@ def locate(positions: np.ndarray, directions: np.ndarray, weights: np.ndarray, f
         (T, 3) metres from the camera; NaN where there is no pose.
     """
     count = len(positions)
-    usable = np.isfinite(positions).all(-1) & np.isfinite(directions).all(-1)
-    weights = np.where(usable, weights, 0)
-    positions, directions = np.nan_to_num(positions.astype(np.float64)), np.nan_to_num(directions)
-    normal, target = _normal_equations(positions, directions, weights[..., None])
-    placed = usable.any(1)
+    normal, target, placed = np.empty((count, 3, 3)), np.empty((count, 3)), np.empty(count, bool)
+    for start in range(0, count, AT_A_TIME):
+        part = slice(start, start + AT_A_TIME)
+        normal[part], target[part], placed[part] = _normal_equations(positions[part], directions[part], weights[part])
     if cutoff is None:
         path = np.linalg.solve(normal, target[..., None])[..., 0]
     else:
@@ -81,28 +81,38 @@ def locate(positions: np.ndarray, directions: np.ndarray, weights: np.ndarray, f
         for row in range(3):
             for column in range(row, 3):
                 bands[8 - (column - row), column::3] += normal[:, row, column]
-        smoothing = second_differences(count) * stiffness(cutoff, fps) * float(weights.sum() / max(placed.sum(), 1))
+        weight = float(normal[:, 0, 0].sum() / max(placed.sum(), 1))  # of all joints of a frame
+        smoothing = second_differences(count) * stiffness(cutoff, fps) * weight
         for distance in range(3):
             bands[8 - 3 * distance] += np.repeat(smoothing[2 - distance], 3)
         for side in range(2 if still is not None and count > 1 else 0):
             assert still is not None
             hold = GRIP * (still[1:, side] & still[:-1, side] & placed[1:] & placed[:-1])[:, None]
-            moved = positions[1:, body.FEET[side]] - positions[:-1, body.FEET[side]]
+            moved = np.nan_to_num(np.diff(positions[:, body.FEET[side]].astype(np.float64), axis=0))
             bands[8, :-3] += np.repeat(hold, 3)
             bands[8, 3:] += np.repeat(hold, 3)
             bands[5, 3:] -= np.repeat(hold, 3)
             target[:-1] += hold * moved
             target[1:] -= hold * moved
-        path = solveh_banded(bands, target.ravel()).reshape(-1, 3)
+        path = solveh_banded(bands, target.ravel(), overwrite_ab=True, overwrite_b=True).reshape(-1, 3)
     path[~placed] = np.nan
     return path
 
 
-def _normal_equations(positions: np.ndarray, directions: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(T, 3, 3) and (T, 3) of each frame by itself; each joint has the rows (1, 0, -u) and (0, 1, -v)."""
+def _normal_equations(positions: np.ndarray, directions: np.ndarray,
+                      weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(T, 3, 3) and (T, 3) of each frame by itself, and (T,) whether it has any joint.
+
+    Each joint has the rows (1, 0, -u) and (0, 1, -v).
+    """
+    usable = np.isfinite(positions).all(-1) & np.isfinite(directions).all(-1)
+    weights = np.where(usable, weights, 0)[..., None]
+    positions, directions = np.nan_to_num(positions.astype(np.float64)), np.nan_to_num(directions)
     right = weights * (directions * positions[..., 2:] - positions[..., :2])  # (T, J, 2)
-    normal = np.zeros((len(positions), 3, 3))
-    normal[:, 0, 0] = normal[:, 1, 1] = weights.sum((1, 2))
-    normal[:, :2, 2] = normal[:, 2, :2] = -(weights * directions).sum(1)
-    normal[:, 2, 2] = (weights * directions ** 2).sum((1, 2))
-    return normal + 1e-6 * np.eye(3), np.concatenate([right.sum(1), -(right * directions).sum((1, 2))[:, None]], axis=1)
+    rows, across = np.zeros((len(positions), 3, 3)), (weights * directions).sum(1)
+    for axis in range(2):
+        rows[:, axis, axis] = weights.sum((1, 2))
+        rows[:, axis, -1] = rows[:, -1, axis] = -across[:, axis]
+    rows[:, -1, -1] = (weights * directions ** 2).sum((1, 2))
+    target = np.concatenate([right.sum(1), -(right * directions).sum((1, 2))[:, None]], axis=1)
+    return rows + 1e-6 * np.eye(3), target, usable.any(1)

@@ -28,6 +28,7 @@ class DetectedPeople:
         frame: number of each person's frame, ascending.
         keypoints, scores, score, facing: as in `Track`.
         names: the file's identifiers.
+        whole, whole_names: (N, J, 3) x, y and score of all joints of whole bodies, and their names.
     """
 
     frame: np.ndarray  # (N,)
@@ -36,6 +37,8 @@ class DetectedPeople:
     score: np.ndarray  # (N,)
     facing: np.ndarray  # (N,)
     names: list[str | None]
+    whole: np.ndarray | None = None
+    whole_names: tuple[str, ...] = ()
 
 
 def names_are_usable(path: str, people: DetectedPeople) -> bool:

@@ -37,6 +37,8 @@ class Track:
         facing: (T,) 1 if the person faces the camera, -1 if they turn their back, 0 if it is not clear.
         hidden: (T, 16) joints whose place the detector only guessed.
         size: of the picture, where pictures differ.
+        whole: (T, J, 3) x, y and score of all joints of whole bodies, as the detector found them; NaN where nobody is.
+        whole_names: of these joints.
     """
 
     name: str
@@ -49,6 +51,8 @@ class Track:
     facing: np.ndarray = field(default_factory=lambda: np.zeros(0))
     hidden: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), bool))
     size: tuple[int, int] | None = None
+    whole: np.ndarray | None = None
+    whole_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.facing) != len(self.frames):
@@ -134,11 +138,13 @@ def _check_spans(path: str, spans: dict[str, tuple[int, int]], step: int, detect
 def _gather(detections: Detections, layout: Layout, trained_on: str, min_score: float) -> DetectedPeople:
     """All people with at least one joint of this score, in the joints of the tracks."""
     people = [(frame, person) for frame, persons in detections.people.items() for person in persons]
-    made, complete = [], True
+    made, whole, complete = [], [], True
     for start in range(0, len(people), AT_A_TIME):
         part = people[start:start + AT_A_TIME]
         keypoints = np.stack([person.keypoints for _, person in part])
         scores = np.stack([person.scores for _, person in part])
+        if layout.is_whole_body:
+            whole.append(np.concatenate([keypoints, scores[..., None]], axis=-1).astype(np.float32))
         complete = complete and bool(np.isfinite(keypoints).all())
         faces = facing(keypoints, scores, layout)
         joints: np.ndarray = np.where((scores < min_score)[..., None], np.nan, keypoints)
@@ -149,11 +155,13 @@ def _gather(detections: Detections, layout: Layout, trained_on: str, min_score: 
     if complete and not detections.scored:
         faces[:] = 0  # a file without scores and without missing joints shows no faces
     kept = np.flatnonzero(np.isfinite(joints).any((1, 2)))
+    everything = np.concatenate(whole) if whole else None
     if len(kept) < len(people):
         joints, scores, faces, people = joints[kept], scores[kept], faces[kept], [people[index] for index in kept]
+        everything = None if everything is None else everything[kept]
     return DetectedPeople(np.array([frame for frame, _ in people], np.int64), joints, scores,
                           np.array([person.score for _, person in people]), faces,
-                          [person.track for _, person in people])
+                          [person.track for _, person in people], everything, layout.joint_names + layout.more)
 
 
 def _step(frames: Sequence[int]) -> int:
@@ -170,9 +178,14 @@ def _track(name: str, people: DetectedPeople, indices: list[int], step: int, fir
     keypoints[places], scores[places] = people.keypoints[indices], people.scores[indices]
     faces = np.zeros(length)
     faces[places] = people.facing[indices]
-    return Track(name, first + step * np.arange(length, dtype=np.int64), keypoints, scores,
-                 np.zeros((length, joints), bool), np.zeros((length, 2), bool), float(people.score[indices].mean()),
-                 faces)
+    track = Track(name, first + step * np.arange(length, dtype=np.int64), keypoints, scores,
+                  np.zeros((length, joints), bool), np.zeros((length, 2), bool), float(people.score[indices].mean()),
+                  faces)
+    if people.whole is not None:
+        track.whole_names = people.whole_names
+        track.whole = np.full((length, *people.whole.shape[1:]), np.nan, np.float32)
+        track.whole[places] = people.whole[indices]
+    return track
 
 
 def fill_gaps(track: Track, max_gap: int) -> None:
