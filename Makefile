@@ -86,9 +86,10 @@ fuzz: $(VENV)/installed-dev
 bench: $(VENV)/installed
 	$(BIN)/python -m benchmarks --output $(VENV)/benchmark.json
 
-# Peak memory with half a million and with five million poses, and with long clips.
+# Peak memory with half a million and with five million poses, and with long clips; time of predict.py on a long clip.
 load: $(VENV)/installed-dev
 	$(BIN)/python -m benchmarks.load
+	$(BIN)/python -m benchmarks.long_clip
 
 clean:
 	rm -rf $(VENV) $(VENV)-video $(VENV)-rtmlib $(VENV)-blender demo.gif data/data_3d_demo.npz

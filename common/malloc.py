@@ -1,4 +1,4 @@
-"""A setting of glibc that shortens a training step by 3 to 20 percent."""
+"""Settings of glibc: it keeps freed memory, which shortens a training step by 3 to 20 percent, or returns it."""
 
 import ctypes
 
@@ -18,3 +18,15 @@ def keep_freed_memory() -> None:
         return
     mallopt(_TRIM_THRESHOLD, (1 << 31) - 1)
     mallopt(_MMAP_THRESHOLD, _LARGEST)
+
+
+def return_freed_memory() -> None:
+    """Make glibc return freed memory to the system, for example that of the people of a long clip, 1 KB for each frame.
+
+    By default it keeps freed pages below the last one in use.
+    """
+    try:
+        trim = ctypes.CDLL(None).malloc_trim
+    except (AttributeError, OSError, TypeError):
+        return
+    trim(0)

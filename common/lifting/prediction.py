@@ -26,6 +26,7 @@ from common.lifting.options import InputOptions, MotionOptions, Options, OutputO
 from common.lifting.placing import clip_of_people
 from common.lifting.tracks import framing, tracking
 from common.lifting.tracks.tracking import Track
+from common.malloc import return_freed_memory
 from common.progress import progress_bar
 from common.rendering.video import VideoFrames
 
@@ -64,6 +65,7 @@ def predict_people(options: Options) -> None:
     tracks = follow_people(detections, layout, lifter.trained_on, options)
     scored = detections.scored
     detections = replace(detections, people={frame: [] for frame in detections.people})  # the tracks have them
+    return_freed_memory()
     people = []
     for track in tracks:
         picture = view.of_picture(track.size)

@@ -36,6 +36,28 @@ def test_freed_memory_is_kept_when_asked_for():
     assert kept < 100 < 10_000 < returned  # page faults; 64 MB have 16,384 pages, ten times
 
 
+HOLDING = '''
+from common.malloc import return_freed_memory
+def resident():
+    with open('/proc/self/statm') as file:
+        return int(file.read().split()[1])
+blocks = [bytes(1000) for _ in range(100_000)]
+last = bytearray(1000)  # holds the end of the heap
+before = resident()
+del blocks
+kept = before - resident()
+return_freed_memory()
+print(kept, before - resident())
+'''
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != 'glibc', reason='the function is of glibc')
+def test_freed_memory_is_returned_when_asked_for():
+    kept, returned = map(int, subprocess.run([sys.executable, '-c', HOLDING], check=True, capture_output=True,
+                                             text=True).stdout.split())
+    assert returned > 15_000 > 2 * kept  # pages; 100 MB have 24,414
+
+
 def test_other_c_libraries_are_left_alone(monkeypatch):
     from common import malloc
     for error in (AttributeError, OSError, TypeError):
@@ -43,3 +65,4 @@ def test_other_c_libraries_are_left_alone(monkeypatch):
             raise error
         monkeypatch.setattr(malloc.ctypes, 'CDLL', refuse)
         malloc.keep_freed_memory()
+        malloc.return_freed_memory()
