@@ -48,8 +48,7 @@ class LiftedTrack:
             positions, root = to_upright(positions, pitch), to_upright(root, pitch)
         name: Any = int(track.name) if track.name.lstrip('-').isdecimal() else track.name
         whole = {} if track.whole is None else {
-            'keypoints_2d_all': track.whole[..., :2], 'scores_all': track.whole[..., 2],
-            'joint_names_all': np.array(track.whole_names)}
+            'keypoints_2d_all': track.whole, 'joint_names_all': np.array(track.whole_names)}
         return {'positions_3d': positions.astype(np.float32), 'root': root.astype(np.float32), 'frames': track.frames,
                 'scores': track.scores.astype(np.float32), 'track': np.array(name),
                 'keypoints_2d': track.keypoints.astype(np.float32), 'interpolated': track.interpolated,
