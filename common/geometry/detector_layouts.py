@@ -55,11 +55,6 @@ class Layout:
         return len(self.joint_names + self.more)
 
     @property
-    def is_whole_body(self) -> bool:
-        """Whether it has joints of hands, feet or a whole face, which the 16 joints lack."""
-        return any(re.search('toe|heel|foot_index|thumb|face', name) for name in self.joint_names + self.more)
-
-    @property
     def sides(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """The left joints, and the right joints in the same order."""
         left = [name for name in self.joint_names if name.startswith('left_')]
@@ -104,29 +99,27 @@ _EYES, _EARS = ('left_eye', 'right_eye'), ('left_ear', 'right_ear')
 _LIMBS = _sides('left', 'right', *_ARM, *_LEG)
 _ARMS = (*_limb('right', *_ARM), *_limb('left', *_ARM))
 _LEGS = (*_limb('right', *_LEG), *_limb('left', *_LEG))
+_FEET = (*_limb('left', *_FOOT), *_limb('right', *_FOOT))
+_FACE = tuple(f'face_{number}' for number in range(68))
+_FINGERS = [f'{finger}_{joint}' for finger in ('thumb', 'index', 'middle', 'ring', 'little') for joint in range(1, 5)]
+_HANDS = (*_limb('left', 'hand_root', *_FINGERS), *_limb('right', 'hand_root', *_FINGERS))
 
 SIXTEEN = ('hip', *_LEGS, 'spine', 'thorax', 'head', *_limb('left', *_ARM), *_limb('right', *_ARM))
 COCO_17 = ('nose', *_EYES, *_EARS, *_LIMBS)
-BODY_25 = ('nose', 'neck', *_ARMS, 'hip', *_LEGS, *_EYES[::-1], *_EARS[::-1], *_limb('left', *_FOOT),
-           *_limb('right', *_FOOT))
+BODY_25 = ('nose', 'neck', *_ARMS, 'hip', *_LEGS, *_EYES[::-1], *_EARS[::-1], *_FEET)
 MEDIAPIPE_33 = ('nose', *_limb('left', *_EYE), *_limb('right', *_EYE),
                 *_sides('left', 'right', 'ear', 'mouth', *_ARM, 'pinky', 'index', 'thumb', *_LEG, 'heel', 'foot_index'))
 HALPE_26 = (*COCO_17, 'head', 'neck', 'hip', *_sides('left', 'right', *_FOOT))
 MPII_16 = (*_limb('right', *_LEG[::-1]), *_limb('left', *_LEG), 'hip', 'thorax', 'upper_neck', 'head',
            *_limb('right', *_ARM[::-1]), *_limb('left', *_ARM))
-BODY_25B = (*COCO_17, 'upper_neck', 'head', *_limb('left', *_FOOT), *_limb('right', *_FOOT))
+BODY_25B = (*COCO_17, 'upper_neck', 'head', *_FEET)
 COCO_18 = ('nose', 'neck', *_ARMS, *_LEGS, *_EYES[::-1], *_EARS[::-1])
 MPI_15 = ('head', 'neck', *_ARMS, *_LEGS, 'chest')
 POSETRACK_17 = ('nose', 'upper_neck', 'head', *_EARS, *_LIMBS)
-SAPIENS_308 = ('nose', *_EYES, *_EARS, *_sides('left', 'right', 'shoulder', 'elbow', *_LEG), *_limb('left', *_FOOT),
-               *_limb('right', *_FOOT), *(f'right_finger_{joint}' for joint in range(20)), 'right_wrist',
+SAPIENS_308 = ('nose', *_EYES, *_EARS, *_sides('left', 'right', 'shoulder', 'elbow', *_LEG), *_FEET,
+               *(f'right_finger_{joint}' for joint in range(20)), 'right_wrist',
                *(f'left_finger_{joint}' for joint in range(20)), 'left_wrist')
 H36M_17 = (*SIXTEEN[:body.HEAD], 'neck_nose', *SIXTEEN[body.HEAD:])
-_FACE_68 = tuple(f'face_{number}' for number in range(68))
-_HANDS = tuple(f'{side}_{part}' for side in ('left', 'right') for part in ('hand_root', *(
-    f'{finger}_{number}' for finger in ('thumb', 'forefinger', 'middle_finger', 'ring_finger', 'pinky_finger')
-    for number in range(1, 5))))
-_FEET = (*_limb('left', *_FOOT), *_limb('right', *_FOOT))
 _OWN = (('hip',), ('spine',), ('thorax',), ('head',))
 
 LAYOUTS = {layout.name: layout for layout in (
@@ -142,10 +135,10 @@ LAYOUTS = {layout.name: layout for layout in (
     Layout('mpi15', MPI_15, _HIPS, _SHOULDERS + _HIPS, ('neck',), ('head',)),
     Layout('posetrack17', POSETRACK_17, _HIPS, _SHOULDERS + _HIPS, _SHOULDERS, ('head',), by_hint=True),
     Layout('wholebody133', COCO_17, _HIPS, _SHOULDERS + _HIPS, _SHOULDERS, _EYES, raised_over='nose',
-           more=(*_FEET, *_FACE_68, *_HANDS)),
+           more=_FEET + _FACE + _HANDS),
     Layout('sapiens308', SAPIENS_308, _HIPS, _SHOULDERS + _HIPS, _SHOULDERS, _EYES, raised_over='nose',
            more=tuple(f'further_{number}' for number in range(245))),
-    Layout('halpe136', HALPE_26, ('hip',), ('neck', 'hip'), ('neck',), ('head',), more=_FACE_68 + _HANDS),
+    Layout('halpe136', HALPE_26, ('hip',), ('neck', 'hip'), ('neck',), ('head',), more=_FACE + _HANDS),
     Layout('h36m17', H36M_17, *_OWN),
     Layout('h36m16', SIXTEEN, *_OWN),
 )}

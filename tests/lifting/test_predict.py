@@ -13,10 +13,8 @@ from common import checkpoint, inference
 from common.datasets import h36m
 from common.datasets.poses import measure_range
 from common.geometry.camera import normalize_screen
-from common.geometry.detector_layouts import LAYOUTS
 from common.geometry.upright import to_upright
 from common.lifting import lifter
-from common.lifting.formats.people import Detections
 from common.lifting.lifter import Lifter
 from common.lifting.motion.floor import mean_camera_pitch
 from common.lifting.tracks.framing import DEFAULT_RANGE, usable_range
@@ -102,42 +100,6 @@ def test_files_hold_what_the_documentation_says(run, model, walking, tmp_path):
     np.testing.assert_allclose(content['scores'], made['scores'], atol=1e-6)
     again, _, _ = lifted(run, model, 'out.npz', '--size', '1000x1000')  # its own output is an input
     np.testing.assert_allclose(again['positions_3d'], made['positions_3d'], atol=1e-4)
-
-
-def test_the_scores_of_a_file_are_not_searched_for_each_person(run, model, walking, tmp_path, monkeypatch):
-    """With hundreds of people of long clips that took most of the time."""
-    searched = []
-    whole = Detections.scored.fget
-    monkeypatch.setattr(Detections, 'scored', property(lambda self: searched.append(1) or whole(self)))
-    counts = []
-    for people in (1, 3):
-        searched.clear()
-        joints = [spread(walking * 0.3 + (300 * place, 0), 'coco17') for place in range(people)]
-        path = write(tmp_path, 'alphapose', joints, ids=list(range(people)))
-        status, _, err = run('--checkpoint', model, '--input', path, '--size', '1000x1000', '--output', 'out.npz')
-        assert status == 0, err
-        counts.append(len(searched))
-    assert counts[0] == counts[1]
-
-
-@pytest.mark.parametrize('name, feet, hand', [('wholebody133', 17, 91), ('halpe136', 20, 94), ('body25', 19, None),
-                                              ('mediapipe33', 29, 17)])
-def test_hands_feet_and_face_stay_in_the_file(run, model, walking, tmp_path, rng, name, feet, hand):
-    joints = spread(walking, name)
-    further = LAYOUTS[name].joints - joints.shape[1]
-    joints = np.concatenate([joints, rng.uniform(100, 900, (len(joints), further, 2))], axis=1)
-    scores = rng.uniform(0.5, 1, joints.shape[:2])
-    joints[3], scores[3] = np.nan, 0
-    np.save(tmp_path / 'k.npy', np.concatenate([joints, scores[..., None]], axis=-1))
-    made, _, _ = lifted(run, model, 'k.npy', '--size', '1000x1000', '--layout', name)
-    names = made['joint_names_all'].tolist()
-    assert len(set(names)) == len(names) == joints.shape[1]
-    np.testing.assert_allclose(made['keypoints_2d_all'][..., :2], joints, rtol=1e-6)
-    np.testing.assert_allclose(made['keypoints_2d_all'][4:, :, 2], scores[4:], rtol=1e-6)
-    assert re.match('left.*(big_toe|heel)', names[feet])
-    assert hand is None or re.match('left.*(root|pinky)', names[hand])
-    again, _, _ = lifted(run, model, 'out.npz', '--size', '1000x1000')
-    assert again['keypoints_2d'].shape == (len(joints), 16, 2) and 'keypoints_2d_all' not in again
 
 
 def test_every_person_gets_files_of_their_own(run, model, walking, tmp_path):

@@ -139,11 +139,14 @@ def _gather(detections: Detections, layout: Layout, trained_on: str, min_score: 
     """All people with at least one joint of this score, in the joints of the tracks."""
     people = [(frame, person) for frame, persons in detections.people.items() for person in persons]
     made, whole, complete = [], [], True
+    # Hands, feet and whole faces have no place among the 16 joints.
+    names = () if layout.name == OWN else layout.joint_names + layout.more
+    is_whole_body = any(re.search('toe|heel|foot_index|thumb|face', name) for name in names)
     for start in range(0, len(people), AT_A_TIME):
         part = people[start:start + AT_A_TIME]
         keypoints = np.stack([person.keypoints for _, person in part])
         scores = np.stack([person.scores for _, person in part])
-        if layout.is_whole_body:
+        if is_whole_body:
             whole.append(np.concatenate([keypoints, scores[..., None]], axis=-1).astype(np.float32))
         complete = complete and bool(np.isfinite(keypoints).all())
         faces = facing(keypoints, scores, layout)
@@ -161,7 +164,7 @@ def _gather(detections: Detections, layout: Layout, trained_on: str, min_score: 
         everything = None if everything is None else everything[kept]
     return DetectedPeople(np.array([frame for frame, _ in people], np.int64), joints, scores,
                           np.array([person.score for _, person in people]), faces,
-                          [person.track for _, person in people], everything, layout.joint_names + layout.more)
+                          [person.track for _, person in people], everything, names)
 
 
 def _step(frames: Sequence[int]) -> int:
