@@ -8,7 +8,6 @@ The file maps normalised keypoints, (batch, 16, 2) or of a window of W frames (b
 because PyTorch has deprecated it.
 """
 
-import argparse
 import os
 
 import numpy as np
@@ -16,6 +15,7 @@ import torch
 
 from common.datasets import h36m
 from common.errors import UserError, printable, run_script
+from common.flags import Parser
 from common.geometry.camera import project, world_to_camera
 from common.geometry.detector_layouts import TRAINED_ON
 from common.geometry.person import person_input
@@ -25,14 +25,12 @@ from common.lifting.lifter import Lifter
 WRITERS = {'onnx': (write_onnx, load_onnx, 'onnxruntime'), 'pt2': (write_pt2, load_pt2, 'torch.export')}
 
 
-def get_args_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
-                                     allow_abbrev=False)
+def get_args_parser() -> Parser:
+    parser = Parser(__doc__)
     parser.add_argument('--checkpoint', required=True, metavar='FILE', help='the model')
     parser.add_argument('--output', required=True, metavar='FILE.onnx', help='the file to write')
     parser.add_argument('--format', choices=list(WRITERS), default='onnx', help='what to write (default: %(default)s)')
-    parser.add_argument('--trained_on', choices=TRAINED_ON,
-                        help='as for predict.py; recorded in the metadata')
+    parser.add_argument('--trained_on', choices=TRAINED_ON, help='as for predict.py; recorded in the metadata')
     return parser
 
 

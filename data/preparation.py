@@ -6,12 +6,15 @@ import json
 import os
 import re
 import sys
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from common.datasets.h36m import ACTIONS, CORRUPTED, TEST_SUBJECTS, TRAIN_SUBJECTS
 from common.datasets.loading import load_dataset, load_keypoints
+from common.datasets.mocap import kind_of
 from common.errors import UserError
 from common.files.npz import read_npz, write_npz
 from common.geometry.skeleton import Skeleton
@@ -128,6 +131,21 @@ def print_h36m_table(path: str) -> None:
     sys.stdout.flush()
     for warning in warnings:
         print(f'Warning: {path}: {warning}.', file=sys.stderr)
+
+
+def print_frames(positions: dict[str, dict[str, np.ndarray]], kinds: Sequence[str] = ()) -> int:
+    """Print the frames of each kind of action (rows, in the order of `kinds`) and subject. Returns their sum."""
+    counts = {subject: Counter[str]() for subject in positions}
+    for subject, actions in positions.items():
+        for action, take in actions.items():
+            counts[subject][kind_of(action)] += len(take)
+    print(f'{"frames":16}' + ''.join(f'{subject:>12}' for subject in counts) + f'{"all":>12}')
+    found: set[str] = set().union(*counts.values())
+    for kind in dict.fromkeys([*(kind for kind in kinds if kind in found), *sorted(found)]):
+        row = [count[kind] for count in counts.values()]
+        print(f'{kind:16}' + ''.join(f'{frames:12,}' for frames in [*row, sum(row)]))
+    sys.stdout.flush()
+    return sum(count.total() for count in counts.values())
 
 
 def _expected_takes(subject: str) -> int:

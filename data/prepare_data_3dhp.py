@@ -16,7 +16,6 @@ import argparse
 import json
 import os
 import sys
-from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -50,8 +49,7 @@ def get_args_parser() -> argparse.ArgumentParser:
     parser.add_argument('--fps', type=int, default=RATE,
                         help='frames a second of the test set, which its files lack; faster training sequences are '
                              'thinned to it (%(default)s)')
-    parser.add_argument('--output', metavar='DIR', default=preparation.DATA_FOLDER, help='data folder (%(default)s)')
-    parser.add_argument('--force', action='store_true', help='replace existing files')
+    preparation.add_output_flags(parser)
     return parser
 
 
@@ -70,17 +68,21 @@ def main() -> None:
     if args.from_source:
         prepared.add(read_test_set(args.from_source, annotation))
     test = [subject for subject in SUBJECTS if subject in prepared.positions]
-    preparation.save(paths[0], positions_3d=prepared.in_order([*train, *test], prepared.positions),
+    subjects = [*train, *test]
+    preparation.save(paths[0], positions_3d={subject: prepared.positions[subject] for subject in subjects},
                      fps=np.array(args.fps), cameras=np.array(json.dumps(prepared.cameras)),
                      frame_numbers=np.array(json.dumps(prepared.frame_numbers)),
                      train_subjects=np.array(train, str), test_subjects=np.array(test, str),
                      pck_joints=np.array(PCK_JOINTS), **preparation.skeleton_entries(skeleton))
-    preparation.save(paths[1], positions_2d=prepared.in_order([*train, *test], prepared.keypoints),
+    preparation.save(paths[1], positions_2d={subject: prepared.keypoints[subject] for subject in subjects},
                      metadata=preparation.keypoints_metadata(skeleton))
     print(paths[0])
     print_training_table({subject: prepared.positions[subject] for subject in train}, prepared.cameras)
     if test:
-        print_table(paths[0], prepared.positions)
+        tested = {subject: prepared.positions.get(subject, {}) for subject in SUBJECTS}
+        total = preparation.print_frames(tested, ACTIVITIES)
+        if total != FRAMES:
+            print(f'Warning: {paths[0]} has {total:,} frames to test, the test set has {FRAMES:,}.', file=sys.stderr)
 
 
 class Prepared:
@@ -115,10 +117,6 @@ class Prepared:
             self.positions.setdefault(subject, {})[recording.action] = world[::step, self.order].astype(np.float32)
             self.keypoints.setdefault(subject, {})[recording.action] = [
                 pixels[::step, self.order].astype(np.float32) for pixels in recording.keypoints]
-
-    @staticmethod
-    def in_order(subjects: list[str], entries: dict[str, Any]) -> dict[str, Any]:
-        return {subject: entries[subject] for subject in subjects}
 
 
 def in_world(recording: Recording, name: str) -> tuple[np.ndarray, list[dict[str, Any]]]:
@@ -174,23 +172,6 @@ def print_training_table(positions: dict[str, dict[str, np.ndarray]], cameras: d
     for subject, actions in positions.items():
         frames, views = sum(map(len, actions.values())), len(cameras[subject])
         print(f'{subject:10}{frames:9,} frames{views:4} cameras{frames * views:11,} poses')
-
-
-def print_table(path: str, positions: dict[str, dict[str, np.ndarray]]) -> None:
-    """Print the frames of each test subject and activity."""
-    print(f'{"":16}' + ''.join(f'{subject:>7}' for subject in SUBJECTS) + f'{"all":>8}')
-    counts: dict[str, Counter] = {subject: Counter() for subject in SUBJECTS}
-    for subject in SUBJECTS:
-        for action, take in positions.get(subject, {}).items():
-            counts[subject][action.split(' ')[0]] += len(take)
-    kinds = dict.fromkeys(kind for counter in counts.values() for kind in counter)
-    for kind in sorted(kinds, key=lambda kind: ACTIVITIES.index(kind) if kind in ACTIVITIES else -1):
-        row = [counts[subject][kind] for subject in SUBJECTS]
-        print(f'{kind:16}' + ''.join(f'{count:7,}' for count in row) + f'{sum(row):8,}')
-    total = sum(sum(counter.values()) for counter in counts.values())
-    sys.stdout.flush()
-    if total != FRAMES:
-        print(f'Warning: {path} has {total:,} frames to test, the test set has {FRAMES:,}.', file=sys.stderr)
 
 
 if __name__ == '__main__':

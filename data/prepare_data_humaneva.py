@@ -15,7 +15,6 @@ import json
 import os
 import re
 import sys
-from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -23,7 +22,6 @@ from scipy.spatial.transform import Rotation
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # so that it runs from any folder
 
-from common.datasets.mocap import kind_of
 from common.errors import UserError, listing, run_script, warn
 from common.files.npz import read_npz
 from common.geometry.skeleton import Skeleton
@@ -59,8 +57,7 @@ def get_args_parser() -> argparse.ArgumentParser:
                         help='data_2d_humaneva15_gt.npz, and others that are called like it')
     parser.add_argument('--calibration', metavar='DIR',
                         help='folder of HumanEva-I with S1/Calibration_Data/C1.cal: gives the cameras focal lengths')
-    parser.add_argument('--output', metavar='DIR', default=preparation.DATA_FOLDER, help='data folder (%(default)s)')
-    parser.add_argument('--force', action='store_true', help='replace existing files')
+    preparation.add_output_flags(parser)
     return parser
 
 
@@ -83,7 +80,8 @@ def main() -> None:
                         for split, folder in SPLITS.items()}, **preparation.skeleton_entries(SKELETON))
     for path, (found, metadata) in keypoints.items():
         preparation.save(outputs[path], positions_2d=found, metadata=metadata)
-    print_table(output, positions)
+    print(output)
+    preparation.print_frames(positions)
 
 
 def read_positions(path: str) -> tuple[dict[str, dict[str, np.ndarray]], Parts]:
@@ -164,17 +162,6 @@ def read_calibration(folder: str, person: str) -> list[dict[str, Any]]:
                         'R': np.reshape(numbers[10:19], (3, 3)).tolist(),
                         't': [number / 1000 for number in numbers[19:]]})
     return cameras
-
-
-def print_table(path: str, positions: dict[str, dict[str, np.ndarray]]) -> None:
-    """Print the frames of each subject and kind of action."""
-    kinds = sorted({kind_of(action) for actions in positions.values() for action in actions})
-    print(f'{path}\n{"frames":14}' + ''.join(f'{kind:>12}' for kind in kinds))
-    for subject, actions in positions.items():
-        counts: Counter = Counter()
-        for action, take in actions.items():
-            counts[kind_of(action)] += len(take)
-        print(f'{subject:14}' + ''.join(f'{counts[kind]:12,}' for kind in kinds))
 
 
 def _runs(action: str, valid: np.ndarray) -> list[tuple[str, slice]]:

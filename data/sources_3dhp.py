@@ -75,7 +75,11 @@ def read_test_set(path: str, annotation: str) -> Iterator[Recording]:
         yield from _of_npz(path, annotation, 'TS')
         return
     found = set()
-    for where, subject, content in archives.folder_members(path, _pattern(r'(?:^|/)(TS[1-6])/annot_data\.mat$')):
+
+    def choose(name: str) -> str | None:
+        return match[1] if (match := re.search(r'(?:^|/)(TS[1-6])/annot_data\.mat$', name)) else None
+
+    for where, subject, content in archives.folder_members(path, choose):
         world = _frames(content, annotation, (17, 3), where) / 1000
         pixels = _frames(content, 'annot2', (17, 2), where)
         valid, activity = (_frames(content, name, (), where) for name in ('valid_frame', 'activity_annotation'))
@@ -275,10 +279,6 @@ def _frames(content: bytes, name: str, shape: tuple[int, ...], where: str) -> np
             tuple(n for n in array.shape[1:] if n > 1) != shape):
         raise UserError(f'{where}: {name} is {array.shape}, where (frames, 1, 17, 2 or 3) or (frames, 1) belongs.')
     return preparation.checked(array.reshape(len(array), *shape), (None, *shape), f'{where}: {name}')
-
-
-def _pattern(pattern: str) -> archives.Choose:
-    return lambda name: match[1] if (match := re.search(pattern, name)) else None
 
 
 def _rate(subject: str, action: str) -> int:

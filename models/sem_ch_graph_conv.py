@@ -13,14 +13,7 @@ class SemCHGraphConv(SemGraphConv):
 
     .. math:: Y_c = (S_c \circ I) X W_{0,c} + (S_c \circ (1 - I)) X W_{1,c} + b_c
 
-    As :class:`SemGraphConv`, with one :math:`S_c` for every output channel c.
-
-    Args:
-        in_features: channels of a joint, C.
-        out_features: channels of a joint after the layer, C'.
-        adjacency: (J, J) with self-loops; only its pattern of non-zero entries is used.
-    Shapes:
-        (B, J, C) -> (B, J, C').
+    As :class:`SemGraphConv`, (B, J, C) -> (B, J, C'), with one :math:`S_c` for every output channel c.
     """
 
     def __init__(self, in_features: int, out_features: int, adjacency: Tensor) -> None:

@@ -53,7 +53,9 @@ def atomic_path(path: str) -> Iterator[str]:
         yield temporary
         with open(temporary, 'rb+') as file:
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp makes files that only their owner can read
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(temporary, 0o666 & ~mask)  # mkstemp makes files that only their owner can read
         os.replace(temporary, path)
         temporary = None
         _sync_folder(folder)
@@ -63,12 +65,6 @@ def atomic_path(path: str) -> Iterator[str]:
     finally:
         if temporary is not None and os.path.exists(temporary):
             os.unlink(temporary)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _sync_folder(folder: str) -> None:

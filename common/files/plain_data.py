@@ -109,10 +109,6 @@ def _encode(text: Any, encoding: Any) -> bytes:
     return text.encode('latin1')
 
 
-def _no_bytes() -> bytes:
-    return b''
-
-
 def _ordered_dict(pairs: Any = ()) -> collections.OrderedDict:
     check_keys(key for key, _ in pairs)
     return collections.OrderedDict(pairs)
@@ -123,20 +119,15 @@ def _tensor(storage: Any, offset: Any, size: Any, stride: Any, *_: Any) -> Any:
     return torch._utils._rebuild_tensor(storage, offset, size, stride)
 
 
-def _parameter(data: Any, *_: Any) -> Any:
-    return data
-
-
 FUNCTIONS: dict[tuple[str, str], Any] = {
     ('collections', 'OrderedDict'): _ordered_dict,
     ('_codecs', 'encode'): _encode,
-    ('builtins', 'bytes'): _no_bytes,
-    ('__builtin__', 'bytes'): _no_bytes,
+    **{(module, 'bytes'): lambda: b'' for module in ('builtins', '__builtin__')},
     ('numpy', 'ndarray'): _NDARRAY,
     ('numpy', 'dtype'): Dtype,
     **{(f'numpy.{core}.multiarray', '_reconstruct'): _reconstruct for core in ('core', '_core')},
     **{(f'numpy.{core}.multiarray', 'scalar'): _scalar for core in ('core', '_core')},
     ('torch._utils', '_rebuild_tensor'): _tensor,
     ('torch._utils', '_rebuild_tensor_v2'): _tensor,
-    ('torch._utils', '_rebuild_parameter'): _parameter,
+    ('torch._utils', '_rebuild_parameter'): lambda data, *_: data,
 }

@@ -73,7 +73,10 @@ def write_onnx(path: str, lifter: Lifter) -> None:
         UserError: a package is missing.
     """
     for package in ('onnx', 'onnxscript', 'onnxruntime'):
-        _need(package)
+        try:
+            __import__(package)
+        except ImportError:
+            raise UserError(f'ONNX needs the package {package}: pip install onnx onnxscript onnxruntime.') from None
     for name in ('torch.onnx', 'onnxscript', 'onnx_ir'):
         logging.getLogger(name).setLevel(logging.ERROR)
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):  # the exporter prints its steps
@@ -142,10 +145,3 @@ def check(call: Callable[[np.ndarray], np.ndarray], lifter: Lifter, poses: np.nd
         differences = np.abs(call(inputs) - expected) / np.maximum(np.abs(expected), 1)
         worst = max(worst, float(differences.max()) if np.isfinite(differences).all() else np.inf)
     return worst
-
-
-def _need(package: str) -> None:
-    try:
-        __import__(package)
-    except ImportError:
-        raise UserError(f'ONNX needs the package {package}: pip install onnx onnxscript onnxruntime.') from None

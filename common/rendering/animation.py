@@ -7,7 +7,6 @@ Pillow's writer keeps all frames until the end (docs/measurements/rendering.md).
 import itertools
 import math
 import os
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 
@@ -73,7 +72,8 @@ def render(clip: Clip, path: str, size: float = 5, bitrate: int = 3000, video: V
         if suffix == '.gif':
             _write_gif(scene, temporary, video)
         elif suffix == '.mp4':
-            _write_mp4(scene, temporary, video, bitrate)
+            encode(draw(scene, range(len(clip)), video), temporary, clip.fps, '-c:v', 'libx264', '-pix_fmt', 'yuv420p',
+                   '-b:v', f'{bitrate}k', '-movflags', '+faststart')
         else:
             _write_sheet(scene, temporary, video)
     return clip
@@ -83,8 +83,7 @@ def draw(scene: Scene, indices: Sequence[int], video: VideoFrames | None) -> Ite
     """Draw frames of the clip one by one, with a progress bar; the indices ascend."""
     box = scene.image_box
     pictures = enumerate(video.frames(box.width, box.height, indices[-1] + 1)) if video else iter(())
-    for index in tqdm(indices, desc='drawing', unit='frame', leave=False, dynamic_ncols=True,
-                      disable=not sys.stderr.isatty()):
+    for index in tqdm(indices, desc='drawing', unit='frame', leave=False, dynamic_ncols=True, disable=None):
         picture = next((picture for number, picture in pictures if number == index), None)
         yield scene.draw(index, picture)
 
@@ -113,11 +112,6 @@ def _palette(picture: Image.Image) -> Image.Image:
     quantized = picture.quantize(GIF_COLORS - len(exact), Image.Quantize.MEDIANCUT)
     colors = np.concatenate([exact, np.array(quantized.getpalette(), np.uint8).reshape(-1, 3)])[:GIF_COLORS]
     return Image.fromarray(np.resize(colors, (16, 16, 3)))
-
-
-def _write_mp4(scene: Scene, path: str, video: VideoFrames | None, bitrate: int) -> None:
-    encode(draw(scene, range(len(scene.clip)), video), path, scene.clip.fps, '-c:v', 'libx264', '-pix_fmt', 'yuv420p',
-           '-b:v', f'{bitrate}k', '-movflags', '+faststart')
 
 
 def _write_sheet(scene: Scene, path: str, video: VideoFrames | None) -> None:

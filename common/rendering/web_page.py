@@ -7,7 +7,6 @@ import json
 import math
 import os
 import re
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -90,8 +89,7 @@ def _frames(clip: Clip, video: VideoFrames | None, size: float) -> Iterator[str]
     width = round(visualization.PANEL * size)
     height = round(width * clip.image_size[1] / clip.image_size[0])
     pictures = video.frames(width, height, len(clip)) if video else iter(())
-    for index in tqdm(range(len(clip)), desc='writing', unit='frame', leave=False, dynamic_ncols=True,
-                      disable=not sys.stderr.isatty()):
+    for index in tqdm(range(len(clip)), desc='writing', unit='frame', leave=False, dynamic_ncols=True, disable=None):
         frame = {'keypoints': _numbers(clip.keypoints[:, index], 1),
                  'views': [_numbers(view.positions[:, index] * 1000, 0) for view in clip.views],
                  'errors': [None if view.errors is None or not math.isfinite(view.errors[index])

@@ -79,8 +79,8 @@ def prepare(script, source, *arguments):
 def test_the_poses_in_each_camera_are_those_of_the_file(source, script):
     status, out, err = prepare(script, source, '--keypoints', source / 'data_2d_humaneva15_gt.npz')
     assert (status, err.count('Warning')) == (0, 0), err
-    assert [line.split() for line in out.splitlines()[1:3]] == [
-        ['frames', 'Box', 'Jog', 'Walking'], ['Train/S1', '20', '0', '40']]
+    table = [line.split()[:2] for line in out.splitlines()[1:]]
+    assert table == [['frames', 'Train/S1'], ['Box', '20'], ['Jog', '0'], ['Walking', '40']]
     options = DataOptions(dataset='humaneva', data_dir=str(source / 'data'))
     data = Data(options)
     assert (data.skeleton.names, data.spec.fps) == (tuple(JOINTS), 60)
