@@ -7,6 +7,8 @@ from torch import Tensor
 from common.datasets.poses import Poses
 from common.errors import UserError, listing, warn
 
+FAR_MIRRORED = 0.1  # share of the poses whose mirror image is outside of the image, at most, without a warning
+
 
 def with_joints(poses: Poses, fewest: float, purpose: str) -> Poses:
     """The poses that have 2D of enough joints. A warning counts the others, and those with some missing joints.
@@ -44,3 +46,16 @@ def with_joints(poses: Poses, fewest: float, purpose: str) -> Poses:
 def _places(poses: Poses, chosen: Tensor) -> list[str]:
     numbers = poses.sequence_of().cpu()[chosen].unique().tolist() if poses.sequences else []
     return [f'{sequence.subject} in camera {sequence.camera}' for sequence in map(poses.sequences.__getitem__, numbers)]
+
+
+def warn_of_mirror_images(poses: Poses) -> None:
+    """Warn where mirror images about the principal point lie outside of the image, as in crops beside it."""
+    centers = poses.centers()
+    if centers is None or not len(poses):
+        return
+    mirrored = 2 * centers - poses.keypoints[:, 0, 0]
+    share = (mirrored.abs() > 1).float().mean()
+    if share > FAR_MIRRORED:
+        warn(f'the mirror images of {share:.0%} of the poses lie outside of the image, because the principal point is '
+             f'far from its middle: a network that was not trained with --flip has never seen such poses, and its '
+             f'errors with --tta flip mean nothing.')

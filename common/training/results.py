@@ -14,6 +14,7 @@ from common import checkpoint as checkpoints
 from common import distributed
 from common.checkpoint import Checkpoint
 from common.datasets.splits import Data
+from common.datasets.visibility import warn_of_mirror_images
 from common.errors import listing, warn
 from common.evaluation.cost import cost
 from common.evaluation.evaluate import EvaluationOptions, evaluate, input_poses, with_baseline, with_values
@@ -47,11 +48,13 @@ def report_checkpoint(model: nn.Module, checkpoint: Checkpoint, path: str, data:
                        virtual=virtual, fewest=fewest)
     poses = to_input(test)
     warn_of_training_subjects(checkpoint, path, data)
+    if mirror := mirror_at_evaluation(args.tta, data.skeleton, device):
+        warn_of_mirror_images(poses)
     print(f'{path}: {checkpoint.config.describe()}, {cost(model, poses.keypoints)}, {checkpoint.epoch} epochs')
     started = time.monotonic()
     with progress_bar('evaluating', len(poses)) as bar:
         evaluation = evaluate(model, poses, EvaluationOptions(
-            options.metrics(data.spec, moving=not virtual), mirror_at_evaluation(args.tta, data.skeleton, device),
+            options.metrics(data.spec, moving=not virtual), mirror,
             pck_joints(data.spec), bool(options.predictions or options.root), lambda done: bar.update(done - bar.n)))
     print(f'{len(poses):,} poses of {", ".join(data.test_subjects)} in {time.monotonic() - started:.1f} s on {device}')
     about: dict[str, Any] = {'checkpoint': path, 'network': checkpoint.config.as_dict(), 'epoch': checkpoint.epoch,

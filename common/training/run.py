@@ -22,6 +22,7 @@ from common.datasets.batches import PoseBatches
 from common.datasets.poses import Poses, measure_range
 from common.datasets.splits import Data
 from common.datasets.virtual.samples import VirtualSamples
+from common.datasets.visibility import warn_of_mirror_images
 from common.errors import UserError, listing, warn
 from common.evaluation.cost import cost
 from common.evaluation.evaluate import Evaluation, EvaluationOptions, evaluate, input_poses
@@ -132,6 +133,9 @@ class Trainer:
         self.poses = self.as_input((data.validation if data.options.val_subjects else data.test)(self.fewest))
         self.purpose = 'validate' if data.options.val_subjects else 'test'
         self.mean_pose = None if recipe.virtual else data.mean_pose(train)
+        self.mirror = mirror_at_evaluation(recipe.tta, data.skeleton, device)
+        if self.mirror:
+            warn_of_mirror_images(self.poses)
         self.keypoints_range = measure_range(train.keypoints.numpy())
         batches = PoseBatches(len(train), recipe.batch_size, torch.Generator().manual_seed(recipe.seed), device)
         self.training = Training(model.to(device), recipe, batches, self._samples(train.to(device)),
@@ -217,9 +221,8 @@ class Trainer:
     def evaluate(self, network: nn.Module, poses: Poses, label: str,
                  metrics: dict[str, Metric] = PROTOCOLS) -> Evaluation:
         """Evaluate on poses of `as_input`; between slices a single process saves and stops as between steps."""
-        mirror = mirror_at_evaluation(self.recipe.tta, self.data.skeleton, self.device)
         with progress_bar(label, len(poses)) as bar:
-            return evaluate(network, poses, EvaluationOptions(metrics, mirror, pck_joints(self.data.spec),
+            return evaluate(network, poses, EvaluationOptions(metrics, self.mirror, pck_joints(self.data.spec),
                                                               between_slices=partial(self.between_slices, bar)))
 
     def between_steps(self, bar: tqdm) -> None:

@@ -8,6 +8,7 @@ from common.datasets import cache as pose_cache
 from common.datasets import h36m, loading
 from common.datasets.loading import DataOptions
 from common.datasets.splits import Data
+from common.datasets.visibility import warn_of_mirror_images
 from common.errors import UserError
 from common.evaluation.evaluate import EvaluationOptions, evaluate
 from common.files import npz
@@ -169,3 +170,12 @@ def test_an_evaluation_with_the_mirror_image_mirrors_about_the_principal_point(t
     plain, both = (evaluate(network, poses, EvaluationOptions(mirror=mirror, keep_predictions=True)).predictions
                    for mirror in (None, Mirror(h36m.skeleton(), CPU)))
     torch.testing.assert_close(both, plain, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize('center, warned', [(-300, True), (1500, True), (380, False), (350, False)])
+def test_mirror_images_outside_of_the_image_are_warned_of(tmp_path, capsys, center, warned):
+    camera = {**PLAIN, 'width': 700, 'height': 1000, 'center': [center, 480]}
+    poses = Data(write(tmp_path, moved(x=(350 - center) / 1000 * 4), camera)).test()
+    capsys.readouterr()
+    warn_of_mirror_images(poses)
+    assert ('the mirror images of 100% of the poses lie outside of the image' in capsys.readouterr().err) == warned
