@@ -76,8 +76,8 @@ def parse(rows: Cells, single: bool) -> Found:
     """
     heads = next((index for index, row in enumerate(rows) if sum(map(is_number, row)) > len(row) / 2 or any(
         map(_CELL.fullmatch, row))), len(rows))
-    if not rows:
-        raise ValueError('it has no rows')
+    if not rows or heads == len(rows):
+        raise ValueError('it has a header and no numbers' if rows else 'it has no rows')
     counted = list(map(str, range(len(rows[0]))))
     if heads == 0 and len(rows) > 1 and rows[0] in (counted, ['', *counted[:-1]]):  # as pandas counts columns
         heads = 1
@@ -88,8 +88,6 @@ def parse(rows: Cells, single: bool) -> Found:
     head, body = rows[:heads], Cells(rows[heads:])
     if heads > 1:
         return _of_several_rows(head, body)
-    if heads == len(rows):
-        raise ValueError('it has a header and no numbers')
     names = head[0]
     if any(_CELL.fullmatch(cell) for cell in body[0]):
         return _of_cells(names, body)
@@ -99,8 +97,7 @@ def parse(rows: Cells, single: bool) -> Found:
         return _long(words, axes, body)
     columns = {index: column for index, name in enumerate(names) if (column := column_of(name))}
     if not {'x', 'y'} <= {axis for _, _, axis in columns.values()}:
-        raise ValueError(
-            f'its columns are {listing(names, 6)}, and none are named like nose_x and nose_y, or x1 and y1')
+        raise ValueError(f'its columns are {listing(names, 6)}, and none are named like nose_x and nose_y, or x1, y1')
     return _wide(names, columns, body)
 
 
