@@ -209,6 +209,12 @@ def structures() -> dict[str, Structure]:
         'records': Structure([{'frame': frame, **{f'{name}_{axis}': one[frame, joint, place] for joint,
         name in enumerate(
             COCO_17) for place, axis in enumerate('xy')}} for frame in frames], one),
+        'columns': Structure({f'{name}_{axis}': one[:, joint, place].tolist() for joint, name in enumerate(
+            COCO_17) for place, axis in enumerate('xy')}, one),
+        'face and hands': Structure([{'face_landmarks': [{'x': 0.1, 'y': 0.1, 'z': 0.0}] * 468, 'pose_landmarks': [
+            {'x': x / 1000, 'y': y / 1000, 'z': -0.1, 'visibility': 0.9} for x, y in points.tolist()],
+            'left_hand_landmarks': None} for points in marks], marks / 1000),
+        'names beside': Structure({'keypoint_names': list(COCO_17[::-1]), 'keypoints': one[:, ::-1].tolist()}, one),
         'times': Structure([{'time': frame / 25, 'keypoints': scored[frame]} for frame in frames], one),
         'people first': Structure(np.stack([one, other]), one, 2, 'npy'),
         'coordinates first': Structure(one.transpose(0, 2, 1), one, 1, 'npy'),

@@ -179,7 +179,7 @@ def test_what_is_missing_is_named(run, model, walking, tmp_path):  # noqa: F811
     ('x.mat', 'x', 'is not read here. Read are .json, .jsonl'), ('x.h5', 'x', 'is not a readable HDF5 file'),
     ('x.csv', 'a,b\n1,2\n', 'its columns are a, b, and none are named like nose_x'),
     ('x.csv', '', 'has no rows'), ('x.csv', 'nose_x,nose_y\n1,2\n', 'are not a human body: left_shoulder'),
-    ('x.csv', 'scorer,a\nbodyparts,nose\n', 'no rows of bodyparts and coords'),
+    ('x.csv', 'scorer,a\nbodyparts,nose\n0,1\n', 'no rows of bodyparts and coords'),
     ('x.trc', 'PathFileType\t4\n', 'header of five rows'), ('x.txt', '0 .5 .5 .1 .1 .9\n', 'Use a -pose model'),
     ('x.txt', '0 .5 .5 .1 .1' + ' 0.5' * 13, 'no class, box and joints'),
     ('x.json', '{"images": [{"id": 1}], "annotations": [{"image_id": 2, "keypoints": [1, 2, 2]}]}', 'of image 2'),

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from common.errors import listing
-from common.lifting.formats import named, tables
+from common.lifting.formats import named, tables, texts
 from common.lifting.formats.bodies import first_leaf as first_leaf
 from common.lifting.formats.found import Found
 from common.lifting.formats.loading import Cells
@@ -34,12 +34,8 @@ class Format:
 
 def _parse(content: Any, single: bool) -> Found | dict[str, Found]:
     """The bodies of any nested data."""
-    if isinstance(content, list) and content and all(isinstance(row, dict) for row in content[:3]):
-        row = content[0]
-        if len(row) > 9 and not any(isinstance(value, list | dict)
-            for value in row.values()):  # as pandas writes a table
-            return tables.parse(Cells([list(row), *([str(each.get(key, '')) for key in row] for each in content)]),
-                single)
+    if (cells := _as_table(content)):
+        return tables.parse(cells, single)
     walk = Walk()
     walk.find(content)
     if not walk.leaves and _is_empty(content):
@@ -48,6 +44,27 @@ def _parse(content: Any, single: bool) -> Found | dict[str, Found]:
         raise ValueError(_why_not(content))
     walk.flat = _is_array(content) or (isinstance(content, list) and walk.flat)
     return understand(walk, single)
+
+
+def _are_columns(names: Iterable[Any]) -> bool:
+    return sum(tables.column_of(str(name)) is not None for name in names) > 9
+
+
+def _as_table(content: Any) -> Cells | None:
+    """A table that was saved as JSON: a list of records, or an object of columns, as pandas writes them."""
+    def single(values: Any) -> bool:
+        return not any(isinstance(value, list | dict | tuple | np.ndarray) for value in values)
+
+    if isinstance(content, list) and content and all(isinstance(row, dict) for row in content):
+        head = list(content[0])
+        if _are_columns(head) and single(content[0].values()):
+            return Cells([head, *([str(row.get(key, '')) for key in head] for row in content)])
+    if isinstance(content, dict) and _are_columns(content) and all(isinstance(column, list | dict)
+                                                                   for column in content.values()):
+        columns = [list(column.values()) if isinstance(column, dict) else column for column in content.values()]
+        if all(map(single, columns)):
+            return Cells([list(content), *([str(value) for value in row] for row in zip(*columns))])
+    return None
 
 
 def _is_array(content: Any) -> bool:
@@ -91,9 +108,9 @@ def _why_not(content: Any, name: str = '') -> str:
 
 
 FORMATS = {format.name: format for format in (
-    Format('trc', lambda content: isinstance(content, Cells) and tables.is_trc(content), tables.parse_trc),
-    Format('ultralytics_txt', lambda content: isinstance(content, Cells) and tables.are_labels(content),
-           tables.parse_labels),
+    Format('trc', lambda content: isinstance(content, Cells) and texts.is_trc(content), texts.parse_trc),
+    Format('ultralytics_txt', lambda content: isinstance(content, Cells) and texts.are_labels(content),
+           texts.parse_labels),
     Format('csv', lambda content: isinstance(content, Cells), tables.parse),
     Format('coco_dataset', named.is_dataset, named.parse_dataset),
     Format('videopose3d', named.is_videopose3d, named.parse_videopose3d),

@@ -42,7 +42,7 @@ def numbers(value: Any) -> np.ndarray | None:
 def first_leaf(node: Any) -> Any:
     """The first value in nested lists that is neither null nor an empty list."""
     while isinstance(node, list | tuple) and len(node):
-        node = next((entry for entry in node if entry is not None and entry != []), None)
+        node = next((entry for entry in node if not (entry is None or (isinstance(entry, list) and not entry))), None)
     return None if isinstance(node, list | tuple) else node
 
 

@@ -111,7 +111,7 @@ def _text(path: str, content: bytes) -> str:
 
 def _cells(path: str, text: str) -> Cells:
     """Rows of cells, separated by tabs, semicolons, commas or spaces; empty rows are dropped."""
-    lines = [line for line in text.splitlines() if line.strip(' ,;\t')]
+    lines = [line for line in text.splitlines() if line.strip(' ,;\t') and not line.lower().startswith('sep=')]
     start = '\n'.join(lines[:8])
     delimiter = next((sign for sign in '\t;,' if start.count(sign) >= len(lines[:8])), None)
     if delimiter is None:

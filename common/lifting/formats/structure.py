@@ -186,7 +186,7 @@ class Walk:
             known['people'] = node['track_names']  # SLEAP
         if 'annolist' in node:
             known['order'] = POSETRACK  # in 2017 joints have numbers
-        for key in ('meta_info', 'metadata', 'meta', 'info', 'data') if len(levels) < 2 else ():
+        for key in ('meta_info', 'metadata', 'meta', 'info', 'data', 'video') if len(levels) < 2 else ():
             if isinstance(node.get(key), dict):
                 known = {**self._facts(node[key], levels, {}), **known}
         return {**facts, **known} if known else facts

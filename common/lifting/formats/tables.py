@@ -20,7 +20,6 @@ from common.lifting.formats.found import Found, FrameName, frames_of_times, one_
 from common.lifting.formats.loading import Cells
 from common.lifting.formats.structure import Leaf, is_joint_name
 from common.lifting.formats.words import plain
-from common.lifting.units import FRACTIONS, METRES
 
 Column = tuple[str, str, str]  # person, joint, axis
 _SCORES = ('v', 'vis', 'visibility', 'score', 's', 'c', 'conf', 'confidence', 'likelihood', 'prob', 'probability', 'p')
@@ -40,8 +39,6 @@ _JOINTS = tuple(f'{word}{end}' for word in ('landmark', 'joint', 'keypoint', 'bo
 _PEOPLE = ('person', 'p', 'player', 'subject', 'id', 'track', 'individual', 'skeleton', 'human', 'actor')
 _EMPTY = ('', 'nan', 'none', 'null', 'na', 'n/a', '-', '--', 'inf', '-inf')
 _CELL = re.compile(r'[\[(]\s*([^\[\]()]*?)\s*[\])]')
-_METRES = 20.0  # coordinates below it in a .trc are metres: no image is so small
-_BEFORE = 5  # class and box of Ultralytics' labels
 
 
 def number(cell: str) -> float:
@@ -55,7 +52,7 @@ def number(cell: str) -> float:
             return np.nan
 
 
-def _is_number(cell: str) -> bool:
+def is_number(cell: str) -> bool:
     return cell.lower() in _EMPTY or number(cell) == number(cell)
 
 
@@ -63,7 +60,7 @@ def _cell(row: list[str], index: int) -> str:
     return row[index] if 0 <= index < len(row) else ''
 
 
-def _values(body: Cells, index: int) -> np.ndarray:
+def values_of(body: Cells, index: int) -> np.ndarray:
     cells = [_cell(row, index) for row in body]
     try:
         return np.array(cells, np.float64)
@@ -77,23 +74,20 @@ def parse(rows: Cells, single: bool) -> Found:
     Raises:
         ValueError: its columns are not understood.
     """
-    heads = next((index for index, row in enumerate(rows) if sum(map(_is_number, row)) > len(row) / 2 or any(
+    heads = next((index for index, row in enumerate(rows) if sum(map(is_number, row)) > len(row) / 2 or any(
         map(_CELL.fullmatch, row))), len(rows))
-    if not rows:
-        raise ValueError('it has no rows')
-    if heads == 0 and len(rows) > 1 and (rows[0][-3:] == [str(len(rows[0]) - place) for place in (3, 2, 1)]
-        or rows[0][-3:] == [
-            str(len(rows[0]) - place) for place in (4, 3, 2)]):
-        heads = 1  # columns that are only counted, as pandas writes them
+    if not rows or heads == len(rows):
+        raise ValueError('it has a header and no numbers' if rows else 'it has no rows')
+    counted = list(map(str, range(len(rows[0]))))
+    if heads == 0 and len(rows) > 1 and rows[0] in (counted, ['', *counted[:-1]]):  # as pandas counts columns
+        heads = 1
         if not any(map(_CELL.fullmatch, rows[1])):
-            return _headerless(Cells(rows[1:] if rows[0][0] == '0' else [row[1:] for row in rows[1:]]))
+            return _headerless(Cells(rows[1:] if rows[0][0] else [row[1:] for row in rows[1:]]))
     if heads == 0:
         return _headerless(rows)
     head, body = rows[:heads], Cells(rows[heads:])
     if heads > 1:
         return _of_several_rows(head, body)
-    if heads == len(rows):
-        raise ValueError('it has a header and no numbers')
     names = head[0]
     if any(_CELL.fullmatch(cell) for cell in body[0]):
         return _of_cells(names, body)
@@ -101,10 +95,9 @@ def parse(rows: Cells, single: bool) -> Found:
     axes = _exact_axes(names)
     if {'x', 'y'} <= axes.keys():
         return _long(words, axes, body)
-    columns = {index: column for index, name in enumerate(names) if (column := _column(name))}
+    columns = {index: column for index, name in enumerate(names) if (column := column_of(name))}
     if not {'x', 'y'} <= {axis for _, _, axis in columns.values()}:
-        raise ValueError(
-            f'its columns are {listing(names, 6)}, and none are named like nose_x and nose_y, or x1 and y1')
+        raise ValueError(f'its columns are {listing(names, 6)}, and none are named like nose_x and nose_y, or x1, y1')
     return _wide(names, columns, body)
 
 
@@ -123,7 +116,7 @@ def _exact_axes(names: Sequence[str]) -> dict[str, int]:
 
 
 @cache
-def _column(name: str) -> Column | None:
+def column_of(name: str) -> Column | None:
     """The person, joint and axis of a column; None if it is of none."""
     words = [word for word in _words(name) if word.lower() not in _UNITS] if len(name) < 200 else []
     for place in (-1, 0, -2):
@@ -154,7 +147,7 @@ def _wide(names: list[str], columns: dict[int, Column], body: Cells) -> Found:
     frames, fps = _frames_and_rate(body, frame, time)
     tracks = None if track is None else [_cell(row, track) for row in body]
     other = [name for index, name in enumerate(names) if index not in columns and index not in (frame, time, track)]
-    return _people(body, frames, columns, tracks, fps, [f'columns not used: {listing(other, 6)}'] if other else [])
+    return people_of(body, frames, columns, tracks, fps, [f'columns not used: {listing(other, 6)}'] if other else [])
 
 
 def _indices(words: list[str]) -> tuple[int | None, int | None, int | None]:
@@ -167,8 +160,8 @@ def _indices(words: list[str]) -> tuple[int | None, int | None, int | None]:
 def _frames_and_rate(body: Cells, frame: int | None, time: int | None) -> tuple[list[FrameName], float | None]:
     frames: list[FrameName] = list(range(len(body)))
     if frame is not None:
-        frames = [_frame_name(_cell(row, frame), index) for index, row in enumerate(body)]
-    times = [] if time is None else _values(body, time).tolist()
+        frames = [frame_name(_cell(row, frame), index) for index, row in enumerate(body)]
+    times = [] if time is None else values_of(body, time).tolist()
     if len(set(times)) < 2 or not np.isfinite(times).all() or times != sorted(times):
         return frames, None
     counted, fps = frames_of_times(times, frames if frame is not None else None)
@@ -184,7 +177,7 @@ def _found(leaves: list[Leaf], frames: Sequence[FrameName], tracks: Sequence[Any
                  notes=tuple(filter(None, (*notes, *more, note))))
 
 
-def _people(body: Cells, frames: Sequence[FrameName], columns: dict[int, Column], tracks: list[str] | None = None,
+def people_of(body: Cells, frames: Sequence[FrameName], columns: dict[int, Column], tracks: list[str] | None = None,
             fps: float | None = None, notes: Sequence[str] = ()) -> Found:
     """The people in rows, one or several side by side.
 
@@ -199,7 +192,7 @@ def _people(body: Cells, frames: Sequence[FrameName], columns: dict[int, Column]
     values = {who: np.full((len(body), len(joints), 3), np.nan) for who, joints in places.items()}
     for index, (who, joint, axis) in columns.items():
         if axis != 'z' and joint in places.get(who, ()):
-            values[who][:, places[who][joint], ('x', 'y', 'score').index(axis)] = _values(body, index)
+            values[who][:, places[who][joint], ('x', 'y', 'score').index(axis)] = values_of(body, index)
     scored = any(axis == 'score' for _, _, axis in columns.values())
     most = max(map(len, places.values()))
     # What has few joints belongs to nobody: DeepLabCut's unique body parts, a box.
@@ -240,7 +233,7 @@ def _long(words: list[str], axes: dict[str, int], body: Cells) -> Found:
     values = np.full((len(places), len(joints), 3), np.nan)
     for place, axis in enumerate(('x', 'y', 'score')):
         if axis in axes:
-            values[tuple(np.array(where).T) + (place,)] = _values(body, axes[axis])
+            values[tuple(np.array(where).T) + (place,)] = values_of(body, axes[axis])
     keys = Cells([list(key) for key in places])
     frames, fps = _frames_and_rate(keys, None if frame is None and time is not None else 0,
         0 if frame is None else None)
@@ -274,39 +267,13 @@ def _of_several_rows(head: list[list[str]], body: Cells) -> Found:
     columns = {index: (who, joint, _AXES[axis.lower()]) for index, (who, joint, axis) in enumerate(zip(
         people, heads[last - 1], heads[last])) if axis.lower() in _AXES}
     first = min(columns) - 1
-    return _people(body, [_frame_name(_cell(row, first), index) for index, row in enumerate(body)], columns)
-
-
-def is_trc(rows: Cells) -> bool:
-    return bool(rows) and rows[0][0] == 'PathFileType'
-
-
-def parse_trc(rows: Cells, single: bool) -> Found:
-    if len(rows) < 5:
-        raise ValueError('it has no header of five rows that begins with PathFileType')
-    head = dict(zip(rows[1], rows[2]))
-    columns = {index + axis: ('', name, 'xyz'[axis]) for index, name in enumerate(rows[3])
-               if name and index >= 2 for axis in range(3)}
-    body = Cells([row for row in rows[4:] if re.fullmatch(r'\d+', row[0])])
-    if not body or not columns:
-        raise ValueError('it has no markers')
-    values, depths = (np.array([_values(body, index) for index, column in columns.items() if column[2] in axis])
-                      for axis in ('xy', 'z'))
-    if np.nanmax(np.abs(depths), initial=0) > 0:
-        raise ValueError(
-            'it has a third coordinate: these are 3D markers, not places in an image; give the file of the '
-                         '2D poses')
-    found = _people(body, [_frame_name(row[0], index) for index, row in enumerate(body)], columns)
-    fps = number(head.get('DataRate', ''))
-    metres = np.nanmax(np.abs(values), initial=0) < _METRES
-    return found.but(fps=fps if 0 < fps < 10_000 else None, unit=METRES if metres else None, notes=(
-        *found.notes, *(['in metres, y up'] if metres else [])))
+    return people_of(body, [frame_name(_cell(row, first), index) for index, row in enumerate(body)], columns)
 
 
 def _headerless(rows: Cells) -> Found:
     """Rows of numbers alone: a frame each where their length fits a layout, or a joint each: frame, joint, x, y."""
     width = Counter(map(len, rows)).most_common(1)[0][0]
-    values = np.array([_values(rows, index) for index in range(width)]).T
+    values = np.array([values_of(rows, index) for index in range(width)]).T
     for before in (0, 1, 2):
         if width - before in FLAT and (values[:, :before] == np.rint(values[:, :before])).all():
             counted = before and (np.diff(values[:, 0]) >= 0).all() and values[0, 0] >= 0
@@ -325,42 +292,7 @@ def _headerless(rows: Cells) -> Found:
                      f'like nose_x and nose_y')
 
 
-def are_labels(rows: Cells) -> bool:
-    """Whether rows are Ultralytics': a class, a box and joints as fractions of the image."""
-    if not rows or len(rows[0]) < _BEFORE or not all(map(_is_number, rows[0])):
-        return False
-    start = np.array([[number(cell) for cell in row[:_BEFORE]] for row in rows[:50] if len(row) >= _BEFORE])
-    rest = [number(cell) for row in rows[:50] for cell in row[_BEFORE:_BEFORE + 30]]
-    return bool((start[:, 0] == np.rint(start[:, 0])).all() and (start[:, 0] >= 0).all()
-        and (start[:, 1:] >= -0.1).all() and (
-        start[:, 1:] <= 1.1).all() and np.nanmax(np.abs(rest), initial=0) <= 2.5)
-
-
-def parse_labels(rows: Cells, single: bool) -> Found:
-    """Ultralytics' labels of a frame: class, box, x, y and perhaps the score of each joint, confidence, identifier."""
-    people, tracks, weights = [], [], []
-    for index, row in enumerate(rows):
-        count = len(row) - _BEFORE
-        if 0 <= count <= 2:
-            raise ValueError(
-                f'line {index + 1} has a box and no keypoints: did its model find boxes only? Use a -pose model')
-        fitting = ((joints, width) for joints in (17, *sorted(COUNTS - {17})) for width in (3, 2)
-                   if 0 <= count - joints * width <= 2)
-        joints, width = next(fitting, (0, 0))
-        values = [number(cell) for cell in row[_BEFORE:]]
-        if not joints:
-            raise ValueError(f'line {index + 1} has {len(row)} numbers, which are no class, box and joints of a layout')
-        rest = row[_BEFORE + joints * width:]
-        tracks.append(rest[-1] if rest and rest[-1].isdigit() else None)
-        weights.append(number(rest[0]) if len(rest) > (tracks[-1] is not None) else np.nan)
-        people.append(Leaf((), {}, np.array(values[:joints * width]).reshape(joints, width)))
-    points, given, _, _ = one_layout(people)
-    scores, points, _, _ = read_scores(points, given)
-    return Found([None] * len(people), points, scores, [None], tracks if any(tracks) else None, np.array(weights), (),
-                 'coco17', unit=FRACTIONS, counted_from=1)
-
-
-def _frame_name(cell: str, index: int) -> FrameName:
+def frame_name(cell: str, index: int) -> FrameName:
     """A frame's number, the name of its image, or its place."""
     if re.fullmatch(r'\d{1,10}([.,]0*)?', cell):
         return int(number(cell))
