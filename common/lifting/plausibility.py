@@ -21,7 +21,7 @@ _MOST = 0.6  # share of frames
 _ALL = 0.95
 _ODD = 0.8  # mean deviation (of the logarithm) from human proportions, at most; 150 clips of real motion reach 0.7
 _WINS = 0.65  # ratio of the scores of the best and the second best reading, at most, for a clear choice
-_SAMPLE = 5000  # number of people of a file that are checked, at most
+_SAMPLE = 5000  # number of people of a file, and about the number of frames in 3D, that are checked at most
 ENOUGH = 5  # poses; with fewer, proportions are not reliable
 _STEEP = 0.5  # cosine between a trunk and the vertical; below it, the trunk lies
 
@@ -46,6 +46,7 @@ def faults_3d(positions: np.ndarray) -> list[str]:
     Args:
         positions: (T, 16, 3) metres, y down (camera axes); NaN where there is no pose.
     """
+    positions = positions[::max(len(positions) // _SAMPLE, 1)]  # medians need no more
     poses = positions[np.isfinite(positions).all((1, 2))].astype(np.float64)
     if not len(poses):
         return []

@@ -66,10 +66,12 @@ def predict_people(options: Options) -> None:
     scored = detections.scored
     detections = replace(detections, people={frame: [] for frame in detections.people})  # the tracks have them
     return_freed_memory()
+    for track in tracks:
+        complete_2d(track, view.of_picture(track.size), scored, lifter.anatomy, options)
+    return_freed_memory()
     people = []
     for track in tracks:
         picture = view.of_picture(track.size)
-        complete_2d(track, picture, scored, lifter.anatomy, options)
         lifted, warnings = lift(track, picture, lifter, options.center_crop)
         people.append(stabilise(lifted, picture, options.cutoff, options.height))
         if not detections.photos:
