@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TypeVar
 
 from tqdm import tqdm
@@ -24,3 +25,16 @@ def with_progress(label: str, items: Sequence[Item]) -> Iterator[Item]:
         for item in items:
             yield item
             bar.update()
+
+
+@contextmanager
+def announced(what: str) -> Iterator[None]:
+    """On a terminal, a line says what is under way until it is done; what is printed meanwhile takes its place."""
+    shown = sys.stderr.isatty() and distributed.rank() == 0
+    if shown:
+        print(f'{what} ...', end='\r', file=sys.stderr, flush=True)
+    try:
+        yield
+    finally:
+        if shown:
+            print('\x1b[K', end='', file=sys.stderr, flush=True)

@@ -27,7 +27,7 @@ from common.lifting.placing import clip_of_people
 from common.lifting.tracks import framing, tracking
 from common.lifting.tracks.tracking import Track
 from common.malloc import return_freed_memory
-from common.progress import progress_bar
+from common.progress import announced, progress_bar
 from common.rendering.video import VideoFrames
 
 _LOST = 15  # frames after which a person without identifier counts as a new one, unless --max_gap is longer
@@ -66,14 +66,16 @@ def predict_people(options: Options) -> None:
     scored = detections.scored
     detections = replace(detections, people={frame: [] for frame in detections.people})  # the tracks have them
     return_freed_memory()
-    for track in tracks:
-        complete_2d(track, view.of_picture(track.size), scored, lifter.anatomy, options)
+    with announced('completing the keypoints'):
+        for track in tracks:
+            complete_2d(track, view.of_picture(track.size), scored, lifter.anatomy, options)
     return_freed_memory()
     people = []
     for track in tracks:
         picture = view.of_picture(track.size)
         lifted, warnings = lift(track, picture, lifter, options.center_crop)
-        people.append(stabilise(lifted, picture, options.cutoff, options.height))
+        with announced('smoothing'):
+            people.append(stabilise(lifted, picture, options.cutoff, options.height))
         if not detections.photos:
             messages.print_track(people[-1])
             for sentence in warnings:
@@ -97,8 +99,9 @@ def find_people(options: InputOptions, lifter: Lifter, video: VideoFrames | None
                 focal: float | None) -> tuple[Detections, Layout, CameraView]:
     """Read the people of all frames, or find them in the video: in pixels, with their layout and the camera's view."""
     if options.input:
-        detections = read_detections(options.input, options.format, options.sequence, options.photos,
-                                     lifter.anatomy.file_joints)
+        with announced(f'reading {options.input}'):
+            detections = read_detections(options.input, options.format, options.sequence, options.photos,
+                                         lifter.anatomy.file_joints)
     else:
         assert video is not None and options.video is not None
         detections = detect(options.video, make_detector(options.detector), video)

@@ -2,12 +2,14 @@
 
 import csv
 import re
+import sys
 
 import numpy as np
 import pytest
 
 from common.geometry.detector_layouts import LAYOUTS
 from common.lifting.formats.people import Detections
+from common.progress import announced, with_progress
 from tests.helpers.layouts import spread
 from tests.helpers.make_detections import write
 from tests.lifting.test_predict import lifted, model, run, walking  # noqa: F401
@@ -62,3 +64,13 @@ def test_hands_feet_and_face_stay_in_the_file(run, model, walking, tmp_path, rng
     assert hand is None or re.match('left.*(root|pinky)', names[hand])
     again, _, _ = lifted(run, model, 'out.npz', '--size', '1000x1000')
     assert again['keypoints_2d'].shape == (len(joints), 16, 2) and 'keypoints_2d_all' not in again
+
+
+def test_what_is_under_way_is_shown_on_a_terminal_alone(capsys, monkeypatch):
+    with announced('reading k.json'):
+        pass
+    assert list(with_progress('writing', [3, 1])) == [3, 1] and capsys.readouterr().err == ''
+    monkeypatch.setattr(sys.stderr, 'isatty', lambda: True)
+    with announced('reading k.json'):
+        assert capsys.readouterr().err == 'reading k.json ...\r'
+    assert capsys.readouterr().err == '\x1b[K'
