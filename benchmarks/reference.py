@@ -22,7 +22,7 @@ from models.sem_gcn import SemGCN
 
 
 class Reference:
-    """The reference program; its methods are those of `implementations.Program`."""
+    """The reference program, with the methods of `implementations.Program`."""
 
     def __init__(self, config: ModelConfig, device: torch.device) -> None:
         torch.manual_seed(0)

@@ -29,7 +29,7 @@ def keep_freed_memory() -> None:
 
 
 def return_freed_memory() -> None:
-    """Make glibc return freed memory to the system, for example that of the people of a long clip, 1 KB for each frame.
+    """Make glibc return freed memory to the system, for example of the people of a long clip, 1 KB for each frame.
 
     By default it keeps freed pages below the last one in use.
     """

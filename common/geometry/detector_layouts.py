@@ -252,7 +252,7 @@ def to_h36m(keypoints: np.ndarray, scores: np.ndarray, layout: Layout,
             trained_on: str = 'gt') -> tuple[np.ndarray, np.ndarray]:
     """The 16 joints from a detector's joints.
 
-    The Head is the mean of those of its joints that are present, because an eye is often hidden. Any other joint is
+    The Head is the mean of its joints that are present, because an eye is often hidden. Any other joint is
     missing if one of the joints that it is computed from is missing.
 
     Args:

@@ -71,7 +71,7 @@ def _recognised(detections: Detections, layout: Layout) -> tuple[str | None, str
 
 def _faces_are_mirrored(keypoints: np.ndarray, scores: np.ndarray, layout: Layout, trunk: np.ndarray,
                         known: np.ndarray) -> bool:
-    """Whether left and right of visible faces, and of the shoulders, are those of a mirrored body, in all frames.
+    """Whether visible faces and shoulders have left and right as a mirrored body has them, in all frames.
 
     Args:
         trunk: (N, 2) from the hip to the thorax; known: (N,) the people whose face is visible.

@@ -46,7 +46,7 @@ def train_epoch(training: Training, between_steps: Callable[[], None]) -> None:
     unread: list[tuple[int, Tensor, Tensor]] = []
     model.train()
     for batch in training.batches.epoch(progress.seen):                                # (B,) indices of poses
-        shard = distributed.shard(batch)                                               # those of this process
+        shard = distributed.shard(batch)                                               # the part of this process
         keypoints, positions = training.samples(shard)                                 # gathered and augmented
         with torch.autocast(batch.device.type, torch.bfloat16, enabled=recipe.amp == 'bf16'):
             predicted = training.network(keypoints)                                    # (B, J, 3)

@@ -62,7 +62,7 @@ class JointOrder:
 
 
 def known_orders(spec: DatasetSpec) -> list[JointOrder]:
-    """Orders that a 2D file of this dataset may have: its own, and those of detectors if its joints are a body's."""
+    """The orders of a 2D file of this dataset: its own, and the orders of detectors if its joints are a body's."""
     own = spec.file_skeleton if len(spec.file_skeleton) == len(spec.skeleton) else spec.skeleton
     found = [JointOrder("the dataset's order", len(own), frozenset(map(frozenset, (own.left, own.right))),
                         tuple(map(own.names.index, spec.skeleton.names)))]

@@ -110,7 +110,7 @@ def _xy(entry: dict) -> tuple[Any, Any] | None:
 
 
 def _schema(entry: dict) -> tuple[tuple, tuple, tuple | None, list[tuple[tuple, type]]] | None:
-    """The paths of x, y and score in a joint, and those of its name or number with their types."""
+    """The paths of x, y and score in a joint, and the paths of its name or number with their types."""
     if any(isinstance(value, list | dict) and len(value) >= FEWEST and rank(key) == 0 for key, value in entry.items()):
         return None
     if sum(isinstance(value, dict) and _xy(value) is not None for value in entry.values()) > 3:
