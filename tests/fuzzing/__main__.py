@@ -133,6 +133,8 @@ def main() -> int:
         tempfile.tempdir = folder
         watch = Watch(folder)
         paths = [os.path.join(folder, str(row), target.name) for row, target in enumerate(table)]
+        for encoding in ('utf-16', 'utf-16-le', 'utf-8-sig', 'latin-1'):
+            ''.encode(encoding)  # Python imports an encoding at its first use
         for target, group, path in zip(table, seeds, paths):  # imports what readers import late
             os.makedirs(os.path.dirname(path))
             for name, content in target.beside().items():
