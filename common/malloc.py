@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # names of glibc's settings, from its malloc.h
 _LARGEST = 32 << 20  # bytes; glibc accepts no more
+_RETURNED = 1 << 20
 
 
 def _function(name: str) -> Callable[..., int]:
@@ -29,8 +30,9 @@ def keep_freed_memory() -> None:
 
 
 def return_freed_memory() -> None:
-    """Make glibc return freed memory to the system, for example of the people of a long clip, 1 KB for each frame.
+    """Make glibc return freed memory to the system: what is free now, and from now on every block of 1 MB and more.
 
-    By default it keeps freed pages below the last one in use.
+    By default it keeps freed pages below the last one in use, and blocks of up to 32 MB once it has seen one freed.
     """
+    _mallopt(_MMAP_THRESHOLD, _RETURNED)
     _malloc_trim(0)

@@ -69,7 +69,6 @@ def predict_people(options: Options) -> None:
     with announced('completing the keypoints'):
         for track in tracks:
             complete_2d(track, view.of_picture(track.size), scored, lifter.anatomy, options)
-    return_freed_memory()
     people = []
     for track in tracks:
         picture = view.of_picture(track.size)
