@@ -43,7 +43,7 @@ def train_epoch(training: Training, between_steps: Callable[[], None]) -> None:
     """
     model, optimizer, recipe, progress = training.model, training.optimizer, training.recipe, training.progress
     max_norm = MAX_NORM if recipe.max_norm else math.inf
-    unread: list[tuple[int, Tensor, Tensor]] = []
+    parameters, unread = list(model.parameters()), list[tuple[int, Tensor, Tensor]]()
     model.train()
     for batch in training.batches.epoch(progress.seen):                                # (B,) indices of poses
         shard = distributed.shard(batch)                                               # the part of this process
@@ -57,7 +57,7 @@ def train_epoch(training: Training, between_steps: Callable[[], None]) -> None:
         optimizer.param_groups[0]['lr'] = training.schedule.at(progress.step)
         optimizer.zero_grad()
         loss.backward()
-        norm = nn.utils.clip_grad_norm_(model.parameters(), max_norm)
+        norm = clip_gradient(parameters, max_norm)
         optimizer.step()
         if training.average:
             training.average.update()
@@ -70,6 +70,18 @@ def train_epoch(training: Training, between_steps: Callable[[], None]) -> None:
     if unread:
         progress.count(unread)
         between_steps()
+
+
+def clip_gradient(parameters: list[nn.Parameter], max_norm: float) -> Tensor:
+    """Scale the gradient down to a norm; returns the norm before.
+
+    PyTorch's `clip_grad_norm_`, which multiplies by one, too: a seventh of a step of the linear model on a CPU.
+    """
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+    if norm.is_cuda or not norm + 1e-6 <= max_norm:  # a comparison would wait for a GPU
+        torch._foreach_mul_(gradients, (max_norm / (norm + 1e-6)).clamp(max=1.0))
+    return norm
 
 
 class Training:
