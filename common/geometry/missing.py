@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-PLACEHOLDERS = (0.0, -1.0)  # detectors write (0, 0) or (-1, -1) in place of a joint that they did not find
-
 
 def missing_joints(points: np.ndarray, scores: np.ndarray | None = None) -> np.ndarray:
-    """(...) bool, True where a joint was not found: it is not finite, is a placeholder, or has no positive score.
+    """(...) bool, True where a joint was not found: it is not finite, is a mark, or has no positive score.
+
+    Detectors write marks like (0, 0), (-1, -1) or (-100, -100) in place of a joint that they did not find.
 
     Args:
         points: (..., 2) pixels.
         scores: (...) of the joints; None where there are none.
     """
-    missing = ~np.isfinite(points).all(-1)
-    for place in PLACEHOLDERS:
-        missing |= (points == place).all(-1)
+    x, y = points[..., 0], points[..., 1]
+    missing = ~(np.isfinite(x) & np.isfinite(y))
+    missing |= (x == y) & (x <= 0) & (x == np.rint(x))
     return missing if scores is None else missing | ~(scores > 0)

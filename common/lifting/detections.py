@@ -16,6 +16,7 @@ import numpy as np
 
 from common.errors import UserError, counted, listing, printable, warn
 from common.geometry.detector_layouts import layout_of_names
+from common.geometry.missing import missing_joints
 from common.lifting.formats import FORMATS, Format, loading
 from common.lifting.formats.found import Found, FrameName, frames_of_times
 from common.lifting.formats.people import MAX_FRAME, Detections, Person
@@ -158,12 +159,10 @@ def _in_order(path: str, found: Found, own: tuple[str, ...]) -> tuple[Found, str
 
 
 def _missing(found: Found) -> np.ndarray:
-    """(N, J) whether a joint is missing: no number, no score, or a mark like (0, 0) or (-1, -1) instead of a place."""
-    x, y = found.points[..., 0], found.points[..., 1]
+    """(N, J) whether a joint is missing: `missing_joints`, or farther away than any joint can be."""
     with np.errstate(invalid='ignore'):
-        missing = ~(np.abs(x) <= _FARTHEST) | ~(np.abs(y) <= _FARTHEST)
-        missing |= (x == y) & ((x == 0) | ((x < 0) & (x == np.rint(x))))
-        return missing if found.scores is None else missing | ~(found.scores > 0)
+        far = (np.abs(found.points[..., 0]) > _FARTHEST) | (np.abs(found.points[..., 1]) > _FARTHEST)
+        return far | missing_joints(found.points, found.scores)
 
 
 def _people(found: Found, missing: np.ndarray) -> Sequence[Person | None]:
