@@ -7,6 +7,7 @@ import torch
 from common.datasets.virtual.detector_noise import (
     EARS,
     EYES,
+    FEWEST_VISIBLE,
     NECK,
     NOSE,
     SIMULATED_LAYOUTS,
@@ -72,7 +73,7 @@ def test_the_stated_share_of_samples_has_hidden_joints(points):
     assert 0.2 < hidden[..., :16].any(-1).any(-1).float().mean() < 0.35
     assert not hidden_points(many, 0.0).any()
     lost = hidden[:, 2, :16].sum(1)
-    assert {1, 2, 3, 4} <= set(lost.tolist()) and lost.max() < 16
+    assert {1, 2, 3, 4} <= set(lost.tolist()) and lost.max() <= 16 - FEWEST_VISIBLE
     assert hidden[:, 2, body.FEET].all(1).float().mean() > 0.05                           # both feet, as in close shots
 
 

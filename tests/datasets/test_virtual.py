@@ -50,6 +50,13 @@ def test_shapes_and_targets():
     assert (positions[:, 0] == 0).all()
 
 
+def test_no_sample_loses_the_size_of_the_person():
+    """A person of whom one joint is visible has no spread to be divided by; inputs would be as large as 1e6."""
+    samples, bounds = make_samples(replace(RECIPE, hide=1.0))
+    torch.manual_seed(10)
+    assert max(float(samples(torch.randint(int(bounds[-1]), (2000,)))[0].abs().max()) for _ in range(5)) < 100
+
+
 def test_one_seed_gives_the_same_samples():
     samples, _ = make_samples(RECIPE)
     batch, drawn = torch.arange(30), []

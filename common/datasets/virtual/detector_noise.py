@@ -24,6 +24,7 @@ EYE_HEIGHT, OFFSET_SPREAD = (-0.01, 0.05), 0.015  # mean and standard deviation;
 TURN, NOD = 0.6, 0.35  # radians, standard deviations of the head relative to the chest
 
 TAIL = 0.7  # standard deviation of the logarithm of a joint's error
+FEWEST_VISIBLE = 8  # of the 16 joints, as many as lifting asks for
 # How often each edge of the image cuts a person (below, above, left, right), and the share of the person that is kept.
 EDGES, KEPT = (0.7, 0.1, 0.1, 0.1), (0.4, 0.95)
 # Additional errors: of wrists and feet, share of the spread; of moving limbs, share of their motion, and the most.
@@ -134,7 +135,8 @@ def hidden_points(image: Tensor, hide: float) -> Tensor:
         image: (B, W, 21, 2) of `detector_points`, y down.
         hide: share of the samples with hidden joints. A quarter of them lack single joints, a quarter the outer part of
             limbs, a quarter both legs from the knees or the feet down (as behind a table), a quarter all that is beyond
-            an edge of the image. Most are missing in the whole window.
+            an edge of the image. Most are missing in the whole window. Samples that would keep fewer than
+            `FEWEST_VISIBLE` joints keep all: of a single joint, the person's size is unknown.
     """
     count, frames, device = len(image), image.shape[1], image.device
 
@@ -158,7 +160,8 @@ def hidden_points(image: Tensor, hide: float) -> Tensor:
     hidden = torch.where(kind < 1, single, torch.where(kind < 2, limbs, legs)).unsqueeze(1)
     shown = coins(0.3, 1, 1) & coins(0.3, frames, 1)                                   # some frames show all of them
     hidden = torch.where(kind.unsqueeze(1) < 3, hidden & ~shown, beyond_edge(image))
-    return hidden & coins(hide, 1, 1)
+    enough = ((~hidden[..., :body.JOINTS]).sum(2) >= FEWEST_VISIBLE).all(1).view(count, 1, 1)
+    return hidden & enough & coins(hide, 1, 1)
 
 
 def beyond_edge(image: Tensor) -> Tensor:
