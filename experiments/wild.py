@@ -49,7 +49,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     'gross errors of detectors': {'detector_faults': 1.0}, 'extreme views': {'extreme_views': 1.0},
     'frames at any distance': {'rates': 1.0}}
 RATES = (5, 10, 15, 24, 30, 60, 120)
-CLIPS, SECONDS = 40, 3  # number of clips that are written at each rate, and their length
+CLIPS, SECONDS = 40, 3  # number and length of the clips that are written at each rate, at most
 
 
 def get_args_parser() -> Parser:
@@ -181,22 +181,19 @@ def print_changes(test: Experiment) -> None:
 
 def print_rates(test: Experiment) -> None:
     """P-MPJPE of the same clips written at several rates, lifted at the right rate and as if they had 30 a second."""
-    sequences = test.poses.sequences
-    starts = torch.tensor([0, *(sequence.frames for sequence in sequences)]).cumsum(0).tolist()
-    samples = test.samples()
-    long = [start for sequence, start in zip(sequences, starts) if sequence.frames > SECONDS * test.data.fps]
-    long = long[::-(-len(long) // CLIPS)]
-    print(f'\nP-MPJPE in mm of {len(long)} clips of {SECONDS} s\n\n'
-          '| frames a second | right | as if 30 |\n|---|---|---|')
+    world, sequences = test.samples().world, test.poses.sequences
+    clips = world.split([sequence.frames for sequence in sequences])[::-(-len(sequences) // CLIPS)]
+    clips = [clip[:round(SECONDS * test.data.fps)] for clip in clips]
+    print(f'\nP-MPJPE in mm of {len(clips)} clips of {SECONDS} s at most\n\n| frames a second | right | as if 30 |\n'
+          f'|---|---|---|')
     for rate in RATES:
-        errors = torch.cat([clip_errors(test, samples.world[start:start + round(SECONDS * test.data.fps)], rate, seed)
-                            for seed, start in enumerate(long)], 1)
+        errors = torch.cat([clip_errors(test, clip, rate, seed) for seed, clip in enumerate(clips)], 1)
         print_row(str(rate), *errors.mean(1))
 
 
 def clip_errors(test: Experiment, world: Tensor, rate: float, seed: int) -> Tensor:
     """P-MPJPE of a clip written at a rate, lifted at this rate and at 30 frames a second, (2, frames)."""
-    frames = round(len(world) * rate / test.data.fps)
+    frames = max(round(len(world) * rate / test.data.fps), 1)
     curves = (world - world[:1, :1]).flatten(1).T.unsqueeze(0)                         # (1, 48, T)
     world = nn.functional.interpolate(curves, frames, mode='linear', align_corners=True)[0].T.unflatten(1, (-1, 3))
     torch.manual_seed(seed)
