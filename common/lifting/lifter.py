@@ -183,6 +183,8 @@ class Lifter:
                                             rays=ray.to(self.device, torch.float32)).cpu().numpy()
                 if report:
                     report(len(frames))
+        if self.virtual and self.skeleton.names == body.NAMES:  # detectors find no bones of the trunk
+            positions[:, body.SPINE], positions[:, body.THORAX] = body.trunk_joints(positions)
         return positions, ~visible & np.isfinite(positions[:, :1, 0])
 
     def lift(self, poses: np.ndarray, report: Callable[[int], object] | None = None) -> np.ndarray:

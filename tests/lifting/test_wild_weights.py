@@ -13,6 +13,7 @@ from common.checkpoint import load_checkpoint
 from common.datasets import h36m
 from common.datasets.virtual.detector_noise import SIMULATED_LAYOUTS
 from common.evaluation.metrics import p_mpjpe
+from common.geometry import body
 from common.geometry.camera import image_coordinates, project, world_to_camera
 from common.geometry.mirror import Mirror
 from common.lifting.lifter import DEFAULT_CHECKPOINT, Lifter
@@ -50,6 +51,16 @@ def test_the_mirror_image_of_a_person_is_lifted_to_the_mirror_image():
     turned[..., 0] = 1000 - turned[..., 0]
     lifted = lift(pixels, (1000, 1000), 'h36m16')
     np.testing.assert_allclose(lift(turned, (1000, 1000), 'h36m16'), lifted[:, order] * [-1, 1, 1], atol=1e-5)
+
+
+@pytest.mark.parametrize('action', ['Walking', 'Greeting', 'Sitting'])
+def test_the_trunk_is_between_shoulders_and_hips(action):
+    camera = h36m.cameras()['S9'][1]
+    seen = world_to_camera(demo_person()[action][::10].astype(np.float64), camera)
+    pixels = image_coordinates(project(seen, camera), camera.width, camera.height)
+    lifted = Lifter()(pixels, (camera.width, camera.height), 'h36m16', fps=5)
+    np.testing.assert_allclose(lifted[:, body.THORAX], lifted[:, body.SHOULDERS].mean(1), atol=1e-6)
+    np.testing.assert_allclose(lifted[:, body.SPINE], lifted[:, body.THORAX] / 2, atol=1e-6)
 
 
 def test_predict_takes_it_by_default_and_says_what_it_saw(tmp_path, script, monkeypatch):

@@ -60,8 +60,8 @@ def as_detectors_mean(points: Tensor) -> Tensor:
     Thorax. In motion capture the Thorax and the Head are ends of bones, which no detector finds.
     """
     joints = points[..., :body.JOINTS, :].clone()
-    joints[..., THORAX, :], joints[..., HEAD, :] = points[..., NECK, :], points[..., EARS, :]
-    joints[..., SPINE, :] = (points[..., HIP, :] + points[..., NECK, :]) / 2
+    joints[..., SPINE, :], joints[..., THORAX, :] = body.trunk_joints(joints)
+    joints[..., HEAD, :] = points[..., EARS, :]
     return joints
 
 
