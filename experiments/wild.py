@@ -5,9 +5,9 @@
 
 The data is data_3d_free.npz of data/prepare_data_free.py. Virtual cameras with detector noise see its test subjects,
 the same for all networks. Networks for the wild lift as in predict.py: the mean of the predictions for a pose and for
-its mirror image; `one pass` is without the mirror image. The published network gets each pose in the middle of the
-training images and as large as a standing person, which uses more knowledge than `predict.py --center_crop` has. Flat
-2D is the keypoints without depth. Conclusions: docs/measurements/wild.md.
+its mirror image, with the trunk between shoulders and hips; `one pass` is without both. The published network gets each
+pose in the middle of the training images and as large as a standing person, which uses more knowledge than `predict.py
+--center_crop` has. Flat 2D is the keypoints without depth. Conclusions: docs/measurements/wild.md.
 """
 
 import argparse
@@ -34,6 +34,7 @@ from common.datasets.virtual.samples import VirtualCameras, VirtualSamples
 from common.errors import run_script
 from common.evaluation.metrics import align
 from common.flags import Parser
+from common.geometry import body
 from common.geometry.mirror import Mirror
 from common.geometry.person import person_input, person_windows
 from common.inference import Predictor, for_inference
@@ -83,9 +84,15 @@ class Experiment:
         return for_inference(restore_model(checkpoint, path, self.data.skeleton)), checkpoint.config.window
 
     def with_mirror(self, network: nn.Module) -> Network:
-        """The mean of the predictions for a pose and for its mirror image."""
+        """Lifts as predict.py does: the mean with the mirror image, and the trunk between shoulders and hips."""
         cpu = torch.device('cpu')
-        return Predictor(network, cpu, mirror=Mirror(self.data.skeleton, cpu))
+        predictor = Predictor(network, cpu, mirror=Mirror(self.data.skeleton, cpu))
+
+        def lift(keypoints: Tensor) -> Tensor:
+            positions = predictor(keypoints)
+            positions[:, body.SPINE], positions[:, body.THORAX] = body.trunk_joints(positions)
+            return positions
+        return lift
 
     def samples(self, seed: int = 0, **changes: Any) -> VirtualSamples:
         """Unchanged bodies without hidden joints, with the cameras and the noise of the recipe; `changes` replace."""
