@@ -205,7 +205,7 @@ def clip_errors(test: Experiment, world: Tensor, rate: float, seed: int) -> Tens
     world = nn.functional.interpolate(curves, frames, mode='linear', align_corners=True)[0].T.unflatten(1, (-1, 3))
     torch.manual_seed(seed)
     camera = draw_cameras(1, WILD['pitch'], world.device)
-    seen = camera.seen(detector_points(world.unsqueeze(0)).flatten(1, 2))
+    seen = camera.to_person_axes(detector_points(world.unsqueeze(0)).flatten(1, 2))
     image = noisy(camera.projected(seen).view(1, frames, -1, 2), WILD['detector_noise'])
     layout = torch.tensor([seed % len(SIMULATED_LAYOUTS)])
     keypoints = detector_joints(image, torch.zeros(image.shape[:3], dtype=torch.bool), layout)[0][0]
