@@ -1,12 +1,12 @@
 """Make data_3d_free.npz, the training motion of `--recipe wild`: 16 joints at 30 frames a second.
 
     python data/prepare_data_free.py --from-asfamc DIR           # as for prepare_data_cmu.py, or --from-bvh DIR
-    python data/prepare_data_free.py --from-source clips.npz     # an archive of clips
+    python data/prepare_data_free.py --from-source free_mocap.npz more_mocap.npz  # archives of clips
     python main_gcn.py --recipe wild --dataset free -e 20
 
-An archive has `positions` (N, 16, 3) float32 in metres, z up, joints as in common/datasets/h36m.py; `clip` (N,), the
+Each archive has `positions` (N, 16, 3) float32 in metres, z up, joints as in common/datasets/h36m.py; `clip` (N,), the
 number of each frame's clip, in order; `names` and `fps` (clips,). data/free_clips.csv gives each clip its subject and
-action. Four actors are test subjects: gymnastics, karate, everyday motion and dance.
+action; other clips are left out. Five people are test subjects: gymnastics, karate, everyday motion, dance, exercises.
 """
 
 import argparse
@@ -14,19 +14,20 @@ import csv
 import json
 import os
 import sys
+from collections.abc import Sequence
 
 import numpy as np
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # so that it runs from any folder
 
 from common.datasets import h36m
-from common.errors import UserError, run_script
+from common.errors import UserError, listing, run_script, warn
 from common.files.npz import read_npz
 from data import archives, cmu, preparation
 
 NAME = 'data_3d_free.npz'
 TABLE = os.path.join(preparation.DATA_FOLDER, 'free_clips.csv')
-TEST = ('cmu_049', 'cmu_135', 'cmu_013', 'cmu_094')
+TEST = ('cmu_049', 'cmu_135', 'cmu_013', 'cmu_094', 'prmd_10')
 UNKNOWN = 'cmu8'  # clips that may be of a test actor: in neither split, unless --train_subjects names them
 FPS = 30
 # A camera that sees every clip whole, for scripts that need one; training uses virtual cameras.
@@ -38,7 +39,7 @@ def get_args_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=f'Make {NAME} from motion of CMU or an archive of clips.')
     group = parser.add_mutually_exclusive_group(required=True)
     cmu.add_source_flag(group)
-    group.add_argument('--from-source', metavar='FILE.npz', help='archive of clips')
+    group.add_argument('--from-source', metavar='FILE.npz', nargs='+', help='archives of clips')
     preparation.add_output_flags(parser)
     return parser
 
@@ -50,24 +51,32 @@ def read_table() -> dict[str, tuple[str, str]]:
                 for row in csv.DictReader(line for line in file if not line.startswith('#'))}
 
 
-def read_clips(path: str) -> dict[str, dict[str, np.ndarray]]:
-    """{subject: {action: (T, 16, 3)}}, each clip centred on the origin.
+def read_clips(paths: Sequence[str]) -> dict[str, dict[str, np.ndarray]]:
+    """{subject: {action: (T, 16, 3)}} of the clips that the table names, each centred on the origin.
 
     Raises:
-        UserError: the archive holds other clips than data/free_clips.csv.
+        UserError: an archive is damaged, or the table names none of its clips.
     """
-    content = read_npz(path, ('positions', 'clip', 'names', 'fps'))
-    frames, clip, names = content['positions'], content['clip'], content['names']
-    preparation.checked(frames, (None, len(h36m.skeleton()), 3), path)
-    table, ends = read_table(), np.flatnonzero(np.diff(clip)) + 1
-    if np.abs(content['fps'] - FPS).max() > 0.5:
-        raise UserError(f'{path} has clips that are not at {FPS} frames a second.')
+    table = read_table()
     found: dict[str, dict[str, np.ndarray]] = {}
-    for number, take in zip(clip[np.concatenate([[0], ends])], np.split(frames, ends), strict=True):
-        if str(names[number]) not in table:
-            raise UserError(f'{path} has a clip {names[number]}, which {TABLE} does not name: add a line for it.')
-        subject, action = table[str(names[number])]
-        preparation.add_sequence(found, subject, action, around_origin(take), path)
+    for path in paths:
+        content = read_npz(path, ('positions', 'clip', 'names', 'fps'))
+        frames, clip = content['positions'], content['clip']
+        preparation.checked(frames, (None, len(h36m.skeleton()), 3), path)
+        ends = np.flatnonzero(np.diff(clip)) + 1
+        names = [str(content['names'][number]) for number in clip[np.concatenate([[0], ends])]]
+        if np.abs(content['fps'] - FPS).max() > 0.5:
+            raise UserError(f'{path} has clips that are not at {FPS} frames a second.')
+        unknown = [name for name in names if name not in table]
+        if len(unknown) == len(names):
+            raise UserError(f'{path} has the clips {listing(unknown, 3)}, and {TABLE} does not name any: add a line '
+                            f'for each that is to be used.')
+        if unknown:
+            warn(f'{len(unknown):,} of the {len(names):,} clips of {path} are left out, because {TABLE} does not name '
+                 f'them: {listing(unknown, 3)}.')
+        for name, take in zip(names, np.split(frames, ends), strict=True):
+            if name in table:
+                preparation.add_sequence(found, *table[name], around_origin(take), path)
     return found
 
 

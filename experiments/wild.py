@@ -4,10 +4,11 @@
         --published checkpoint/pretrained/ckpt_semgcn.pth.tar
 
 The data is data_3d_free.npz of data/prepare_data_free.py. Virtual cameras with detector noise see its test subjects,
-the same for all networks. Networks for the wild lift as in predict.py: the mean of the predictions for a pose and for
-its mirror image; `one pass` is without the mirror image. The published network gets each pose in the middle of the
-training images and as large as a standing person, which uses more knowledge than `predict.py --center_crop` has. Flat
-2D is the keypoints without depth. Conclusions: docs/measurements/wild.md.
+the same for all networks. Networks for the wild give the mean of the predictions for a pose and for its mirror image,
+as in predict.py, with the trunk between shoulders and hips, as the targets have it; `one pass` is without both. The
+published network gets each pose in the middle of the training images and as large as a standing person, which uses more
+knowledge than `predict.py --center_crop` has. Flat 2D is the keypoints without depth. Conclusions:
+docs/measurements/wild.md.
 """
 
 import argparse
@@ -22,13 +23,21 @@ from common.argument_types import comma_separated, positive_int
 from common.checkpoint import load_checkpoint, restore_model
 from common.datasets.loading import DataOptions
 from common.datasets.splits import Data
-from common.datasets.virtual.detector_noise import SIMULATED_LAYOUTS
+from common.datasets.virtual.cameras import draw_cameras
+from common.datasets.virtual.detector_noise import (
+    SIMULATED_LAYOUTS,
+    as_detectors_mean,
+    detector_joints,
+    detector_points,
+    noisy,
+)
 from common.datasets.virtual.samples import VirtualCameras, VirtualSamples
 from common.errors import run_script
 from common.evaluation.metrics import align
 from common.flags import Parser
+from common.geometry import body
 from common.geometry.mirror import Mirror
-from common.geometry.person import person_input
+from common.geometry.person import person_input, person_windows
 from common.inference import Predictor, for_inference
 from common.lifting.tracks.framing import DEFAULT_RANGE
 from common.training.recipe import RECIPES
@@ -38,8 +47,11 @@ HIDDEN = (0, 1, 2, 4)
 WILD = RECIPES['wild']['gcn']
 CHANGES: dict[str, dict[str, Any]] = {
     'as above': {}, 'without noise': {'detector_noise': 0.0}, 'twice the noise': {'detector_noise': 0.06},
-    'other bones': {'bones': WILD['bones']}, 'turned in any direction': {'turn': 1.0},
-    'with hidden joints': {'hide': 1.0}}
+    'other bones': {'bones': 0.12}, 'turned in any direction': {'turn': 1.0}, 'with hidden joints': {'hide': 1.0},
+    'gross errors of detectors': {'detector_faults': 1.0}, 'extreme views': {'extreme_views': 1.0},
+    'frames at any distance': {'rates': 1.0}}
+RATES = (5, 10, 15, 24, 30, 60, 120)
+CLIPS, SECONDS = 40, 3  # number and length of the clips that are written at each rate, at most
 
 
 def get_args_parser() -> Parser:
@@ -73,9 +85,15 @@ class Experiment:
         return for_inference(restore_model(checkpoint, path, self.data.skeleton)), checkpoint.config.window
 
     def with_mirror(self, network: nn.Module) -> Network:
-        """The mean of the predictions for a pose and for its mirror image."""
+        """The mean with the mirror image, as predict.py has it, and the trunk as the targets have it."""
         cpu = torch.device('cpu')
-        return Predictor(network, cpu, mirror=Mirror(self.data.skeleton, cpu))
+        predictor = Predictor(network, cpu, mirror=Mirror(self.data.skeleton, cpu))
+
+        def lift(keypoints: Tensor) -> Tensor:
+            positions = predictor(keypoints)
+            positions[:, body.SPINE], positions[:, body.THORAX] = body.trunk_joints(positions)
+            return positions
+        return lift
 
     def samples(self, seed: int = 0, **changes: Any) -> VirtualSamples:
         """Unchanged bodies without hidden joints, with the cameras and the noise of the recipe; `changes` replace."""
@@ -169,10 +187,40 @@ def print_changes(test: Experiment) -> None:
         print_row(name, aligned_errors(test.lift(person), target).mean())
 
 
+def print_rates(test: Experiment) -> None:
+    """P-MPJPE of the same clips written at several rates, lifted at the right rate and as if they had 30 a second."""
+    world, sequences = test.samples().world, test.poses.sequences
+    clips = world.split([sequence.frames for sequence in sequences])[::-(-len(sequences) // CLIPS)]
+    clips = [clip[:round(SECONDS * test.data.fps)] for clip in clips]
+    print(f'\nP-MPJPE in mm of {len(clips)} clips of {SECONDS} s at most\n\n| frames a second | right | as if 30 |\n'
+          f'|---|---|---|')
+    for rate in RATES:
+        errors = torch.cat([clip_errors(test, clip, rate, seed) for seed, clip in enumerate(clips)], 1)
+        print_row(str(rate), *errors.mean(1))
+
+
+def clip_errors(test: Experiment, world: Tensor, rate: float, seed: int) -> Tensor:
+    """P-MPJPE of a clip written at a rate, lifted at this rate and at 30 frames a second, (2, frames)."""
+    frames = max(round(len(world) * rate / test.data.fps), 1)
+    curves = (world - world[:1, :1]).flatten(1).T.unsqueeze(0)                         # (1, 48, T)
+    world = nn.functional.interpolate(curves, frames, mode='linear', align_corners=True)[0].T.unflatten(1, (-1, 3))
+    torch.manual_seed(seed)
+    camera = draw_cameras(1, WILD['pitch'], world.device)
+    seen = camera.to_person_axes(detector_points(world.unsqueeze(0)).flatten(1, 2))
+    image = noisy(camera.projected(seen).view(1, frames, -1, 2), WILD['detector_noise'])
+    layout = torch.tensor([seed % len(SIMULATED_LAYOUTS)])
+    keypoints = detector_joints(image, torch.zeros(image.shape[:3], dtype=torch.bool), layout)[0][0]
+    target = as_detectors_mean(seen.view(frames, -1, 3))
+    target = target - target[:, :1]
+    windows = [person_windows(keypoints, torch.arange(frames), 0, frames - 1, test.window, assumed)
+               for assumed in (rate, 30)]
+    return torch.stack([aligned_errors(test.lift(window), target).mean(1) for window in windows])
+
+
 @torch.inference_mode()
 def main() -> None:
     test = Experiment(get_args_parser().parse_args())
-    for table in (print_kinds, print_hidden, print_inputs, print_changes):
+    for table in (print_kinds, print_hidden, print_inputs, print_changes, print_rates):
         table(test)
 
 

@@ -9,6 +9,8 @@ No other file writes the number of a joint; a test searches for it. `detector_la
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from common.geometry.skeleton import Skeleton
@@ -45,6 +47,18 @@ HEAD_TO_ANKLE = 0.91
 # Points of a head, metres forward, left and up from the middle between its ears at the height of the eyes.
 FACE = {'nose': (0.11, 0.0, -0.04), 'left_eye': (0.09, 0.032, 0.0), 'right_eye': (0.09, -0.032, 0.0),
         'left_ear': (0.0, 0.075, -0.01), 'right_ear': (0.0, -0.075, -0.01), 'top': (0.0, 0.0, 0.09)}
+
+
+def trunk_joints(positions: Any) -> tuple[Any, Any]:
+    """Spine and Thorax as 2D detectors find them, (..., C) each.
+
+    The Thorax is the middle of the shoulders, and the Spine is halfway between Hip and Thorax.
+
+    Args:
+        positions: (..., 16, C), an array or a tensor.
+    """
+    thorax = positions[..., SHOULDERS, :].mean(-2)
+    return (positions[..., HIP, :] + thorax) / 2, thorax
 
 
 def bend_signs(positions: np.ndarray) -> tuple[float, float]:

@@ -93,14 +93,15 @@ def window_stride(fps: float) -> int:
     return max(round(STEP_SECONDS * fps), 1) if fps >= 1 / FARTHEST_SECONDS else 0
 
 
-def window_frames(frames: Tensor, first: Tensor | int, last: Tensor | int, window: int, stride: int) -> Tensor:
+def window_frames(frames: Tensor, first: Tensor | int, last: Tensor | int, window: int,
+                  stride: Tensor | int) -> Tensor:
     """Numbers of the frames in the windows around some frames; at the ends of a clip its end frames repeat.
 
     Args:
         frames: (B,) numbers of the middle frames.
         first, last: (B,) or one for all, bounds of their clips, inclusive.
         window: W, odd.
-        stride: of `window_stride`.
+        stride: of `window_stride`, one for all or (B, 1).
     Returns:
         (B, W).
     """

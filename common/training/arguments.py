@@ -146,7 +146,8 @@ def recipe(args: argparse.Namespace) -> Recipe:
     Raises:
         UserError: flags exclude each other.
     """
-    of_virtual, of_real = ('bones', 'turn', 'detector_noise', 'hide', 'repeat'), ('rotate', 'scale', 'noise')
+    of_virtual = [part.name for part in dataclasses.fields(VirtualCameras) if part.metadata and part.name != 'pitch']
+    of_real = 'rotate', 'scale', 'noise'
     if args.window > 1 and not args.virtual:
         raise UserError(f'--window {args.window} needs --virtual.')
     if typed := [name for name in (of_real if args.virtual else of_virtual) if getattr(args, name)]:

@@ -74,9 +74,10 @@ class Recipe:
 # Defaults of flags that `--recipe NAME` sets, for each architecture. They were measured in docs/accuracy.md and, for
 # wild, in docs/measurements/wild.md.
 _TUNED = {'lr': 2e-2, 'schedule': 'cosine', 'warmup_steps': 200, 'ema': 0.999}
-_WILD = {'virtual': True, 'window': 5, 'bones': 0.12, 'turn': 0.4, 'pitch': 20.0, 'detector_noise': 0.03, 'hide': 0.35,
-         'repeat': 0.25, 'flip': True, 'batch_size': 128, 'lr': 5e-3, 'schedule': 'cosine', 'warmup_steps': 200,
-         'ema': 0.999, 'bn_momentum': 0.05, 'loss': 'mpjpe', 'unit': 0.03}
+_WILD = {'virtual': True, 'window': 5, 'novelty': 1.0, 'bones': 0.08, 'turn': 0.4, 'pitch': 20.0, 'extreme_views': 0.1,
+         'detector_noise': 0.03, 'detector_faults': 0.15, 'hide': 0.35, 'repeat': 0.2, 'rates': 0.25, 'flip': True,
+         'batch_size': 128, 'lr': 5e-3, 'schedule': 'cosine', 'warmup_steps': 200, 'ema': 0.999, 'bn_momentum': 0.05,
+         'loss': 'mpjpe', 'unit': 0.03}
 RECIPES: dict[str, dict[str, dict[str, Any]]] = {
     'published': {'gcn': {}, 'linear': {}},
     'tuned': {'gcn': {**_TUNED, 'loss': 'mpjpe'}, 'linear': _TUNED},

@@ -7,6 +7,7 @@ import torch
 from common.datasets import h36m, loading
 from common.datasets.checking.sides import pairs_of_names
 from common.errors import UserError
+from common.geometry import body
 from common.geometry.camera import world_to_camera
 from common.geometry.mirror import Mirror
 from common.geometry.skeleton import Skeleton
@@ -78,6 +79,24 @@ def test_exchanged_names_and_one_mirrored_sequence_are_named(tmp_path):
     people['S9']['Walking'] = axes(1, -2, 3)(people['S9']['Walking'])
     with pytest.raises(UserError, match=r'knees bend backwards in 1 of 4 sequences \(S9 Walking\)'):
         load(tmp_path, people, **skeleton_entries(SIXTEEN))
+
+
+@pytest.mark.parametrize('bend, right', [(0.04, True), (0.02, True), (0.07, False)])
+def test_people_may_stand_with_their_knees_a_little_back(tmp_path, bend, right):
+    people = motion()
+    take = people['S9']['Walking'] = people['S9']['Walking'].copy()
+    across, up = take[:, body.LEFT_HIP] - take[:, body.RIGHT_HIP], take[:, body.THORAX] - take[:, body.HIP]
+    forward = np.cross(across, up)
+    forward /= np.linalg.norm(forward, axis=1, keepdims=True)
+    for hip, knee, foot in zip(*body.LEGS, strict=True):
+        length = np.linalg.norm(take[:, hip] - take[:, foot], axis=1, keepdims=True)
+        take[:, foot] = take[:, hip] - length * (0, 0, 1)
+        take[:, knee] = (take[:, hip] + take[:, foot]) / 2 - bend * length * forward
+    if right:
+        load(tmp_path, people, **skeleton_entries(SIXTEEN))
+    else:
+        with pytest.raises(UserError, match=r'1 of 4 sequences \(S9 Walking\)'):
+            load(tmp_path, people, **skeleton_entries(SIXTEEN))
 
 
 def test_in_camera_coordinates_mirrored_bodies_are_seen_too(tmp_path):

@@ -10,8 +10,9 @@ from torch.nn import functional as F
 from common.datasets import h36m
 from common.datasets.poses import Poses, PoseSequence
 from common.datasets.virtual.samples import VirtualCameras, VirtualSamples
+from common.geometry import body
 from common.geometry.camera import Camera, world_to_camera
-from common.geometry.person import HIDDEN, person_input
+from common.geometry.person import HIDDEN, person_input, window_frames
 from common.training.recipe import RECIPES
 from tests.helpers.make_detections import demo_person
 
@@ -49,6 +50,13 @@ def test_shapes_and_targets():
     assert (positions[:, 0] == 0).all()
 
 
+def test_no_sample_loses_the_size_of_the_person():
+    """A person of whom one joint is visible has no spread to be divided by; inputs would be as large as 1e6."""
+    samples, bounds = make_samples(replace(RECIPE, hide=1.0))
+    torch.manual_seed(10)
+    assert max(float(samples(torch.randint(int(bounds[-1]), (2000,)))[0].abs().max()) for _ in range(5)) < 100
+
+
 def test_one_seed_gives_the_same_samples():
     samples, _ = make_samples(RECIPE)
     batch, drawn = torch.arange(30), []
@@ -69,6 +77,35 @@ def test_windows_are_frames_of_one_clip_and_repeat_at_its_ends():
     assert len({tuple(frame.flatten().tolist()) for frame in frames[2]}) == 5
 
 
+def test_a_share_of_the_windows_has_frames_of_any_distance(monkeypatch):
+    samples, bounds = make_samples(replace(STILL, rates=0.3))
+    strides = []
+
+    def record(frames, first, last, window, stride):
+        strides.append(stride)
+        return window_frames(frames, first, last, window, stride)
+
+    monkeypatch.setattr('common.datasets.virtual.samples.window_frames', record)
+    torch.manual_seed(8)
+    assert samples.draw(torch.full((4000,), int(bounds[1]) + 12))[0].isfinite().all()
+    stride = strides[0].flatten()
+    assert set(range(1, 25)) <= set(stride.tolist()) and stride.min() == 1 and stride.max() == 24
+    assert 0.65 < (stride == 4).float().mean() < 0.8                                   # of those at random some are 4
+
+
+def test_clips_are_drawn_by_their_novelty():
+    samples, bounds = make_samples(replace(STILL, novelty=1.0))
+    novelty = torch.tensor([0.02, 0.06]).repeat_interleave(bounds.diff())
+    samples.chances = (novelty / novelty.sum()).cumsum(0, dtype=torch.float64)
+    drawn = []
+    samples.draw = lambda batch: drawn.append(batch) or (torch.zeros(1, 1, 16, 2), None, None, None)
+    torch.manual_seed(9)
+    samples(torch.zeros(20_000, dtype=torch.long))
+    counts = torch.bincount(drawn[0], minlength=int(bounds[-1])).float()
+    first, second = counts[:bounds[1]].mean(), counts[bounds[1]:].mean()
+    assert second / first == pytest.approx(3, rel=0.1) and counts.min() > 0
+
+
 def test_a_share_of_the_windows_repeats_one_frame():
     samples, bounds = make_samples(replace(RECIPE, repeat=0.25, hide=1.0))
     torch.manual_seed(2)
@@ -83,13 +120,17 @@ def test_without_changes_the_target_is_the_pose_as_the_camera_sees_it():
     batch = torch.randint(int(bounds[-1]), (64,))
     _, _, positions, distance = samples.draw(batch)
     world = samples.world[batch] - samples.world[batch, :1]
+    kept = [joint for joint in range(16) if joint not in (body.SPINE, body.THORAX, body.HEAD)]
+    world, positions = world[:, kept], positions[:, kept]
     torch.testing.assert_close(positions @ positions.transpose(1, 2), world @ world.transpose(1, 2), atol=1e-4, rtol=0)
-    assert (positions[:, 9, 1] < positions[:, 3, 1]).float().mean() > 0.95             # y points down
+    shoulder, foot = kept.index(body.LEFT_SHOULDER), body.RIGHT_FOOT
+    assert (positions[:, shoulder, 1] < positions[:, foot, 1]).float().mean() > 0.95  # y points down
     assert distance.min() >= 2
 
 
 @pytest.mark.parametrize('ingredient', [{'bones': 0.1}, {'turn': 1.0}, {'pitch': 20.0}, {'detector_noise': 0.03},
-                                        {'hide': 1.0}, {'flip': True}, {'layout': None}])
+                                        {'hide': 1.0}, {'flip': True}, {'layout': None}, {'novelty': 1.0},
+                                        {'extreme_views': 1.0}, {'detector_faults': 1.0}, {'rates': 1.0}])
 def test_each_ingredient_changes_the_samples(ingredient):
     batch = torch.arange(30)
     plain, changed = make_samples()[0], make_samples(VirtualCameras(**{**vars(STILL), **ingredient}))[0]

@@ -5,8 +5,19 @@ import pytest
 import torch
 
 from common.datasets import h36m
-from common.datasets.virtual.bodies import Bones, mirrored_at_random
-from common.datasets.virtual.cameras import FAR, NEAR, OFF_AXIS, PITCH_RANGE, about, draw_cameras, random_rotations
+from common.datasets.virtual.bodies import CHILDREN, Bones, mirrored_at_random
+from common.datasets.virtual.cameras import (
+    EXTREME_NEAR,
+    EXTREME_PITCH,
+    FAR,
+    NEAR,
+    OFF_AXIS,
+    PITCH_RANGE,
+    about,
+    draw_cameras,
+    random_rotations,
+)
+from common.geometry.body import HEAD, RIGHT_FOOT, RIGHT_KNEE
 from common.geometry.camera import Camera, project, world_to_camera
 from common.geometry.mirror import Mirror
 from tests.helpers.make_detections import demo_person
@@ -56,6 +67,19 @@ def test_cameras_stand_where_they_are_said_to(bodies):
     assert (seen[:, 9, 1] < seen[:, 3, 1]).all()
 
 
+def test_a_share_of_the_views_is_extreme():
+    torch.manual_seed(5)
+    cameras = draw_cameras(20_000, 0.0, CPU, extreme=0.4)
+    down = torch.rad2deg(torch.asin(-cameras.pointing[:, 2, 2]))
+    extreme = (down - 8).abs() > 0.1                                                   # all others have the mean pitch
+    assert extreme.float().mean() == pytest.approx(0.4, abs=0.02)
+    assert down.min() < EXTREME_PITCH[0] + 5 and down.max() > EXTREME_PITCH[1] - 5
+    assert cameras.distance.min() >= EXTREME_NEAR and (cameras.distance[~extreme] < NEAR).float().mean() < 0.01
+    assert cameras.distance[extreme].mean() < 0.5 * cameras.distance[~extreme].mean()
+    tilt = torch.rad2deg(torch.asin(cameras.pointing[:, 0, 2].abs()))
+    assert tilt[extreme].mean() > 2 * tilt[~extreme].mean()
+
+
 def test_turns_are_rotations_and_go_everywhere():
     torch.manual_seed(2)
     for turns in (random_rotations(5000, CPU), about(0, torch.rand(9)), about(2, torch.rand(9))):
@@ -79,7 +103,7 @@ def test_bones_change_by_symmetric_groups(bodies):
         torch.testing.assert_close(lengths[..., left - 1], lengths[..., right - 1], atol=1e-4, rtol=0)
     torch.testing.assert_close(lengths[..., 6], lengths[..., 7])                       # the Spine stays in the middle
     spread = (lengths[:, 0] / usual).log().std(0)
-    assert spread.min() > 0.05 and spread.max() < 0.2
+    assert spread.min() > 0.05 and spread.max() < 0.25
     stature = [lengths[:, 0] @ bones.stature, usual @ bones.stature]
     torch.testing.assert_close(stature[0], stature[1].expand(len(lengths)))
     cosines = torch.cosine_similarity(bones.vectors(rebuilt), bones.vectors(bodies), dim=-1)
@@ -93,3 +117,15 @@ def test_half_of_the_bodies_are_mirrored(bodies):
     same = (changed == bodies).all(-1).all(-1)                                         # (B, 3)
     assert 16 < same[:, 0].sum() < 48 and (same == same[:, :1]).all()
     torch.testing.assert_close(changed[~same[:, 0], 0], mirror(bodies[~same[:, 0], 0]))
+
+
+def test_some_bodies_have_the_proportions_of_children(bodies):
+    torch.manual_seed(6)
+    bones = Bones(CPU)
+    usual = bones.lengths(bodies[:, 0])
+    lengths = bones.vectors(bones.rebuilt(bodies[:1].expand(4000, -1, -1, -1), usual, 1e-4)).norm(dim=-1)[:, 0]
+    head_to_leg = lengths[:, HEAD - 1] / (lengths[:, RIGHT_KNEE - 1] + lengths[:, RIGHT_FOOT - 1])
+    child = head_to_leg > 1.25 * head_to_leg.median()
+    assert child.float().mean() == pytest.approx(CHILDREN, abs=0.02)
+    stature = lengths @ bones.stature
+    torch.testing.assert_close(stature, (usual @ bones.stature).expand(4000))

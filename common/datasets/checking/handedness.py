@@ -12,8 +12,9 @@ from common.geometry.skeleton import Skeleton
 
 # Medians of `bend_signs`: the knees have 0.07 to 0.21 in CMU's sequences, and the elbows more than 0 over all motion of
 # a person. Straight legs have none, so a sign counts from here on: of all motion of a person, and of a sequence (one of
-# 522 sequences of the free motion, acrobatics, has -0.012).
-KNEES, ELBOWS, KNEES_OF_SEQUENCE = -0.02, -0.04, -0.03
+# 522 sequences of CMU and ACCAD, acrobatics, has -0.012; people who stand still with their knees back have -0.04).
+KNEES, ELBOWS, KNEES_OF_SEQUENCE = -0.02, -0.04, -0.045
+FORWARD = 0.03  # the bend of a sequence that is right
 FEWEST, FRAMES = 5, 200  # frames of a sequence that are judged
 BENT_OVER = -0.6  # cosine between the trunk and the legs
 # What rigs call the joints of a limb, by Human3.6M's words.
@@ -36,7 +37,7 @@ def mirrored_sequences(dataset: MocapDataset) -> tuple[list[str], int]:
     for subject, takes in dataset.positions.items():
         poses = {action: as_body(take, places) for action, take in takes.items()}
         knees = {action: body.bend_signs(take)[0] for action, take in poses.items() if len(take) >= FEWEST}
-        if not any(bend > -KNEES_OF_SEQUENCE for bend in knees.values()):
+        if not any(bend > FORWARD for bend in knees.values()):
             if _is_mirrored(np.concatenate(list(poses.values()))):
                 found.append(subject)
                 count += len(poses)

@@ -8,6 +8,11 @@ from torch import Tensor
 from common.geometry import body
 from common.geometry.mirror import Mirror
 
+# Bones of a child relative to an adult's, before both get the same stature (proportions at about 6 years).
+CHILDREN = 0.1  # share of the rebuilt bodies
+CHILD = {**dict.fromkeys((*body.HIPS, *body.KNEES, *body.FEET, *body.SHOULDERS), 0.87),
+         **dict.fromkeys((*body.ELBOWS, *body.WRISTS), 0.9), body.HEAD: 1.3}
+
 
 class Bones:
     """The bones of the 16 joints as tensors: lengths by symmetric groups, and bodies rebuilt with other lengths.
@@ -27,6 +32,7 @@ class Bones:
         for joint in range(1, joints):  # parents come before their children
             self.chains[joint] = self.chains[parents[joint]]
             self.chains[joint, joint - 1] = 1
+        self.child = torch.tensor([CHILD.get(joint, 1.0) for joint in range(1, joints)], device=device)  # (J - 1,)
         self.stature = self.chains[body.HEAD] + self.chains[body.RIGHT_FOOT]
 
     def vectors(self, positions: Tensor) -> Tensor:
@@ -42,7 +48,7 @@ class Bones:
         """Bodies with other bone lengths, the same directions of the bones, and all of the same stature.
 
         Half of the bodies start from their own lengths and half from the median lengths, because some motion was
-        recorded with unrealistic bones.
+        recorded with unrealistic bones. A tenth of them get a child's proportions.
 
         Args:
             positions: (B, W, J, 3); the frames of a window get the same bones.
@@ -54,6 +60,8 @@ class Bones:
         own = vectors.norm(dim=-1, keepdim=True).clamp(min=1e-6)                       # (B, W, J - 1, 1)
         coin = torch.rand(len(positions), 1, device=positions.device) < 0.5
         drawn = torch.where(coin, own.mean(1).squeeze(-1), lengths) * factors[:, self.group]   # (B, J - 1)
+        children = torch.rand(len(positions), 1, device=positions.device) < CHILDREN
+        drawn = torch.where(children, drawn * self.child, drawn)
         drawn = drawn * ((lengths @ self.stature) / (drawn @ self.stature)).unsqueeze(1)
         vectors = vectors / own * drawn[:, None, :, None]
         return positions[..., :1, :] + self.chains @ vectors

@@ -12,6 +12,8 @@ PITCH_MEAN, PITCH_RANGE = 8.0, (-30.0, 60.0)  # downward pitch, degrees
 ROLL, ASIDE, ABOVE = 4.0, 12.0, 8.0  # standard deviations in degrees, of the roll and of the person's angles off axis
 OFF_AXIS = 30.0  # largest angle off the axis in each direction, degrees
 NEAR, FAR = 2.0, 9.0  # metres from the camera to the hip
+# Extreme views: held low, high or tilted, with a wide lens near the person.
+EXTREME_PITCH, EXTREME_ROLL, EXTREME_OFF_AXIS, EXTREME_NEAR, EXTREME_FAR = (-50.0, 75.0), 15.0, 40.0, 1.2, 3.0
 _NEAREST = 0.3  # smallest depth of a joint, metres
 
 
@@ -41,19 +43,30 @@ class RandomCameras:
         return points[..., :2] / points[..., 2:].clamp(min=_NEAREST)
 
 
-def draw_cameras(count: int, pitch_spread: float, device: torch.device) -> RandomCameras:
+def draw_cameras(count: int, pitch_spread: float, device: torch.device, extreme: float = 0.0) -> RandomCameras:
     """Random cameras: heading and distance are uniform; pitch, roll and the angles off the axis are normal.
 
     Args:
         pitch_spread: standard deviation of the pitch, degrees.
+        extreme: share of extreme views, whose pitch and angles off the axis are uniform.
     """
     def normal(spread: float, mean: float = 0.0) -> Tensor:
         return torch.randn(count, device=device) * spread + mean
 
-    heading = torch.rand(count, device=device) * 2 * math.pi
-    pitch, roll = normal(pitch_spread, PITCH_MEAN).clamp(*PITCH_RANGE).deg2rad(), normal(ROLL).deg2rad()
-    aside, above = (normal(spread).clamp(-OFF_AXIS, OFF_AXIS).deg2rad() for spread in (ASIDE, ABOVE))
-    distance = NEAR + (FAR - NEAR) * torch.rand(count, device=device)
+    def uniform(low: float, high: float) -> Tensor:
+        return low + (high - low) * torch.rand(count, device=device)
+
+    heading = uniform(0, 2 * math.pi)
+    pitch, roll = normal(pitch_spread, PITCH_MEAN).clamp(*PITCH_RANGE), normal(ROLL)
+    aside, above = (normal(spread).clamp(-OFF_AXIS, OFF_AXIS) for spread in (ASIDE, ABOVE))
+    distance = uniform(NEAR, FAR)
+    if extreme:
+        chosen = torch.rand(count, device=device) < extreme
+        usual = pitch, roll, aside, above, distance
+        others = (uniform(*EXTREME_PITCH), normal(EXTREME_ROLL), *(uniform(-EXTREME_OFF_AXIS, EXTREME_OFF_AXIS)
+                  for _ in range(2)), uniform(EXTREME_NEAR, EXTREME_FAR))
+        pitch, roll, aside, above, distance = (torch.where(chosen, *pair) for pair in zip(others, usual, strict=True))
+    pitch, roll, aside, above = (angle.deg2rad() for angle in (pitch, roll, aside, above))
     level = torch.tensor([[0.0, -1, 0], [0, 0, -1], [1, 0, 0]], device=device)          # right, down, forward along x
     return RandomCameras(about(2, roll) @ about(0, pitch) @ level @ about(2, heading),
                           about(1, aside) @ about(0, above), distance)
