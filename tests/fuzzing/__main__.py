@@ -7,6 +7,7 @@ seed is always the same; `--only n` runs that one alone, with a traceback.
 import argparse
 import collections
 import faulthandler
+import importlib
 import io
 import multiprocessing
 import os
@@ -133,6 +134,8 @@ def main() -> int:
         tempfile.tempdir = folder
         watch = Watch(folder)
         paths = [os.path.join(folder, str(row), target.name) for row, target in enumerate(table)]
+        for module in ('torch._dynamo', 'torch._subclasses.schema_check_mode'):  # which torch imports late itself
+            importlib.import_module(module)
         for encoding in ('utf-16', 'utf-16-le', 'utf-8-sig', 'latin-1'):
             ''.encode(encoding)  # Python imports an encoding at its first use
         for target, group, path in zip(table, seeds, paths):  # imports what readers import late
