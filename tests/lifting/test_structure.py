@@ -9,6 +9,7 @@ import pytest
 from common.errors import UserError
 from common.geometry.detector_layouts import COCO_17
 from common.lifting.detections import read_detections
+from common.lifting.formats.words import image_size
 from tests.helpers.layouts import spread
 from tests.helpers.make_detections import demo_walking
 from tests.helpers.make_structures import FRAMES, structures
@@ -125,3 +126,9 @@ def test_hdf5_follows_no_links_and_believes_no_shape(tmp_path, joints):
         with pytest.raises(UserError, match=r'no joints|no person|claims 2,720,000,000 bytes'):
             read_detections(str(tmp_path / f'{name}.h5'))
     assert read_detections(str(tmp_path / 'other.h5')).joints == 17
+
+
+@pytest.mark.parametrize('side', [float('inf'), 10 ** 400, -5])
+def test_a_size_that_no_image_has_is_refused(side):
+    with pytest.raises(ValueError, match='its image size is'):
+        image_size(side, 1080)

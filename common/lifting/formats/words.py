@@ -82,10 +82,12 @@ def image_size(width: Any, height: Any) -> tuple[int, int] | None:
     """
     sides = []
     for side in (width, height):
-        if side is None or isinstance(side, bool | str) or not side or side != side or side != round(float(side)):
+        if side is None or isinstance(side, bool | str) or not side or side != side:
             return None
-        if not 0 < side <= _MAX_SIDE:
+        if not 0 < side <= _MAX_SIDE:  # first, because infinite and huge numbers cannot be rounded
             raise ValueError(f'its image size is {listing([width, height])}')
+        if side != round(float(side)):
+            return None
         sides.append(int(side))
     return (sides[0], sides[1]) if min(sides) >= 16 else None
 
