@@ -157,8 +157,8 @@ def read_predictions(path: str, poses: Poses, dataset: MocapDataset) -> Tensor:
         raise UserError(f'{path} has no prediction of {sequence.subject} {sequence.action} in camera '
                         f'{sequence.camera}.')
     missing = np.full(predicted.shape[1:], np.nan, np.float32)
-    numbers = (sequence.first + sequence.spacing * poses.numbers).tolist()
-    return torch.from_numpy(np.stack([frames.get(number, missing) for number in numbers]).astype(np.float32))
+    found = [frames.get(number, missing) for number in poses.video_frames().tolist()]
+    return torch.from_numpy(np.stack(found).astype(np.float32))
 
 
 def make_clip(drawing: Drawing, data: DataOptions, dataset: MocapDataset, flags: dict[str, Any],

@@ -20,8 +20,7 @@ def flag(default: Any, help: str, **keywords: Any) -> Any:
             names: of the flag, in place of --FIELD; `short` is added in front of them.
             more: the flag is shown by --help_all alone.
     """
-    factory: dict[str, Any] = {'default': default}
-    return dataclasses.field(**factory, metadata={'help': help, **keywords})
+    return dataclasses.field(default=default, metadata={'help': help, **keywords})
 
 
 class Parser(argparse.ArgumentParser):
@@ -47,9 +46,8 @@ class Parser(argparse.ArgumentParser):
         """
         for field in dataclasses.fields(options):
             if 'help' in field.metadata and (not only or field.name in only):
-                keywords = {'default': field.default, **field.metadata}
-                keywords['default'] = (defaults or {}).get(field.name, field.default)
-                self.add_flag(title, field.name, **keywords)
+                default = (defaults or {}).get(field.name, field.default)
+                self.add_flag(title, field.name, default=default, **field.metadata)
 
     def add_flag(self, title: str, dest: str, **keywords: Any) -> None:
         """Add one flag; keywords as of `flag`."""

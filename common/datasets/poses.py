@@ -109,6 +109,13 @@ class Poses:
         counts = torch.tensor([sequence.frames for sequence in self.sequences], device=self.views.device)
         return torch.arange(len(counts), device=counts.device).repeat_interleave(counts)
 
+    def video_frames(self) -> Tensor:
+        """(N,) int64, the frame of the video that each pose shows, on the CPU."""
+        first, spacing = (torch.tensor([getattr(sequence, name) for sequence in self.sequences])
+                          for name in ('first', 'spacing'))
+        sequence = self.sequence_of().cpu()
+        return first[sequence] + spacing[sequence] * self.numbers.cpu()
+
     def follows(self) -> Tensor:
         """(N,) bool, whether a pose is the next frame, of those that are used, after the pose before it."""
         sequence, follows = self.sequence_of(), torch.zeros_like(self.views, dtype=torch.bool)

@@ -127,11 +127,9 @@ def write_predictions(path: str, predictions: Tensor, poses: Poses, skeleton: Sk
     lengths = [sequence.frames for sequence in poses.sequences]
     labels: dict[str, Any] = {name: np.repeat([getattr(sequence, name) for sequence in poses.sequences], lengths)
                               for name in ('subject', 'action', 'camera')}
-    first, spacing = (np.repeat([getattr(sequence, name) for sequence in poses.sequences], lengths)
-                      for name in ('first', 'spacing'))
     with atomic_write(path) as file:
-        np.savez(file, **labels, frame=first + spacing * poses.numbers.cpu().numpy(),
-                 predicted=predictions.numpy(), true=poses.positions.cpu().numpy(), joints=np.array(skeleton.names))
+        np.savez(file, **labels, frame=poses.video_frames().numpy(), predicted=predictions.numpy(),
+                 true=poses.positions.cpu().numpy(), joints=np.array(skeleton.names))
 
 
 def _by(attribute: str, evaluation: Evaluation, skeleton: Skeleton) -> dict[str, dict[str, float]]:
