@@ -16,6 +16,7 @@ from common.geometry.skeleton import Skeleton
 from common.lifting import plausibility
 from common.lifting.formats.people import Detections
 from common.lifting.motion import floor
+from common.lifting.motion.root import CameraView
 from common.lifting.options import InputOptions, Options
 from common.lifting.tracks import framing
 from common.lifting.tracks.outliers import drop_outliers
@@ -88,7 +89,7 @@ class Anatomy:
         """Warnings about joints or parts that are missing; `lifted` (T,) are the frames with a pose."""
         return framing.missing_in_frames(track, lifted, self.skeleton)
 
-    def implausible(self, keypoints: np.ndarray, positions: np.ndarray) -> list[str]:
+    def implausible(self, keypoints: np.ndarray, positions: np.ndarray, view: CameraView) -> list[str]:
         """Warnings about poses that the skeleton cannot have."""
         return []
 
@@ -141,8 +142,8 @@ class HumanBody(Anatomy):
     def missing_parts(self, track: Track, lifted: np.ndarray) -> list[str]:
         return framing.missing_parts(track, lifted, self.skeleton)
 
-    def implausible(self, keypoints: np.ndarray, positions: np.ndarray) -> list[str]:
-        return plausibility.not_human(keypoints, positions)
+    def implausible(self, keypoints: np.ndarray, positions: np.ndarray, view: CameraView) -> list[str]:
+        return plausibility.not_human(keypoints, positions, view)
 
     def camera_pitch(self, up: float | None, people: Sequence[np.ndarray], measured: bool) -> float:
         if up is None or (np.isnan(up) and measured):

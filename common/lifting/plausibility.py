@@ -13,6 +13,7 @@ import numpy as np
 from common.geometry import body
 from common.geometry.detector_layouts import LAYOUTS, Layout, candidates, choose_layout, to_h36m
 from common.lifting.formats.people import Detections
+from common.lifting.motion.root import CameraView, misfit, rays
 from common.lifting.orientation import oriented
 
 _UNEQUAL = 1.5  # ratio of the median lengths of a left and a right bone in 3D, at most
@@ -20,6 +21,10 @@ _BACKWARD = -0.03  # median bend of the knees (`body.bend_signs`), at least; 522
 _MOST = 0.6  # share of frames
 _ALL = 0.95
 _ODD = 0.8  # mean deviation (of the logarithm) from human proportions, at most; 150 clips of real motion reach 0.7
+# Median distance of a pose from its keypoints, as a share of their spread, at most. With the pretrained weights it is
+# 0.06 for captured motion with detector noise, 0.14 with twice the noise seen from extreme views, and 0.3 to 1.3 for
+# keypoints in a wrong layout.
+_MISFIT = 0.3
 _WINS = 0.65  # ratio of the scores of the best and the second best reading, at most, for a clear choice
 _SAMPLE = 5000  # number of people of a file, and about the number of frames in 3D, that are checked at most
 ENOUGH = 5  # poses; with fewer, proportions are not reliable
@@ -102,10 +107,28 @@ def infer_layout(detections: Detections, name: str | None = None,
     return detections, layout, notes
 
 
-def not_human(keypoints: np.ndarray, positions: np.ndarray) -> list[str]:
-    """Warnings about a person whose 2D is not human, or, if it is, whose 3D is not, or who is not upright."""
+def faults_of_fit(keypoints: np.ndarray, positions: np.ndarray, view: CameraView) -> list[str]:
+    """A sign that keypoints are no human's, whatever they were lifted to: no pose looks like them. [] for others.
+
+    Args:
+        keypoints, positions: as for `faults_2d` and `faults_3d`, of the same frames.
+    """
+    lifted = np.isfinite(positions).all((1, 2)) & np.isfinite(keypoints).all((1, 2))
+    if lifted.sum() < ENOUGH:
+        return []
+    off = float(np.median(misfit(positions[lifted], rays(keypoints[lifted], view))))
+    return [f'poses that are {100 * off:.0f}% of the size of a person away from their keypoints'] * (off > _MISFIT)
+
+
+def not_human(keypoints: np.ndarray, positions: np.ndarray, view: CameraView) -> list[str]:
+    """Warnings about a person whose 2D is not human, or, if it is, whose 3D is not, or who is not upright.
+
+    Args:
+        keypoints: (T, 16, 2) pixels; NaN where missing.
+        positions: (T, 16, 3) metres, camera axes; NaN where there is no pose.
+    """
     warnings = []
-    if faults := faults_2d(keypoints) or faults_3d(positions):
+    if faults := faults_2d(keypoints) or faults_3d(positions) or faults_of_fit(keypoints, positions, view):
         warnings.append(f'the result is not human: {"; ".join(faults)}. Is the layout right, and the order of the '
                         f'coordinates?')
     if faults := not_upright(keypoints):

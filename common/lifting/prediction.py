@@ -149,13 +149,14 @@ def lift(track: Track, view: CameraView, lifter: Lifter,
     visible = np.where(track.hidden[..., None], np.nan, track.keypoints) if lifter.guesses else track.keypoints
     with progress_bar('lifting', len(visible)) as bar:
         positions, guessed = lifter.lift_track(visible, view, crop, report=bar.update)
-    posed = np.isfinite(positions).all((1, 2))
+    posed, whole = np.isfinite(positions).all((1, 2)), positions.copy()
+    whole[guessed.any(1)] = np.nan
     lifted = LiftedTrack(track, positions, np.full((len(positions), 3), np.nan), guessed,
                          np.zeros((len(positions), 2), bool), lifter.skeleton)
     anatomy = lifter.anatomy
     warnings = [*anatomy.missing_parts(track, posed),
                 *framing.misplaced_joints(track, view.size, lifter.skeleton),
-                *anatomy.implausible(track.keypoints, positions[~guessed.any(1)])]
+                *anatomy.implausible(track.keypoints, whole, view)]
     if lifter.normalization == 'image':
         warnings = framing.framing_warnings(unusual, view.size, crop, center_crop) + warnings
     return lifted, warnings

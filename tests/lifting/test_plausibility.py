@@ -6,12 +6,16 @@ import numpy as np
 import pytest
 
 from common.errors import UserError
+from common.geometry.camera import default_focal
 from common.geometry.detector_layouts import LAYOUTS, to_h36m
 from common.lifting.formats.people import Detections, Person
 from common.lifting.lifter import Lifter
-from common.lifting.plausibility import faults_2d, faults_3d, infer_layout, not_human
+from common.lifting.motion.root import CameraView
+from common.lifting.plausibility import faults_2d, faults_3d, faults_of_fit, infer_layout, not_human
 from tests.helpers.layouts import spread
 from tests.helpers.make_detections import demo_person, demo_walking
+
+VIEW = CameraView((1000, 1000), default_focal((1000, 1000)), 30)
 
 
 def detections(joints, layout=None, format='array', score=0.9):
@@ -92,7 +96,11 @@ def test_what_is_read_in_a_wrong_layout_is_not_human_in_2d_or_3d(walking, name, 
     joints = spread(walking, name)
     wrong, _ = to_h36m(joints, np.ones(joints.shape[:2]), LAYOUTS[other])
     positions = Lifter()(wrong, (1000, 1000), 'h36m16')
-    assert 'not human' in not_human(wrong, positions)[0]
+    assert 'not human' in not_human(wrong, positions, VIEW)[0]
+    assert re.match(r'poses that are (3[1-9]|[4-9]\d|1\d\d)% of the size of a person away from their keypoints',
+                    faults_of_fit(wrong, positions, VIEW)[0])
+    right, _ = to_h36m(joints, np.ones(joints.shape[:2]), LAYOUTS[name])
+    assert faults_of_fit(right, Lifter()(right, VIEW.size, 'h36m16'), VIEW) == []
 
 
 def turned_around_x(poses, degrees):
@@ -105,10 +113,10 @@ def turned_around_x(poses, degrees):
     (82, 'the trunk lies'), (180, 'the head is below the hip'), (135, 'the head is below the hip')])
 def test_who_lies_or_stands_on_the_hands_is_human_and_may_be_turned(degrees, possible):
     upright = demo_person()['Walking'][..., [0, 2, 1]] * (1, -1, 1)
-    poses = turned_around_x(upright - upright[:, :1], degrees)
-    keypoints = 500 + 200 * poses[..., [2, 1]]  # from the side
+    poses = turned_around_x(upright - upright[:, :1], degrees)[..., [2, 1, 0]] * (1, 1, -1)  # from the side
+    keypoints = 500 + 200 * poses[..., :2]
     assert faults_2d(keypoints) == faults_3d(poses) == []
-    warnings = not_human(keypoints, poses)
+    warnings = not_human(keypoints, poses, VIEW)
     assert len(warnings) == (possible is not None)
     for sentence in warnings:
         assert possible in sentence and 'not human' not in sentence

@@ -99,6 +99,21 @@ def locate(positions: np.ndarray, directions: np.ndarray, weights: np.ndarray, f
     return path
 
 
+def misfit(positions: np.ndarray, directions: np.ndarray) -> np.ndarray:
+    """How far poses are from their keypoints, each put where it fits best: (T,), NaN without a pose.
+
+    Args:
+        positions, directions: as for `locate`.
+    Returns:
+        root mean square distance in the image, as a share of the spread of the keypoints.
+    """
+    rows, target, placed = _normal_equations(positions, directions, np.ones(positions.shape[:2]))
+    points = positions + np.linalg.solve(rows, target[..., None])[:, None, :, 0]       # (T, J, 3)
+    distance = np.nanmean(((points[..., :2] / points[..., 2:] - directions) ** 2).sum(-1), 1)
+    spread = np.nanmean(((directions - np.nanmean(directions, 1, keepdims=True)) ** 2).sum(-1), 1)
+    return np.where(placed, np.sqrt(distance / spread), np.nan)
+
+
 def _normal_equations(positions: np.ndarray, directions: np.ndarray,
                       weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(T, 3, 3) and (T, 3) of each frame by itself, and (T,) whether it has any joint.
