@@ -30,34 +30,23 @@ from common.flags import Parser
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMANDS = {'SemGCN': 'main_gcn.py', 'non-local': 'main_gcn.py --non_local', 'linear': 'main_linear.py'}
-THREE = '--ema 0.999 --schedule cosine --lr 2e-2 --warmup_steps 200'
 ROWS = {
     'published': '',
-    # each ingredient alone
-    'moving average': '--ema 0.999',
-    'rate 2e-2': '--lr 2e-2 --warmup_steps 200',
-    'linear schedule': '--schedule linear',
-    'cosine schedule': '--schedule cosine',
-    'AdamW': '--optimizer adamw --weight_decay 0.01',
-    'MPJPE loss': '--loss mpjpe',
-    'smooth L1 loss': '--loss smooth_l1',
-    'slow batch norm': '--bn_momentum 0.01',
-    'quick batch norm': '--bn_momentum 0.5',
-    'flip': '--flip',
-    'flipped evaluation': '--tta flip',
-    'rotation': '--rotate 180',
-    'scale': '--scale 0.15',
-    'noise': '--noise 0.01',
-    'larger batch': '--batch_size 256 --lr 4e-3',
-    # ingredients added up
-    'average, rate': '--ema 0.999 --lr 2e-2 --warmup_steps 200',
-    'cosine, rate': '--schedule cosine --lr 2e-2 --warmup_steps 200',
-    'average, cosine, rate': THREE,
-    'the three, rotation': f'{THREE} --rotate 180',
-    'the three, flip': f'{THREE} --flip',
-    'the three, flipped evaluation': f'{THREE} --tta flip',
-    'the three, MPJPE loss': f'{THREE} --loss mpjpe',
     'tuned': '--recipe tuned',
+    # tuned, with one change
+    'unit 1, rate 2e-2': '--recipe tuned --unit 1 --lr 2e-2',
+    'rate 2e-2': '--recipe tuned --lr 2e-2',
+    'rate 5e-3': '--recipe tuned --lr 5e-3',
+    'squared error': '--recipe tuned --loss mse',
+    'absolute error': '--recipe tuned --loss l1',
+    'aligned loss': '--recipe tuned --loss mpjpe_aligned',
+    'bone loss': '--recipe tuned --loss joints_bones',
+    'mirror at test time': '--recipe tuned --tta flip',
+    'mirrored, and at test time': '--recipe tuned --flip --tta flip',
+    'batches of 32': '--recipe tuned --batch_size 32',
+    'batches of 128': '--recipe tuned --batch_size 128',
+    'AdamW': '--recipe tuned --optimizer adamw --weight_decay 0.1',
+    'seven layers of 96': '--recipe tuned --num_layers 7 --hid_dim 96',  # of SemGCN
 }
 
 

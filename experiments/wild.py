@@ -5,17 +5,22 @@
 
 The data is data_3d_free.npz of data/prepare_data_free.py. Virtual cameras with detector noise see its test subjects,
 the same for all networks. Networks for the wild give the mean of the predictions for a pose and for its mirror image,
-as in predict.py, with the trunk between shoulders and hips, as the targets have it; `one pass` is without both. The
-published network gets each pose in the middle of the training images and as large as a standing person, which uses more
-knowledge than `predict.py --center_crop` has. Flat 2D is the keypoints without depth. Conclusions:
-docs/measurements/wild.md.
+as in predict.py; `one pass` is without it. The published network gets each pose in the middle of the training images
+and as large as a standing person, which uses more knowledge than `predict.py --center_crop` has. Flat 2D is the
+keypoints without depth. Conclusions: docs/measurements/wild.md.
 """
 
 import argparse
+import contextlib
+import io
+import json
+import os
+import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -35,10 +40,11 @@ from common.datasets.virtual.samples import VirtualCameras, VirtualSamples
 from common.errors import run_script
 from common.evaluation.metrics import align
 from common.flags import Parser
-from common.geometry import body
 from common.geometry.mirror import Mirror
-from common.geometry.person import person_input, person_windows
+from common.geometry.person import person_input
 from common.inference import Predictor, for_inference
+from common.lifting.options import Options
+from common.lifting.prediction import run
 from common.lifting.tracks.framing import DEFAULT_RANGE
 from common.training.recipe import RECIPES
 
@@ -52,6 +58,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     'frames at any distance': {'rates': 1.0}}
 RATES = (5, 10, 15, 24, 30, 60, 120)
 CLIPS, SECONDS = 40, 3  # number and length of the clips that are written at each rate, at most
+SIZE, FOCAL = (2400, 2400), 1000.0  # pixels, of their camera
 
 
 def get_args_parser() -> Parser:
@@ -74,6 +81,7 @@ class Experiment:
         self.poses = self.data.test()
         self.chosen = torch.arange(0, len(self.poses), args.step)
         self.kinds = self.poses.kinds[self.chosen]
+        self.path = args.checkpoint
         self.network, self.window = self.load(args.checkpoint)
         self.lift = self.with_mirror(self.network)
         self.linear = self.with_mirror(self.load(args.linear)[0]) if args.linear else None
@@ -85,15 +93,9 @@ class Experiment:
         return for_inference(restore_model(checkpoint, path, self.data.skeleton)), checkpoint.config.window
 
     def with_mirror(self, network: nn.Module) -> Network:
-        """The mean with the mirror image, as predict.py has it, and the trunk as the targets have it."""
+        """The mean with the mirror image, as predict.py has it."""
         cpu = torch.device('cpu')
-        predictor = Predictor(network, cpu, mirror=Mirror(self.data.skeleton, cpu))
-
-        def lift(keypoints: Tensor) -> Tensor:
-            positions = predictor(keypoints)
-            positions[:, body.SPINE], positions[:, body.THORAX] = body.trunk_joints(positions)
-            return positions
-        return lift
+        return Predictor(network, cpu, mirror=Mirror(self.data.skeleton, cpu))
 
     def samples(self, seed: int = 0, **changes: Any) -> VirtualSamples:
         """Unchanged bodies without hidden joints, with the cameras and the noise of the recipe; `changes` replace."""
@@ -192,15 +194,15 @@ def print_rates(test: Experiment) -> None:
     world, sequences = test.samples().world, test.poses.sequences
     clips = world.split([sequence.frames for sequence in sequences])[::-(-len(sequences) // CLIPS)]
     clips = [clip[:round(SECONDS * test.data.fps)] for clip in clips]
-    print(f'\nP-MPJPE in mm of {len(clips)} clips of {SECONDS} s at most\n\n| frames a second | right | as if 30 |\n'
-          f'|---|---|---|')
+    print(f'\nP-MPJPE in mm of {len(clips)} clips of {SECONDS} s at most, of the files that predict.py writes\n\n'
+          f'| frames a second | right | as if 30 |\n|---|---|---|')
     for rate in RATES:
-        errors = torch.cat([clip_errors(test, clip, rate, seed) for seed, clip in enumerate(clips)], 1)
-        print_row(str(rate), *errors.mean(1))
+        errors = torch.stack([clip_errors(test, clip, rate, seed) for seed, clip in enumerate(clips)])
+        print_row(str(rate), *errors.mean(0))
 
 
 def clip_errors(test: Experiment, world: Tensor, rate: float, seed: int) -> Tensor:
-    """P-MPJPE of a clip written at a rate, lifted at this rate and at 30 frames a second, (2, frames)."""
+    """P-MPJPE of a clip written at a rate, lifted by predict.py at this rate and at 30 frames a second, (2,)."""
     frames = max(round(len(world) * rate / test.data.fps), 1)
     curves = (world - world[:1, :1]).flatten(1).T.unsqueeze(0)                         # (1, 48, T)
     world = nn.functional.interpolate(curves, frames, mode='linear', align_corners=True)[0].T.unflatten(1, (-1, 3))
@@ -211,10 +213,23 @@ def clip_errors(test: Experiment, world: Tensor, rate: float, seed: int) -> Tens
     layout = torch.tensor([seed % len(SIMULATED_LAYOUTS)])
     keypoints = detector_joints(image, torch.zeros(image.shape[:3], dtype=torch.bool), layout)[0][0]
     target = as_detectors_mean(seen.view(frames, -1, 3))
-    target = target - target[:, :1]
-    windows = [person_windows(keypoints, torch.arange(frames), 0, frames - 1, test.window, assumed)
-               for assumed in (rate, 30)]
-    return torch.stack([aligned_errors(test.lift(window), target).mean(1) for window in windows])
+    return torch.stack([aligned_errors(predicted_file(test.path, keypoints, assumed), target).mean()
+                        for assumed in (rate, 30)])
+
+
+def predicted_file(checkpoint: str, keypoints: Tensor, rate: float) -> Tensor:
+    """The poses (T, 16, 3) that predict.py writes for a file of keypoints (T, 16, 2) in an image of focal length 1."""
+    pixels = keypoints * FOCAL + torch.tensor(SIZE) / 2
+    quiet = io.StringIO()
+    with (tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(quiet),
+          contextlib.redirect_stderr(quiet)):
+        source, output = os.path.join(folder, 'keypoints.json'), os.path.join(folder, 'positions.npz')
+        with open(source, 'w', encoding='utf-8') as file:
+            json.dump(pixels.tolist(), file)
+        run(Options(input=source, output=output, checkpoint=checkpoint, size=SIZE, focal=FOCAL,
+                    layout='h36m16', fps=rate, device='cpu'))
+        with np.load(output) as written:
+            return torch.from_numpy(written['positions_3d'])
 
 
 @torch.inference_mode()

@@ -77,18 +77,23 @@ def align(predicted: Tensor, target: Tensor) -> Tensor:
     """The poses after similarity alignment to their targets, (N, J, 3).
 
     Each pose is translated, rotated and scaled by the least-squares fit of Umeyama, PAMI 1991; reflections are
-    excluded. A prediction that is a single point is only translated.
+    excluded. A prediction that is a single point is only translated. Gradients do not flow through the fit.
     """
     _check_shapes(predicted, target)
     predicted_mean, target_mean = predicted.mean(1, keepdim=True), target.mean(1, keepdim=True)
-    x, y = predicted - predicted_mean, target - target_mean
+    return (predicted - predicted_mean) @ _fit(predicted - predicted_mean, target - target_mean) + target_mean
+
+
+@torch.no_grad()
+def _fit(x: Tensor, y: Tensor) -> Tensor:
+    """(N, 3, 3) the rotation times the scale of the least-squares fit of x to y, both (N, J, 3) and centred."""
     u, d, vt = torch.linalg.svd(x.mT @ y)                                              # the covariance, (N, 3, 3)
     sign = torch.linalg.det(u @ vt).sign()
     u[:, :, 2] *= sign.unsqueeze(1)                                                    # -1 excludes a reflection
     d[:, 2] *= sign
     variance = x.square().sum((1, 2))
     scale = d.sum(1) / torch.where(variance > 0, variance, 1)
-    return scale.view(-1, 1, 1) * x @ (u @ vt) + target_mean
+    return scale.view(-1, 1, 1) * (u @ vt)
 
 
 def rescale(predicted: Tensor, target: Tensor) -> Tensor:
@@ -104,10 +109,12 @@ def _check_shapes(predicted: Tensor, target: Tensor) -> None:
         raise ValueError(f'poses must both be (N, J, 3), not {tuple(predicted.shape)} and {tuple(target.shape)}')
 
 
-# The losses of training: (B, J, 3) metres, twice -> scalar. `joints_bones` adds the bones, see `training/loss.py`.
+# The losses of training: (B, J, 3) metres, twice -> scalar. `mpjpe_aligned` is the mean of MPJPE and P-MPJPE;
+# `joints_bones` adds the bones, see `training/loss.py`.
 LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     'mse': F.mse_loss,
     'mpjpe': lambda predicted, target: mpjpe(predicted, target).mean(),
+    'mpjpe_aligned': lambda predicted, target: (mpjpe(predicted, target) + p_mpjpe(predicted, target)).mean() / 2,
     'l1': F.l1_loss,
     'smooth_l1': lambda predicted, target: F.smooth_l1_loss(predicted, target, beta=SMOOTH_L1_BETA),
     'joints_bones': F.mse_loss,

@@ -174,4 +174,4 @@ def test_a_set_with_holes_trains_resumes_to_the_same_bits_and_evaluates(people, 
         assert_same_run(run_folder(f'{name}_whole'), run_folder(f'{name}_halves'))
     errors = [errors_of(train(script, '-d', 'own', '--data_dir', '.', '--evaluate', WILD, '-k', keypoints))
               for keypoints in ('det', 'full')]
-    assert errors[1][0] < errors[0][0] < 1.1 * errors[1][0]
+    assert errors[1][0] < errors[0][0] < 1.15 * errors[1][0]  # 1.09 to 1.12 over four seeds of holes

@@ -130,7 +130,8 @@ def test_without_changes_the_target_is_the_pose_as_the_camera_sees_it():
 
 @pytest.mark.parametrize('ingredient', [{'bones': 0.1}, {'turn': 1.0}, {'pitch': 20.0}, {'detector_noise': 0.03},
                                         {'hide': 1.0}, {'flip': True}, {'layout': None}, {'novelty': 1.0},
-                                        {'extreme_views': 1.0}, {'detector_faults': 1.0}, {'rates': 1.0}])
+                                        {'extreme_views': 1.0}, {'detector_faults': 1.0}, {'rates': 1.0},
+                                        {'limbs': 1.0}])
 def test_each_ingredient_changes_the_samples(ingredient):
     batch = torch.arange(30)
     plain, changed = make_samples()[0], make_samples(VirtualCameras(**{**vars(STILL), **ingredient}))[0]

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from common.datasets import h36m
-from common.datasets.virtual.bodies import CHILDREN, Bones, mirrored_at_random
+from common.datasets.virtual.bodies import CHILDREN, Bones, mirrored_at_random, with_others_limbs
 from common.datasets.virtual.cameras import (
     EXTREME_NEAR,
     EXTREME_PITCH,
@@ -17,6 +17,7 @@ from common.datasets.virtual.cameras import (
     draw_cameras,
     random_rotations,
 )
+from common.geometry import body
 from common.geometry.body import HEAD, RIGHT_FOOT, RIGHT_KNEE
 from common.geometry.camera import Camera, project, world_to_camera
 from common.geometry.mirror import Mirror
@@ -129,3 +130,19 @@ def test_some_bodies_have_the_proportions_of_children(bodies):
     assert child.float().mean() == pytest.approx(CHILDREN, abs=0.02)
     stature = lengths @ bones.stature
     torch.testing.assert_close(stature, (usual @ bones.stature).expand(4000))
+
+
+def test_limbs_are_exchanged_relative_to_the_trunk_and_keep_their_lengths(bodies):
+    torch.manual_seed(7)
+    windows = bodies[:, :1].expand(-1, 3, -1, -1)
+    changed = with_others_limbs(windows, 0.5)
+    trunk = [body.HIP, *body.HIPS, body.SPINE, body.THORAX, body.HEAD, *body.SHOULDERS]
+    assert torch.equal(changed[:, :, trunk], windows[:, :, trunk])
+    bones = Bones(CPU)
+    torch.testing.assert_close(bones.vectors(changed).norm(dim=-1), bones.vectors(windows).norm(dim=-1))
+    moved = (changed - windows).norm(dim=-1)[:, 0] > 1e-3                               # (B, 16)
+    legs, arms = moved[:, body.KNEES].any(1), moved[:, body.ELBOWS].any(1)
+    assert 16 < legs.sum() < 48 and 16 < arms.sum() < 48 and (legs & ~arms).any() and (arms & ~legs).any()
+    # bodies that differ by their heading alone exchange nothing: the limbs are seen from the trunk
+    turned = windows[:1].expand(64, -1, -1, -1) @ about(2, torch.rand(64) * 6).unsqueeze(1)
+    torch.testing.assert_close(with_others_limbs(turned, 1.0), turned, atol=1e-5, rtol=0)

@@ -132,10 +132,11 @@ def test_compile_is_what_trains(workplace, script, monkeypatch):
 def test_the_tuned_recipe_sets_flags_that_were_not_typed(workplace, script):
     from common.training.recipe import RECIPES
     train(script, *GCN, '-e', '1', '--recipe', 'tuned', '--lr', '0.005')
-    recipe = load_checkpoint(f'{run_folder()}/ckpt_last.pth.tar').recipe
-    assert recipe['lr'] == 0.005
+    checkpoint = load_checkpoint(f'{run_folder()}/ckpt_last.pth.tar')
+    assert checkpoint.recipe['lr'] == 0.005
     tuned = RECIPES['tuned']['gcn']
-    assert tuned and all(recipe[name] == value for name, value in tuned.items() if name != 'lr')
+    used = {**checkpoint.recipe, 'unit': checkpoint.config.unit}
+    assert tuned and all(used[name] == value for name, value in tuned.items() if name != 'lr')
 
 
 @pytest.mark.parametrize('flags, poses, resumed', [

@@ -15,7 +15,7 @@ import main_linear
 from common.checkpoint import Checkpoint
 from common.datasets.batches import PoseBatches
 from common.errors import UserError
-from common.evaluation.metrics import LOSSES
+from common.evaluation.metrics import LOSSES, mpjpe, p_mpjpe
 from common.geometry.skeleton import Skeleton
 from common.training.engine import MovingAverage, Training
 from common.training.loss import Loss
@@ -64,6 +64,19 @@ def test_losses_in_closed_form():
     assert values['mpjpe'] == pytest.approx(0.5 / 6)
     assert values['l1'] == pytest.approx(0.7 / 18)
     assert values['smooth_l1'] == pytest.approx((0.3 - 0.025 + 0.4 - 0.025) / 18)
+
+
+def test_the_aligned_loss_adds_the_errors_that_remain_after_alignment():
+    torch.manual_seed(0)
+    target = torch.randn(5, 16, 3)
+    turn = torch.linalg.qr(torch.randn(3, 3)).Q
+    moved = 0.7 * target @ (turn * torch.linalg.det(turn))  # right but for rotation and scale
+    assert LOSSES['mpjpe_aligned'](moved, target) == pytest.approx(LOSSES['mpjpe'](moved, target).item() / 2, rel=1e-4)
+    predicted = (target + torch.randn(5, 16, 3)).requires_grad_()
+    LOSSES['mpjpe_aligned'](predicted, target).backward()
+    downhill = predicted.detach() - 0.1 * predicted.grad
+    before, after = ((mpjpe(poses, target) + p_mpjpe(poses, target)).mean() for poses in (predicted, downhill))
+    assert after < before
 
 
 def test_the_loss_of_the_paper_adds_the_bones_and_weights_scale_the_share_of_a_joint():

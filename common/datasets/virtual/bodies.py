@@ -1,9 +1,10 @@
-"""Augmented bodies: bones of other lengths, mirrored."""
+"""Augmented bodies: bones of other lengths, limbs that move as another's, mirrored."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from common.geometry import body
 from common.geometry.mirror import Mirror
@@ -71,3 +72,28 @@ def mirrored_at_random(positions: Tensor, mirror: Mirror) -> Tensor:
     """The bodies, a random half of them mirrored: (B, W, J, 3), z up."""
     coin = torch.rand(len(positions), 1, 1, 1, device=positions.device) < 0.5
     return torch.where(coin, mirror(positions.flatten(0, 1)).view_as(positions), positions)
+
+
+def with_others_limbs(bodies: Tensor, share: float) -> Tensor:
+    """Bodies of which this share have the legs of another sample, and as many the arms of a third: (B, W, J, 3).
+
+    The limbs keep their directions relative to the hips, or to the shoulders, and each body keeps its own lengths. So
+    the network sees arms and legs together that were never recorded together (after Li et al., CVPR 2020).
+    """
+    bodies = bodies.clone()
+    for limbs, low, high in ((body.LEGS, body.HIP, body.SPINE), (body.ARMS, body.SPINE, body.THORAX)):
+        right, left = (bodies[:, :, joint] for joint in limbs[0])
+        across = F.normalize(left - right, dim=-1)                                     # (B, W, 3)
+        forward = F.normalize(torch.linalg.cross(across, bodies[:, :, high] - bodies[:, :, low]), dim=-1)
+        axes = torch.stack([across, forward, torch.linalg.cross(across, forward)], 2)  # (B, W, 3, 3), rows
+        other = torch.randperm(len(bodies), device=bodies.device)
+        turn = axes[other].transpose(2, 3) @ axes                                      # the other's limbs to these axes
+        coin = torch.rand(len(bodies), 1, 1, 1, device=bodies.device) < share
+        starts, middles, tips = (bodies[:, :, joints] for joints in limbs)             # (B, W, 2, 3) each
+        place, ends = starts, []
+        for bones in (middles - starts, tips - middles):
+            turned = F.normalize(bones[other] @ turn, dim=-1) * bones.norm(dim=-1, keepdim=True)
+            place = place + torch.where(coin, turned, bones)
+            ends.append(place)
+        bodies[:, :, limbs[1]], bodies[:, :, limbs[2]] = ends
+    return bodies

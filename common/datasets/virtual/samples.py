@@ -14,7 +14,7 @@ from torch import Tensor
 
 from common.argument_types import angle, non_negative_float, probability
 from common.datasets.poses import CHUNK, Poses
-from common.datasets.virtual.bodies import Bones, mirrored_at_random
+from common.datasets.virtual.bodies import Bones, mirrored_at_random, with_others_limbs
 from common.datasets.virtual.cameras import draw_cameras, random_rotations
 from common.datasets.virtual.detector_noise import (
     SIMULATED_LAYOUTS,
@@ -43,6 +43,7 @@ class VirtualCameras:
 
     Attributes:
         bones: standard deviation of the logarithm of bone lengths, by symmetric groups.
+        limbs: share of the bodies that get the legs of another sample, and share that get the arms of a third.
         turn: share of the bodies turned in any direction.
         novelty: exponent of a clip's novelty (`clip_novelty`) in the chance that one of its poses is drawn; 0 draws all
             poses equally often.
@@ -61,6 +62,8 @@ class VirtualCameras:
                           type=non_negative_float, metavar='F', more=True)
     bones: float = flag(0.0, 'change bone lengths by symmetric groups, by about this share', type=probability,
                         metavar='F', more=True)
+    limbs: float = flag(0.0, 'give this share of the bodies the legs of another sample, and as many the arms',
+                        type=probability, metavar='F', more=True)
     turn: float = flag(0.0, 'rotate this share of the bodies at random: on the floor, upside down', type=probability,
                        metavar='F', more=True)
     pitch: float = flag(15.0, 'standard deviation of the downward pitch of the cameras, whose mean is 8 degrees',
@@ -151,6 +154,8 @@ class VirtualSamples:
                                  self.stride)
         bodies = self.world[window_frames(batch, self.first[batch], self.last[batch], self.window, stride)]
         bodies = bodies - bodies[:, middle, :1]                                        # (B, W, J, 3)
+        if wild.limbs:
+            bodies = with_others_limbs(bodies, wild.limbs)
         if wild.bones:
             bodies = self.bones.rebuilt(bodies, self.lengths, wild.bones)
         if wild.flip:
