@@ -1,6 +1,7 @@
 """Which reading of a file is human, in 2D and in 3D, and by a face whether coordinates are y, x."""
 
 import re
+import warnings
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from common.geometry.camera import default_focal
 from common.geometry.detector_layouts import LAYOUTS, to_h36m
 from common.lifting.formats.people import Detections, Person
 from common.lifting.lifter import Lifter
-from common.lifting.motion.root import CameraView
+from common.lifting.motion.root import CameraView, misfit
 from common.lifting.plausibility import faults_2d, faults_3d, faults_of_fit, infer_layout, not_human
 from tests.helpers.layouts import spread
 from tests.helpers.make_detections import demo_person, demo_walking
@@ -103,6 +104,23 @@ def test_what_is_read_in_a_wrong_layout_is_not_human_in_2d_or_3d(walking, name, 
     assert faults_of_fit(right, Lifter()(right, VIEW.size, 'h36m16'), VIEW) == []
 
 
+def test_a_pose_fits_its_projection_and_is_off_by_what_the_keypoints_moved():
+    rng = np.random.default_rng(0)
+    positions, place = rng.normal(size=(6, 16, 3)) * 0.4, np.array([0.5, -0.3, 6.0])
+    seen = positions + place
+    directions = seen[..., :2] / seen[..., 2:]
+    assert misfit(positions, directions).max() < 1e-5                                  # the place is found
+    moved = directions.copy()
+    moved[:, 5, 0] += 0.05
+    spread = np.sqrt(((moved - moved.mean(1, keepdims=True)) ** 2).sum((1, 2)))
+    off = misfit(positions, moved) * spread / 0.05
+    assert (off < 1).all() and (off > 0.75).all()                                      # the place gives way a little
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        one_place = np.full((9, 16, 2), 500.0)
+        faults_of_fit(one_place, np.tile(positions[:1], (9, 1, 1)), VIEW)              # no division by zero is shown
+
+
 def turned_around_x(poses, degrees):
     cosine, sine = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
     return poses @ np.array([[1, 0, 0], [0, cosine, sine], [0, -sine, cosine]])
@@ -116,8 +134,8 @@ def test_who_lies_or_stands_on_the_hands_is_human_and_may_be_turned(degrees, pos
     poses = turned_around_x(upright - upright[:, :1], degrees)[..., [2, 1, 0]] * (1, 1, -1)  # from the side
     keypoints = 500 + 200 * poses[..., :2]
     assert faults_2d(keypoints) == faults_3d(poses) == []
-    warnings = not_human(keypoints, poses, VIEW)
-    assert len(warnings) == (possible is not None)
-    for sentence in warnings:
+    sentences = not_human(keypoints, poses, VIEW)
+    assert len(sentences) == (possible is not None)
+    for sentence in sentences:
         assert possible in sentence and 'not human' not in sentence
         assert 'That is right for somebody who lies' in sentence

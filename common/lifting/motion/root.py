@@ -100,18 +100,19 @@ def locate(positions: np.ndarray, directions: np.ndarray, weights: np.ndarray, f
 
 
 def misfit(positions: np.ndarray, directions: np.ndarray) -> np.ndarray:
-    """How far poses are from their keypoints, each put where it fits best: (T,), NaN without a pose.
+    """How far poses are from their keypoints, each put where it fits best: (T,).
 
     Args:
-        positions, directions: as for `locate`.
+        positions, directions: as for `locate`, finite.
     Returns:
         root mean square distance in the image, as a share of the spread of the keypoints.
     """
-    rows, target, placed = _normal_equations(positions, directions, np.ones(positions.shape[:2]))
+    rows, target, _ = _normal_equations(positions, directions, np.ones(positions.shape[:2]))
     points = positions + np.linalg.solve(rows, target[..., None])[:, None, :, 0]       # (T, J, 3)
-    distance = np.nanmean(((points[..., :2] / points[..., 2:] - directions) ** 2).sum(-1), 1)
-    spread = np.nanmean(((directions - np.nanmean(directions, 1, keepdims=True)) ** 2).sum(-1), 1)
-    return np.where(placed, np.sqrt(distance / spread), np.nan)
+    with np.errstate(divide='ignore', invalid='ignore'):  # joints at the camera, or all at one place
+        off = ((points[..., :2] / points[..., 2:] - directions) ** 2).sum((1, 2))
+        spread = ((directions - directions.mean(1, keepdims=True)) ** 2).sum((1, 2))
+        return np.sqrt(off / spread)
 
 
 def _normal_equations(positions: np.ndarray, directions: np.ndarray,
