@@ -25,7 +25,7 @@ class Loss:
         weights: of joints, like 'LWrist=2,RWrist=2'; the others weigh 1. Each joint's positions are scaled by its
             weight, or by the square root for squared losses, so that its share of the loss is multiplied by the weight.
     Raises:
-        UserError: the weights are not positive numbers of the skeleton's joints.
+        UserError: the weights are not positive numbers of the skeleton's joints, or the loss aligns poses.
     """
 
     def __init__(self, name: str, joints: slice, skeleton: Skeleton, weights: str = '') -> None:
@@ -34,6 +34,9 @@ class Loss:
         self.bones = (torch.tensor(parents), torch.tensor(children)) if name == 'joints_bones' else None
         self.scale: Tensor | None = None
         if weights:
+            if name == 'mpjpe_aligned':
+                raise UserError('--joint_weights scales the joints, and scaled poses cannot be aligned: give another '
+                                '--loss than mpjpe_aligned, like mpjpe.')
             power = 0.5 if name in ('mse', 'joints_bones') else 1.0
             self.scale = torch.tensor(_weights(weights, skeleton)).pow(power)[joints, None]
 

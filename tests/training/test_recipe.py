@@ -95,6 +95,8 @@ def test_the_loss_of_the_paper_adds_the_bones_and_weights_scale_the_share_of_a_j
     for wrong in ('d=1', 'b=-1', 'b', 'b=nan', 'b=x'):
         with pytest.raises(UserError, match=f'--joint_weights {wrong}: give NAME=WEIGHT'):
             Loss('mse', slice(None), skeleton, wrong)
+    with pytest.raises(UserError, match='scaled poses cannot be aligned'):
+        Loss('mpjpe_aligned', slice(None), skeleton, 'b=2')
 
 
 def test_the_moving_average_is_the_recursion_over_all_weights_and_statistics():
