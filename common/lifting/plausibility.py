@@ -51,7 +51,7 @@ def faults_3d(positions: np.ndarray) -> list[str]:
     Args:
         positions: (T, 16, 3) metres, y down (camera axes); NaN where there is no pose.
     """
-    positions = positions[::max(len(positions) // _SAMPLE, 1)]  # medians need no more
+    positions = positions[_sample(positions)]
     poses = positions[np.isfinite(positions).all((1, 2))].astype(np.float64)
     if not len(poses):
         return []
@@ -113,6 +113,7 @@ def faults_of_fit(keypoints: np.ndarray, positions: np.ndarray, view: CameraView
     Args:
         keypoints, positions: as for `faults_2d` and `faults_3d`, of the same frames.
     """
+    keypoints, positions = keypoints[_sample(positions)], positions[_sample(positions)]
     lifted = np.isfinite(positions).all((1, 2)) & np.isfinite(keypoints).all((1, 2))
     if lifted.sum() < ENOUGH:
         return []
@@ -151,6 +152,11 @@ def most_human(readings: Mapping[str, np.ndarray]) -> tuple[str, bool]:
         scores[name] = _deviation(keypoints) * float(np.median(total)) if len(total) else np.inf
     best, second = sorted(scores, key=scores.__getitem__)[:2]
     return best, bool(scores[best] < _WINS * scores[second] and _deviation(readings[best]) <= _ODD)
+
+
+def _sample(frames: np.ndarray) -> slice:
+    """About `_SAMPLE` of the frames: medians need no more."""
+    return slice(None, None, max(len(frames) // _SAMPLE, 1))
 
 
 def _bones(points: np.ndarray) -> dict[int, np.ndarray]:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from common.geometry import body
+from common.geometry import body, person
 from common.geometry.body import HEAD, HIP, LEFT_HIP, LEFT_SHOULDER, RIGHT_HIP, RIGHT_SHOULDER, SPINE, THORAX
 
 SIMULATED_LAYOUTS = ('coco17', 'mediapipe33', 'body25', 'halpe26', 'mpii16')
@@ -24,7 +24,7 @@ EYE_HEIGHT, OFFSET_SPREAD = (-0.01, 0.05), 0.015  # mean and standard deviation;
 TURN, NOD = 0.6, 0.35  # radians, standard deviations of the head relative to the chest
 
 TAIL = 0.7  # standard deviation of the logarithm of a joint's error
-FEWEST_VISIBLE = 8  # of the 16 joints, as many as lifting asks for
+FEWEST_VISIBLE = round(person.FEWEST_VISIBLE * body.JOINTS)  # as many joints as lifting asks for
 # How often each edge of the image cuts a person (below, above, left, right), and the share of the person that is kept.
 EDGES, KEPT = (0.7, 0.1, 0.1, 0.1), (0.4, 0.95)
 # Additional errors: of wrists and feet, share of the spread; of moving limbs, share of their motion, and the most.
@@ -65,6 +65,12 @@ def as_detectors_mean(points: Tensor) -> Tensor:
     return joints
 
 
+def _spread(points: Tensor) -> Tensor:
+    """The spread of the person's joints in the image, over the window: (B, W, P, 2) to (B, 1, 1, 1)."""
+    joints = points[..., :body.JOINTS, :]
+    return (joints - joints.mean(2, keepdim=True)).square().sum(-1).mean((1, 2)).sqrt().view(-1, 1, 1, 1)
+
+
 def noisy(points: Tensor, amount: float) -> Tensor:
     """The points with a detector's errors: normal errors whose size is random for each point, with a heavy tail.
 
@@ -75,8 +81,7 @@ def noisy(points: Tensor, amount: float) -> Tensor:
         amount: median error of a joint, in each direction, as a share of the person's spread in the image.
     """
     count, _, number, _ = points.shape
-    joints = points[..., :body.JOINTS, :]
-    spread = (joints - joints.mean(2, keepdim=True)).square().sum(-1).mean((1, 2)).sqrt().view(-1, 1, 1, 1)
+    spread = _spread(points)
     size = amount * spread * (torch.randn(count, 1, number, 1, device=points.device) * TAIL).exp()
     lasting = torch.randn(count, 1, number, 2, device=points.device) * CONSTANT ** 0.5
     return points + size * (lasting + torch.randn_like(points) * (1 - CONSTANT) ** 0.5)
@@ -99,8 +104,7 @@ def faulty(points: Tensor, share: float) -> Tensor:
     def coins(chance: float, *shape: int) -> Tensor:
         return torch.rand(count, *shape, device=device) < chance
 
-    joints = points[..., :body.JOINTS, :]
-    spread = (joints - joints.mean(2, keepdim=True)).square().sum(-1).mean((1, 2)).sqrt().view(-1, 1, 1, 1)
+    spread = _spread(points)
     faults = coins(share, 1, 1, 1)
 
     # Limbs in motion are blurred: their errors grow with the distance between neighbouring frames.
